@@ -1,0 +1,36 @@
+"""The one place that reads the wall clock and draws identifiers, so that tests can name every moment."""
+
+import base64
+import secrets
+import time
+from datetime import UTC, datetime
+
+ID_LENGTH = 16
+
+
+def now() -> datetime:
+    """Return the present moment, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+def monotonic() -> float:
+    """Return seconds that never jump: for pauses and deadlines, never for what is stored."""
+    return time.monotonic()
+
+
+def new_id() -> bytes:
+    """Return 16 random bytes: the identifier of a row, a part, a key or a visit."""
+    return secrets.token_bytes(ID_LENGTH)
+
+
+def id_text(identifier: bytes) -> str:
+    """Return an identifier as people and paths see it: 26 characters of lower-case base32 without padding."""
+    return base64.b32encode(identifier).decode("ascii").rstrip("=").lower()
+
+
+def id_from_text(text: str) -> bytes:
+    """Return the 16 bytes behind ``id_text``; raise ValueError for anything else."""
+    raw = base64.b32decode(text.upper() + "=" * (-len(text) % 8))
+    if len(raw) != ID_LENGTH or id_text(raw) != text:
+        raise ValueError("not an identifier of ours")
+    return raw

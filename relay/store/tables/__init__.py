@@ -1,0 +1,35 @@
+"""All tables, one module an aggregate. Definitions only: the mail path uses SQLAlchemy Core on ``X.__table__``.
+
+Nothing readable of a message stands in these tables: contents are sealed, addresses are encrypted and found by
+keyed hash, only domains, times, sizes and states are in clear (docs/threats.md).
+"""
+
+from relay.store.tables.audit import AuditEvent, Checkpoint
+from relay.store.tables.history import Observation, Pair, SenderCount
+from relay.store.tables.queue import Decision, Entry, Meta, QueuedMessage, Spool
+from relay.store.tables.sealed import Blob, Conversation, Key, Part, Participant, Sealed, Stanza
+from relay.store.tables.visits import Code, PortalRequest, Throttle, Visit
+
+__all__ = [
+    "AuditEvent",
+    "Blob",
+    "Checkpoint",
+    "Code",
+    "Conversation",
+    "Decision",
+    "Entry",
+    "Key",
+    "Meta",
+    "Observation",
+    "Pair",
+    "Part",
+    "Participant",
+    "PortalRequest",
+    "QueuedMessage",
+    "Sealed",
+    "SenderCount",
+    "Spool",
+    "Stanza",
+    "Throttle",
+    "Visit",
+]

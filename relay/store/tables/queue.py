@@ -1,0 +1,114 @@
+"""The queue: one message with its spooled bytes, one entry per message and recipient, one decision per recipient.
+
+Entry states (docs/flow.md draws them): ``due -> leased -> done | due (deferred) | bounced | dropped``.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlmodel import Field, Index, SQLModel, text
+
+from relay.store.types import Bytes, Moment
+
+
+class Direction(StrEnum):
+    """Where a queued message came from."""
+
+    OUT = "out"  # through the front door
+    NOTICE = "notice"  # written by us: pickup notice, code, receipt, DSN
+
+
+class Kind(StrEnum):
+    """What an entry carries."""
+
+    MAIL = "mail"
+    NOTICE = "notice"
+    CODE = "code"
+    RECEIPT = "receipt"
+    DSN = "dsn"
+
+
+class EntryState(StrEnum):
+    """The states of a queue entry."""
+
+    DUE = "due"
+    LEASED = "leased"
+    DONE = "done"
+    BOUNCED = "bounced"
+    DROPPED = "dropped"
+
+
+class Meta(SQLModel, table=True):
+    """Small facts of this installation: instance id, history position, leases of single duties."""
+
+    __tablename__ = "meta"
+    name: str = Field(primary_key=True)
+    value: str
+
+
+class QueuedMessage(SQLModel, table=True):
+    """One accepted or self-written message. ``envelope`` is sealed JSON (relay/queue/items.py)."""
+
+    __tablename__ = "message"
+    __table_args__ = (Index("message_by_accepted", "accepted_at"),)
+    id: bytes = Field(primary_key=True, sa_type=Bytes)
+    parent: bytes | None = Field(default=None, sa_type=Bytes, index=True)  # the message a notice speaks of
+    direction: str
+    accepted_at: datetime = Field(sa_type=Moment)
+    message_id_hash: bytes | None = Field(default=None, sa_type=Bytes, index=True)
+    message_key: bytes | None = Field(default=None, sa_type=Bytes, index=True)
+    size: int  # octets as received
+    envelope: bytes = Field(sa_type=Bytes)
+
+
+class Spool(SQLModel, table=True):
+    """The bytes to send, sealed under an epoch key: in the row when small, else in a blob. Gone when sent."""
+
+    __tablename__ = "spool"
+    message_id: bytes = Field(primary_key=True, sa_type=Bytes)
+    content: bytes | None = Field(default=None, sa_type=Bytes)
+    blob_id: bytes | None = Field(default=None, sa_type=Bytes)
+
+
+class Entry(SQLModel, table=True):
+    """One recipient of one queued message. ``envelope`` and ``last_reply`` are sealed under an epoch key."""
+
+    __tablename__ = "entry"
+    __table_args__ = (
+        Index("entry_due", "due_at", sqlite_where=text("state = 'due'"), postgresql_where=text("state = 'due'")),
+        Index("entry_leased", "lease_until", sqlite_where=text("state = 'leased'"), postgresql_where=text("state = 'leased'")),
+    )
+    id: bytes = Field(primary_key=True, sa_type=Bytes)
+    message_id: bytes = Field(sa_type=Bytes, index=True)
+    kind: str
+    route: str  # inside | outside
+    domain: str  # of the recipient, in clear
+    recipient_hash: bytes = Field(sa_type=Bytes)
+    envelope: bytes = Field(sa_type=Bytes)
+    state: str
+    created_at: datetime = Field(sa_type=Moment)
+    due_at: datetime = Field(sa_type=Moment)
+    attempts: int = 0
+    lease_owner: bytes | None = Field(default=None, sa_type=Bytes)
+    lease_epoch: int = 0
+    lease_until: datetime | None = Field(default=None, sa_type=Moment)
+    last_code: int | None = None
+    last_reply: bytes | None = Field(default=None, sa_type=Bytes)
+    finished_at: datetime | None = Field(default=None, sa_type=Moment)
+    participant_id: bytes | None = Field(default=None, sa_type=Bytes)  # the reader a notice or code speaks to
+
+
+class Decision(SQLModel, table=True):
+    """What was decided for one recipient of one message: names of rules, never text of the message."""
+
+    __tablename__ = "decision"
+    __table_args__ = (Index("decision_by_time", "at"),)
+    message_id: bytes = Field(primary_key=True, sa_type=Bytes)
+    position: int = Field(primary_key=True)
+    at: datetime = Field(sa_type=Moment)
+    recipient_hash: bytes = Field(sa_type=Bytes)
+    domain: str
+    inside: bool
+    action: str
+    rules: str  # JSON list of the live rules that held
+    shadow: str  # JSON list of [rule, action] of the shadow rules that held
