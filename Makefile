@@ -1,0 +1,61 @@
+# Everything a newcomer needs; `make` alone lists it. Each target sets up what it uses.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# Four processes at most: the stories start servers of their own.
+JOBS   ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo test lint bench drill format locks clean
+
+help:            ## List the targets
+	@awk -F '##' '/^[a-z]+:.*##/ {split($$1, t, ":"); printf "  make %-8s%s\n", t[1], $$2}' Makefile
+
+$(VENV)/.run: requirements-build.lock requirements.lock pyproject.toml
+	@sh tools/need.sh python "$(PYTHON)"
+	@echo "Setting up $(VENV) from the hashed lock files (about half a minute, once)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) install --require-hashes -r requirements-build.lock
+	@$(PIP) install --require-hashes --no-build-isolation -r requirements.lock
+	@$(PIP) install --no-build-isolation --no-deps --editable .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.run requirements-test.lock
+	@$(PIP) install --require-hashes --no-build-isolation -r requirements-test.lock
+	@touch $@
+
+run: $(VENV)/.run ## Start the gateway with a demo organisation and inbox (Ctrl-C stops it)
+	@test -f relay.toml || $(BIN)/letterlock init --demo
+	@exec $(BIN)/letterlock run
+
+demo: $(VENV)/.run ## Send a realistic conversation through the running gateway and print the links
+	@$(BIN)/letterlock demo
+
+test: $(VENV)/.test ## Run every test (names the system packages that are missing)
+	@sh tools/need.sh system
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
+
+lint: $(VENV)/.test ## Formatting, lint, types, import contracts, what must not be committed
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python tools/tracked.py
+
+bench: $(VENV)/.test ## Measure against Postfix in one run and print the ratios
+	@sh tools/need.sh system
+	@$(BIN)/python -m tests.benchmarks.compare
+
+drill: $(VENV)/.test ## Long crash and fuzz runs (about half an hour)
+	@LETTERLOCK_DRILL=1 $(BIN)/python -m pytest tests/crash tests/fuzz --timeout 3600
+
+format: $(VENV)/.test ## Format the code
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+locks: $(VENV)/.test ## Resolve the dependencies anew into the hashed lock files (needs uv)
+	@sh tools/locks.sh
+
+clean:           ## Remove what was built; keeps var/ and relay.toml
+	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache tests/benchmarks/bin tests/benchmarks/mail

@@ -1,0 +1,98 @@
+"""The reader's language: catalogues read from .po files at start, so that a checkout needs no build step."""
+
+import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from gettext import GNUTranslations, NullTranslations
+from pathlib import Path
+
+from babel import Locale
+from babel.dates import format_date, format_datetime
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.numbers import format_decimal
+
+_UNITS = ((1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "KB"))
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """One language with its translations; ``tag`` is what stands in relay.toml and in ``lang=""``."""
+
+    tag: str
+    translations: NullTranslations
+
+    @property
+    def gettext(self) -> Callable[[str], str]:
+        """Return the translating function for templates (``_``)."""
+        return self.translations.gettext
+
+    @property
+    def ngettext(self) -> Callable[[str, str, int], str]:
+        """Return the translating function for counted phrases."""
+        return self.translations.ngettext
+
+    def moment(self, moment: datetime, zone: tzinfo) -> str:
+        """Return a date with its time of day as people write it, in ``zone``."""
+        return format_datetime(moment, "long", tzinfo=zone, locale=self._locale())
+
+    def date(self, moment: datetime, zone: tzinfo) -> str:
+        """Return the day, in words, in ``zone``."""
+        return format_date(moment.astimezone(zone).date(), "long", locale=self._locale())
+
+    def size(self, octets: int) -> str:
+        """Return a size as people read it: ``812 bytes``, ``1.4 MB`` (1 MB is 1,048,576 octets)."""
+        for unit, name in _UNITS:
+            if octets >= unit:
+                return f"{format_decimal(round(octets / unit, 1), locale=self._locale())} {name}"
+        return f"{octets} {self.ngettext('byte', 'bytes', octets)}"
+
+    def _locale(self) -> Locale:
+        # "en" alone would write dates the American way; the house's English is British.
+        return Locale.parse("en_GB" if self.tag == "en" else self.tag)
+
+
+def load_languages(folders: Iterable[Path], tags: Sequence[str]) -> Mapping[str, Language]:
+    """Return a Language for each tag, its translations read from ``<folder>/<tag>.po`` of every folder.
+
+    English is the language of the source and needs no file. A missing catalogue of another language raises
+    FileNotFoundError: a half-translated page is a defect, not a fall-back.
+    """
+    folders = tuple(folders)
+    return {tag: Language(tag, _translations(tag, folders)) for tag in tags}
+
+
+def _translations(tag: str, folders: Sequence[Path]) -> NullTranslations:
+    merged: NullTranslations = NullTranslations()
+    if tag == "en":
+        return merged
+    for folder in folders:
+        compiled = io.BytesIO()
+        with (folder / f"{tag}.po").open("rb") as source:
+            write_mo(compiled, read_po(source, locale=tag))
+        compiled.seek(0)
+        translations = GNUTranslations(compiled)
+        translations.add_fallback(merged)
+        merged = translations
+    return merged
+
+
+def negotiate(accept_language: str, offered: Sequence[str]) -> str:
+    """Return the offered tag that an Accept-Language value likes best (RFC 9110 §12.5.4), else the first.
+
+    Only primary tags count: ``de-CH`` asks for ``de``. A malformed value is the same as none.
+    """
+    wishes: list[tuple[float, int, str]] = []
+    for position, item in enumerate(accept_language[:1000].split(",")):
+        tag, _, parameter = item.strip().partition(";")
+        try:
+            weight = float(parameter.strip().removeprefix("q=")) if parameter else 1.0
+        except ValueError:
+            continue
+        if weight > 0:
+            wishes.append((-weight, position, tag.strip().split("-")[0].lower()))
+    for _, _, tag in sorted(wishes):
+        if tag in offered:
+            return tag
+    return offered[0]

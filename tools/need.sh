@@ -1,0 +1,36 @@
+#!/bin/sh
+# Name what the machine lacks, with the line that installs it. `need.sh python PYTHON` or `need.sh system`.
+set -u
+
+case ${1:-} in
+python)
+    if ! command -v "$2" >/dev/null 2>&1; then
+        echo "Letterlock needs Python 3.11 or later as '$2'. On Debian and Ubuntu: sudo apt-get install python3 python3-venv" >&2
+        exit 1
+    fi
+    if ! "$2" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+        echo "Letterlock needs Python 3.11 or later; '$2' is $("$2" -V 2>&1). Name another one: make PYTHON=python3.12 ..." >&2
+        exit 1
+    fi
+    if ! "$2" -c 'import ensurepip, venv' 2>/dev/null; then
+        echo "Python's venv module is missing. On Debian and Ubuntu: sudo apt-get install python3-venv" >&2
+        exit 1
+    fi
+    ;;
+system)
+    missing=""
+    command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
+    command -v swaks >/dev/null 2>&1 || missing="$missing swaks"
+    { command -v postfix || test -x /usr/sbin/postfix; } >/dev/null 2>&1 || missing="$missing postfix"
+    ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
+    command -v cc >/dev/null 2>&1 || missing="$missing gcc"
+    if [ -n "$missing" ]; then
+        echo "The tests talk to real peers and miss:$missing. On Debian and Ubuntu: sudo apt-get install$missing" >&2
+        exit 1
+    fi
+    ;;
+*)
+    echo "usage: need.sh python PYTHON | need.sh system" >&2
+    exit 2
+    ;;
+esac
