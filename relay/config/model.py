@@ -151,6 +151,13 @@ class WordList(_Strict):
     file: str
 
 
+class Demo(_Strict):
+    """The demo inbox, a local stand-in for both next hops; only with the organisation example.org on loopback."""
+
+    smtp: Address = Field(default="127.0.0.1:2526")  # type: ignore[assignment]
+    web: Address = Field(default="127.0.0.1:8025")  # type: ignore[assignment]
+
+
 class Configuration(_Strict):
     """All of relay.toml."""
 
@@ -166,3 +173,4 @@ class Configuration(_Strict):
     lists: dict[str, WordList] = Field(default_factory=dict)
     groups: dict[str, tuple[str, ...]] = Field(default_factory=dict)  # name -> domains or addresses
     rules: tuple[RuleSpec, ...] = ()
+    demo: Demo | None = None

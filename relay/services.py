@@ -1,0 +1,33 @@
+"""What `letterlock run` supervises: long-running services, each in processes of its own.
+
+The portal and the demo inbox register themselves in the entry-point group ``letterlock.services``, so that the
+relay starts them without importing them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from relay.config.model import Configuration
+
+GROUP = "letterlock.services"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One kind of process.
+
+    ``instances`` says how many run under a configuration (0: none). ``serve`` takes the configuration and the
+    path it was read from, blocks until SIGTERM or SIGINT, then finishes what it began and returns.
+    """
+
+    name: str
+    instances: Callable[[Configuration], int]
+    serve: Callable[[Configuration, Path], None]
+
+
+def find_services() -> dict[str, Service]:
+    """Return every registered service by name, in a stable order."""
+    found = [entry.load() for entry in entry_points(group=GROUP)]
+    return {service.name: service for service in sorted(found, key=lambda service: service.name)}
