@@ -75,7 +75,8 @@ class Entry(SQLModel, table=True):
 
     __tablename__ = "entry"
     __table_args__ = (
-        Index("entry_due", "due_at", sqlite_where=text("state = 'due'"), postgresql_where=text("state = 'due'")),
+        # by route first: workers claim per route, and 10^5 waiting for a dead one must cost the others nothing
+        Index("entry_due", "route", "due_at", sqlite_where=text("state = 'due'"), postgresql_where=text("state = 'due'")),
         Index("entry_leased", "lease_until", sqlite_where=text("state = 'leased'"), postgresql_where=text("state = 'leased'")),
     )
     id: bytes = Field(primary_key=True, sa_type=Bytes)
@@ -92,6 +93,7 @@ class Entry(SQLModel, table=True):
     lease_owner: bytes | None = Field(default=None, sa_type=Bytes)
     lease_epoch: int = 0
     lease_until: datetime | None = Field(default=None, sa_type=Moment)
+    warned_at: datetime | None = Field(default=None, sa_type=Moment)  # a delay was reported to the sender
     last_code: int | None = None
     last_reply: bytes | None = Field(default=None, sa_type=Bytes)
     finished_at: datetime | None = Field(default=None, sa_type=Moment)
