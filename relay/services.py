@@ -18,13 +18,13 @@ GROUP = "letterlock.services"
 class Service:
     """One kind of process.
 
-    ``instances`` says how many run under a configuration (0: none). ``serve`` takes the configuration and the
-    path it was read from, blocks until SIGTERM or SIGINT, then finishes what it began and returns.
+    ``instances`` says how many run under a configuration (0: none). ``serve`` takes the configuration, the path it
+    was read from and the number of this instance (from 0), blocks until SIGTERM or SIGINT, then finishes what it began and returns.
     """
 
     name: str
     instances: Callable[[Configuration], int]
-    serve: Callable[[Configuration, Path], None]
+    serve: Callable[[Configuration, Path, int], None]
 
 
 def find_services() -> dict[str, Service]:

@@ -1,0 +1,38 @@
+"""The SMTP side of the demo inbox: takes whatever the gateway relays, on loopback."""
+
+import asyncio
+
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from portal.inbox.deliveries import Deliveries
+
+_LARGEST = 64 << 20  # octets; the gateway's default limit is 50 MiB
+_LONGEST_LINE = 1 << 20  # octets; the gateway relays long lines unchanged
+
+
+class _Server(SMTP):
+    line_length_limit = _LONGEST_LINE
+
+
+class _Reception:
+    def __init__(self, deliveries: Deliveries) -> None:
+        self._deliveries = deliveries
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: ARG002, N802
+        content = envelope.content
+        if not isinstance(content, bytes):
+            return "451 4.3.0 no content"
+        self._deliveries.add(envelope.rcpt_tos, envelope.mail_from or "", content)
+        return "250 2.0.0 delivered to the demo inbox"
+
+
+async def listen(deliveries: Deliveries, host: str, port: int) -> asyncio.Server:
+    """Start the server and return it; the caller closes it."""
+    reception = _Reception(deliveries)
+    return await asyncio.get_running_loop().create_server(
+        lambda: _Server(
+            reception, hostname="inbox.demo", ident="demo inbox", enable_SMTPUTF8=True, data_size_limit=_LARGEST
+        ),
+        host,
+        port,
+    )

@@ -1,0 +1,38 @@
+"""One supervised process: `python -m relay.process SERVICE CONFIGURATION NUMBER SUPERVISOR`, started by the supervisor."""
+
+import ctypes
+import os
+import signal
+import sys
+from pathlib import Path
+
+import structlog
+
+from relay.config import load
+from relay.errors import LetterlockError
+from relay.logs import configure
+from relay.services import find_services
+
+_PR_SET_PDEATHSIG = 1
+_log = structlog.get_logger()
+
+
+def main(arguments: list[str]) -> int:
+    """Run one service until it is told to stop; return the exit code."""
+    name, path, number, supervisor = arguments
+    # An orphan would go on holding ports and leases: the kernel ends us with the supervisor.
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != int(supervisor):
+        return 1
+    configure()
+    structlog.contextvars.bind_contextvars(service=name, number=int(number))
+    try:
+        find_services()[name].serve(load(Path(path)), Path(path), int(number))
+    except LetterlockError as error:
+        _log.error("service stopped", reason=str(error))  # noqa: TRY400  # the sentence is the whole report
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,96 @@
+"""From verdicts to ways out: each recipient's copy is relayed, sealed or refused. Pure; a table says what then.
+
+Whether a copy is flagged is the rules' business (policies/); here the envelope's own laws are added: what a
+refusal means for the whole transaction (RFC 5321 §4.2.5, §6.1), and that mail with the null reverse-path is
+never answered with more mail (RFC 3834 §2, RFC 5321 §4.5.5).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from policies.model import Action, Verdict
+from relay.smtp.values import ForwardPath, Reply
+
+
+class Way(StrEnum):
+    """How one recipient's copy leaves."""
+
+    RELAY = "relay"
+    SEAL = "seal"
+    REFUSE = "refuse"
+
+
+# HOLD needs a person's answer by mail; no rule can ask for it yet. Should one come through all the same, the copy
+# does not leave: a stricter verdict never falls back to a weaker way.
+WAYS = {
+    Action.PASS: Way.RELAY,
+    Action.NOTIFY: Way.RELAY,
+    Action.SEAL: Way.SEAL,
+    Action.HOLD: Way.REFUSE,
+    Action.REFUSE: Way.REFUSE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """One recipient of the envelope with the verdict and the way out; ``route`` names the next hops."""
+
+    path: ForwardPath
+    verdict: Verdict
+    way: Way
+
+    @property
+    def route(self) -> str:
+        """Return ``inside`` or ``outside``, the names of [route.…] in relay.toml."""
+        return "inside" if self.verdict.recipient.inside else "outside"
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """What becomes of one message.
+
+    ``refusal`` is the reply when nothing at all is accepted; then nothing else counts. ``receipt`` says whether
+    the sender is told of what was sealed or noticed.
+    """
+
+    copies: tuple[Routed, ...]
+    refusal: Reply | None
+    receipt: bool
+
+    def going(self, way: Way) -> tuple[Routed, ...]:
+        """Return the copies that leave this way, in the envelope's order."""
+        return tuple(copy for copy in self.copies if copy.way is way)
+
+
+def route(
+    paths: Sequence[ForwardPath], verdicts: Sequence[Verdict], *, null_sender: bool, auto_submitted: bool
+) -> Routing:
+    """Return the routing for the recipients of one envelope; ``verdicts`` stand in the same order as ``paths``.
+
+    A recipient named twice gets one copy.
+    """
+    copies = tuple(
+        Routed(path, verdict, WAYS[verdict.action])
+        for path, verdict in dict(zip((path.address for path in paths), zip(paths, verdicts, strict=True), strict=True)).values()
+    )
+    flagged = [copy for copy in copies if copy.way is not Way.RELAY]
+    refusal = None
+    if all(copy.way is Way.REFUSE for copy in copies):
+        refusal = Reply(550, "5.7.1", f"Not accepted: {reasons(flagged)}")
+    elif null_sender and flagged:
+        # Nobody could be told what was sealed, and a report about a report is never sent.
+        refusal = Reply(550, "5.7.1", f"Not accepted from the null sender: {reasons(flagged)}")
+    worth_telling = any(copy.verdict.action is not Action.PASS for copy in copies)
+    return Routing(copies, refusal, receipt=worth_telling and not null_sender and not auto_submitted)
+
+
+def reasons(copies: Sequence[Routed]) -> str:
+    """Return why these copies were flagged, in the words of their rules, each reason once."""
+    said = dict.fromkeys(
+        f"{hit.because} (rule {hit.rule})"
+        for copy in copies
+        for hit in copy.verdict.hits
+        if hit.action is copy.verdict.action
+    )
+    return "; ".join(said) or "the organisation's rules do not allow this message"
