@@ -1,0 +1,211 @@
+"""A real gateway for stories: its own folder, configuration, processes and ports, driven as a person would."""
+
+import contextlib
+import os
+import signal
+import smtplib
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.postoffice import PostOffice
+
+CONFIGURATION = """\
+[organisation]
+name = "Example Council"
+domains = ["example.org"]
+contact = "Help desk, +44 20 7946 0000"
+
+[gateway]
+domain = "letter.example.org"
+workers = {workers}
+
+[storage]
+database = "{database}"
+blobs = "var/blobs"
+disk_reserve = "1 MiB"
+
+[keys]
+folder = "var/keys"
+
+[listen.submission]
+address = "127.0.0.1:{smtp}"
+trusted_networks = ["127.0.0.0/8"]
+
+[route.inside]
+hosts = ["127.0.0.1:{world}"]
+tls = "none"
+
+[route.outside]
+hosts = ["127.0.0.1:{world}"]
+tls = "none"
+
+[delivery]
+retry = ["1s"]
+
+[portal]
+base_url = "http://127.0.0.1:{portal}"
+listen = "127.0.0.1:{portal}"
+"""
+
+RULES = """
+[[rules]]
+name = "nhs-numbers"
+because = "the message contains an NHS number"
+to = "outside"
+when = { identifier = "nhs", confidence = "high" }
+action = "seal"
+
+[[rules]]
+name = "asked-for"
+because = "the sender asked for it with [secure] in the subject"
+to = "outside"
+when = { subject_tag = "[secure]" }
+action = "seal"
+
+[[rules]]
+name = "never-this"
+because = "the message names the project that must not leave the house"
+to = "outside"
+when = { keywords = ["project nightjar"] }
+action = "refuse"
+"""
+
+
+def free_port() -> int:
+    """A port nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Gateway:
+    """One installation in ``folder``. ``smtp`` and ``portal`` are its ports."""
+
+    folder: Path
+    smtp: int
+    portal: int
+    process: subprocess.Popen[bytes] | None = None
+
+    @classmethod
+    def install(
+        cls, folder: Path, world: PostOffice, *, rules: str = RULES, database: str = "", workers: int = 1, extra: str = ""
+    ) -> "Gateway":
+        """Write relay.toml and make keys and database, as IT does on the first day."""
+        smtp, portal = free_port(), free_port()
+        values = {
+            "smtp": smtp,
+            "portal": portal,
+            "world": world.port,
+            "workers": workers,
+            "database": database or "sqlite:///var/letterlock.db",
+        }
+        (folder / "relay.toml").write_text(CONFIGURATION.format(**values) + rules + extra)
+        gateway = cls(folder, smtp, portal)
+        gateway.letterlock("init")
+        return gateway
+
+    def letterlock(self, *arguments: str, expect: int = 0) -> str:
+        """Run a command as an operator and return what it printed."""
+        done = subprocess.run(
+            [Path(sys.executable).parent / "letterlock", *arguments],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            env={**os.environ, "NO_COLOR": "1", "COLUMNS": "200"},
+        )
+        assert done.returncode == expect, f"letterlock {' '.join(arguments)}: {done.returncode}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def start(self) -> None:
+        """Start `letterlock run` and wait until relay and portal answer."""
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [Path(sys.executable).parent / "letterlock", "run"], cwd=self.folder, stdout=log, stderr=log
+            )
+        for port in (self.smtp, self.portal):
+            self._wait_for_port(port)
+
+    def _wait_for_port(self, port: int) -> None:
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            assert self.process is not None
+            assert self.process.poll() is None, f"the gateway ended at once:\n{self.log()}"
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                return
+            time.sleep(0.05)  # a start of real processes: there is nothing to listen to yet
+        raise AssertionError(f"port {port} did not open:\n{self.log()}")
+
+    def log(self) -> str:
+        """Everything the processes logged so far."""
+        return (self.folder / "log").read_text()
+
+    def stop(self) -> None:
+        """Stop in order, as Ctrl-C does; fail when something had to be ended by force."""
+        if self.process is not None:
+            process, self.process = self.process, None
+            process.send_signal(signal.SIGINT)
+            assert process.wait(40) == 0, self.log()
+
+    def kill(self) -> None:
+        """End every process at once, without a chance to tidy up: what a power cut leaves behind."""
+        assert self.process is not None
+        children = self.worker_ids()
+        process, self.process = self.process, None
+        for pid in [process.pid, *children]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.wait(10)
+        for pid in children:
+            _wait_until_gone(pid)
+
+    def worker_ids(self) -> list[int]:
+        """The process ids below the supervisor."""
+        assert self.process is not None
+        listing = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        return [int(pid) for pid in listing.split()]
+
+    def send(self, sender: str, recipients: Sequence[str], content: bytes) -> str:
+        """Hand a mail to the relay as a mail client does; return the text of the final 250, else raise."""
+        with smtplib.SMTP("127.0.0.1", self.smtp, local_hostname="desk.example.org", timeout=60) as client:
+            client.ehlo()
+            code, text = client.mail(sender)
+            if code != 250:
+                raise smtplib.SMTPSenderRefused(code, text, sender)
+            for recipient in recipients:
+                code, text = client.rcpt(recipient)
+                if code != 250:
+                    raise smtplib.SMTPRecipientsRefused({recipient: (code, text)})
+            code, text = client.data(content)
+            if code != 250:
+                raise smtplib.SMTPDataError(code, text)
+            return text.decode()
+
+
+def _wait_until_gone(pid: int) -> None:
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{pid}/stat").exists() and Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z":
+        assert time.monotonic() < deadline, f"process {pid} is still there"
+        time.sleep(0.01)  # the kernel is clearing up
+
+
+@contextlib.contextmanager
+def running(gateway: Gateway) -> Iterator[Gateway]:
+    """Start a gateway and stop it at the end, also after a failure."""
+    gateway.start()
+    try:
+        yield gateway
+    finally:
+        if gateway.process is not None and gateway.process.poll() is None:
+            gateway.process.terminate()
+            try:
+                gateway.process.wait(40)
+            except subprocess.TimeoutExpired:
+                gateway.kill()
