@@ -60,7 +60,11 @@ class _Child:
 def children_of(configuration: Configuration, path: Path, services: dict[str, Service]) -> list[_Child]:
     """Return a child for every instance of every service, not yet started."""
     return [
-        _Child(name, number, [sys.executable, "-m", "relay.process", name, str(path), str(number), str(os.getpid())])
+        _Child(
+            name,
+            number,
+            [sys.executable, "-m", "relay.process", name, str(path), str(number), str(os.getpid())],
+        )
         for name, service in services.items()
         for number in range(service.instances(configuration))
     ]

@@ -1,4 +1,4 @@
-"""One supervised process: `python -m relay.process SERVICE CONFIGURATION NUMBER SUPERVISOR`, started by the supervisor."""
+"""One supervised process: `python -m relay.process SERVICE CONFIGURATION NUMBER SUPERVISOR`."""
 
 import ctypes
 import os
@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> int:
     try:
         find_services()[name].serve(load(Path(path)), Path(path), int(number))
     except LetterlockError as error:
-        _log.error("service stopped", reason=str(error))  # noqa: TRY400  # the sentence is the whole report
+        _log.error("service stopped", reason=str(error))  # the sentence is the whole report
         return error.exit_code
     return 0
 

@@ -72,7 +72,9 @@ def route(
     """
     copies = tuple(
         Routed(path, verdict, WAYS[verdict.action])
-        for path, verdict in dict(zip((path.address for path in paths), zip(paths, verdicts, strict=True), strict=True)).values()
+        for path, verdict in dict(
+            zip((path.address for path in paths), zip(paths, verdicts, strict=True), strict=True)
+        ).values()
     )
     flagged = [copy for copy in copies if copy.way is not Way.RELAY]
     refusal = None

@@ -19,7 +19,8 @@ class Service:
     """One kind of process.
 
     ``instances`` says how many run under a configuration (0: none). ``serve`` takes the configuration, the path it
-    was read from and the number of this instance (from 0), blocks until SIGTERM or SIGINT, then finishes what it began and returns.
+    was read from and the number of this instance (from 0), blocks until SIGTERM or SIGINT, then finishes what it
+    began and returns.
     """
 
     name: str

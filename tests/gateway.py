@@ -94,7 +94,14 @@ class Gateway:
 
     @classmethod
     def install(
-        cls, folder: Path, world: PostOffice, *, rules: str = RULES, database: str = "", workers: int = 1, extra: str = ""
+        cls,
+        folder: Path,
+        world: PostOffice,
+        *,
+        rules: str = RULES,
+        database: str = "",
+        workers: int = 1,
+        extra: str = "",
     ) -> "Gateway":
         """Write relay.toml and make keys and database, as IT does on the first day."""
         smtp, portal = free_port(), free_port()
@@ -121,7 +128,9 @@ class Gateway:
             check=False,
             env={**os.environ, "NO_COLOR": "1", "COLUMNS": "200"},
         )
-        assert done.returncode == expect, f"letterlock {' '.join(arguments)}: {done.returncode}\n{done.stdout}{done.stderr}"
+        assert done.returncode == expect, (
+            f"letterlock {' '.join(arguments)}: {done.returncode}\n{done.stdout}{done.stderr}"
+        )
         return done.stdout
 
     def start(self) -> None:

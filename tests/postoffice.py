@@ -49,7 +49,7 @@ class PostOffice:
     _server: asyncio.Server | None = None
     _thread: threading.Thread | None = None
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: ARG002, N802
         if self.refusal:
             return self.refusal
         assert isinstance(envelope.content, bytes)
@@ -67,7 +67,9 @@ class PostOffice:
 
     async def _open(self) -> None:
         self._server = await self._loop.create_server(
-            lambda: _Server(self, hostname="world.test", enable_SMTPUTF8=True, data_size_limit=1 << 27, loop=self._loop),
+            lambda: _Server(
+                self, hostname="world.test", enable_SMTPUTF8=True, data_size_limit=1 << 27, loop=self._loop
+            ),
             "127.0.0.1",
             self.port,
         )

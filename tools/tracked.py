@@ -7,7 +7,9 @@ from pathlib import Path
 
 # Written in pieces, so that this file does not find itself.
 _FORBIDDEN = {
-    "names a package host": re.compile(rb"(files\.)?python" + rb"hosted\.org|pypi\.or" + rb"g/simple|registry\.npm" + rb"js|deb\.deb" + rb"ian\.org"),
+    "names a package host": re.compile(
+        rb"(files\.)?python" + rb"hosted\.org|pypi\.or" + rb"g/simple|registry\.npm" + rb"js|deb\.deb" + rb"ian\.org"
+    ),
     "names a path of one machine": re.compile(rb"(?<![\w./-])/(wo" + rb"rk|ro" + rb"ot|home/[a-z]+)/"),
     "has an index line": re.compile(rb"^\s*--(extra-)?index" + rb"-url", re.MULTILINE),
 }

@@ -5,6 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from relay.message.reading import Part, Reading, read
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -14,7 +15,6 @@ from portal.inbox.deliveries import Deliveries, Delivery
 from portal.inbox.writing import Letter, send
 from portal.rendering.text import html_of_text
 from relay.config.model import Endpoint
-from relay.message.reading import Part, Reading, read
 
 _HERE = Path(__file__).parent
 _LARGEST_FORM = 64 << 20  # octets of one upload
@@ -43,7 +43,10 @@ class Pages:
         self._domains = domains
         self._staff = staff
         self._templates = Environment(
-            loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+            loader=FileSystemLoader(_HERE / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
         )
 
     def routes(self) -> list[BaseRoute]:
@@ -200,5 +203,3 @@ def _headers() -> dict[str, str]:
         "Referrer-Policy": "no-referrer",
         "Cache-Control": "no-store",
     }
-
-

@@ -31,7 +31,11 @@ async def listen(deliveries: Deliveries, host: str, port: int) -> asyncio.Server
     reception = _Reception(deliveries)
     return await asyncio.get_running_loop().create_server(
         lambda: _Server(
-            reception, hostname="inbox.demo", ident="demo inbox", enable_SMTPUTF8=True, data_size_limit=_LARGEST
+            reception,
+            hostname="inbox.demo",
+            ident="demo inbox",
+            enable_SMTPUTF8=True,
+            data_size_limit=_LARGEST,
         ),
         host,
         port,
