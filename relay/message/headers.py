@@ -1,0 +1,49 @@
+"""Header fields above an original that is never parsed and flattened again: bytes in, bytes out (R13, R20).
+
+Parsing and re-writing changed the body of one real message in ten; so fields are put in front as bytes, and a
+field is cut out as bytes.
+"""
+
+from collections.abc import Sequence
+
+from relay.message.block import fields
+from relay.message.trace import count_received, received_field, remove_authentication_results
+from relay.message.values import field, header_value, named_address, phrase, structured
+
+__all__ = [
+    "count_received",
+    "field",
+    "header_value",
+    "named_address",
+    "phrase",
+    "prepend",
+    "received_field",
+    "remove_authentication_results",
+    "remove_field",
+    "structured",
+]
+
+
+def prepend(new: Sequence[tuple[str, str]], original: bytes) -> bytes:
+    """Return ``original`` with fields in front of it, the first of ``new`` on top; nothing else changes.
+
+    Values are made safe and folded here. Raises ValueError for a name that is no field name.
+    """
+    return b"".join([*(field(name, value) for name, value in new), original])
+
+
+def remove_field(original: bytes, name: bytes) -> bytes:
+    """Return ``original`` without any field called ``name``, its folded lines included; the body is never touched.
+
+    Case and space before the colon do not matter. The header ends where a receiver sees its end: at the first
+    empty line. Everything else stays byte for byte.
+    """
+    wanted = name.lower()
+    kept, position = [], 0
+    for found in fields(original):
+        if found.name == wanted:
+            kept.append(original[position : found.start])
+            position = found.end
+    if not kept:
+        return original
+    return b"".join([*kept, original[position:]])

@@ -1,0 +1,77 @@
+"""Trace fields: what we say about a message's way (Received), and what nobody else may say in our name."""
+
+import re
+from datetime import datetime
+from email.utils import format_datetime
+
+from relay.message.block import fields, unfold
+from relay.message.values import header_value
+
+MAX_HOPS = 50  # more is a loop (RFC 5321 section 6.3); the caller compares `count_received` with it
+_COMMENT = re.compile(rb"\((?:[^()\\]|\\.)*\)")
+
+
+def received_field(
+    *,
+    helo: str,
+    client: str,
+    by: str,
+    queue_id: str,
+    when: datetime,
+    esmtp: bool = True,
+    smtputf8: bool = False,
+    tls_version: str = "",
+    cipher: str = "",
+    authenticated: bool = False,
+    recipients: tuple[str, ...] = (),
+) -> tuple[str, str]:
+    """Return the name and value of our Received field (RFC 5321 section 4.4, RFC 3848, RFC 6531 section 4.3).
+
+    ``helo`` is what the client claims, ``client`` its IP address, ``when`` an aware moment. ``recipients`` is the whole
+    envelope: a ``for`` clause is written only where it names the one and only recipient, so a Bcc never shows.
+    Who signed in is not told to the world either, only that somebody did.
+    """
+    protocol = "ESMTP" if esmtp else "SMTP"
+    if esmtp:
+        protocol = ("UTF8SMTP" if smtputf8 else "ESMTP") + ("S" if tls_version else "") + ("A" if authenticated else "")
+    address = f"[IPv6:{client}]" if ":" in client else f"[{client}]"
+    clauses = [f"from {_atom(helo) or 'unknown'} ({address})", f"by {_atom(by)}"]
+    if tls_version:
+        clauses.append(f"(using {_atom(tls_version)} with cipher {_atom(cipher)})")
+    clauses.append(f"with {protocol}")
+    clauses.append(f"id {_atom(queue_id)}")
+    if len(recipients) == 1 and recipients[0].isascii():
+        clauses.append(f"for <{header_value(recipients[0], 254)}>")
+    return "Received", f"{' '.join(clauses)}; {format_datetime(when)}"
+
+
+def count_received(original: bytes) -> int:
+    """Return how many Received fields the header holds: the hops so far (RFC 5321 section 6.3)."""
+    return sum(field.name == b"received" for field in fields(original))
+
+
+def remove_authentication_results(original: bytes, authserv_id: str) -> bytes:
+    """Return the message without Authentication-Results that claim to be ours (RFC 8601 section 5).
+
+    ``authserv_id`` is our name. Everything else stays byte for byte.
+    """
+    ours = authserv_id.lower().rstrip(".").encode("ascii")
+    kept, position = [], 0
+    for field in fields(original):
+        if field.name == b"authentication-results" and _claims(field.value, ours):
+            kept.append(original[position : field.start])
+            position = field.end
+    if not kept:
+        return original
+    return b"".join([*kept, original[position:]])
+
+
+def _claims(value: bytes, ours: bytes) -> bool:
+    text = _COMMENT.sub(b" ", unfold(value)[:2000]).partition(b";")[0].strip().strip(b'"')
+    words = text.split()
+    return bool(words) and words[0].strip(b'"').lower().rstrip(b".") == ours
+
+
+def _atom(text: str) -> str:
+    """Keep only what cannot end a clause or open a comment."""
+    return re.sub(r"[^A-Za-z0-9._:\[\]+-]", "", text)[:255]

@@ -1,0 +1,79 @@
+from datetime import UTC, datetime
+
+import pytest
+
+from relay.message.headers import count_received, received_field, remove_authentication_results
+
+WHEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def _received(**facts: object) -> str:
+    known: dict[str, object] = {
+        "helo": "pc.example.org",
+        "client": "192.0.2.7",
+        "by": "gw.example.org",
+        "queue_id": "q1",
+        "when": WHEN,
+    }
+    return received_field(**{**known, **facts})[1]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("facts", "protocol"),
+    [
+        ({"esmtp": False}, "with SMTP id"),
+        ({}, "with ESMTP id"),
+        ({"tls_version": "TLSv1.3", "cipher": "TLS_AES_256_GCM_SHA384"}, "with ESMTPS id"),
+        ({"authenticated": True}, "with ESMTPA id"),
+        ({"tls_version": "TLSv1.3", "authenticated": True}, "with ESMTPSA id"),
+        ({"smtputf8": True, "tls_version": "TLSv1.3", "authenticated": True}, "with UTF8SMTPSA id"),
+    ],
+)
+def test_the_protocol_is_named_as_registered(facts: dict[str, object], protocol: str) -> None:
+    """The words are those of RFC 3848 and RFC 6531."""
+    assert protocol in _received(**facts)
+
+
+def test_tls_is_written_as_a_comment() -> None:
+    """Version and cipher stand in a comment that cannot be ended early."""
+    value = _received(tls_version="TLSv1.3", cipher="TLS_AES_128_GCM_SHA256)\r\nBcc: x")
+    assert "(using TLSv1.3 with cipher TLS_AES_128_GCM_SHA256Bcc:x)" in value
+
+
+def test_for_is_written_for_a_single_recipient_only() -> None:
+    """With two recipients in the envelope nobody is named, so that no Bcc shows."""
+    assert "for <bob@example.net>;" in _received(recipients=("bob@example.net",))
+    assert " for " not in _received(recipients=("bob@example.net", "eve@example.net"))
+    assert " for " not in _received(recipients=("b\u00f6b@example.net",))
+
+
+def test_ipv6_clients_and_odd_greetings_are_written_safely() -> None:
+    """The address literal has its tag; a greeting cannot break out of its clause."""
+    assert "from xyid1 ([IPv6:2001:db8::1])" in _received(helo="x (y); id 1", client="2001:db8::1")
+    assert "from unknown (" in _received(helo="\r\n")
+
+
+def test_hops_are_counted_in_the_header_only() -> None:
+    """Case does not matter, folds count once, a quoted header in the body not at all."""
+    mail = b"Received: a\r\n b\r\nRECEIVED: c\r\nX-Received: d\r\n\r\nReceived: e\r\n"
+    assert count_received(mail) == 2
+
+
+def test_results_in_our_name_are_removed_and_others_stay() -> None:
+    """Only fields that claim our own name go (RFC 8601 section 5)."""
+    mail = (
+        b"Authentication-Results: gw.example.org; spf=pass\r\n"
+        b"authentication-results: (comment) GW.Example.ORG. 1;\r\n dkim=pass\r\n"
+        b"Authentication-Results: other.example; spf=fail\r\n"
+        b"Authentication-Results: gw.example.org.evil.example; spf=fail\r\n"
+        b"\r\nAuthentication-Results: gw.example.org; spf=pass\r\n"
+    )
+    kept = remove_authentication_results(mail, "gw.example.org")
+    assert kept == mail[mail.index(b"Authentication-Results: other") :]
+    assert remove_authentication_results(kept, "gw.example.org") == kept
+
+
+def test_the_whole_field_reads_as_rfc_5321_says() -> None:
+    """From, by, with, id and an English date with its offset, in this order."""
+    expected = "from pc.example.org ([192.0.2.7]) by gw.example.org with ESMTP id q1; Fri, 02 Jan 2026 03:04:05 +0000"
+    assert _received() == expected
