@@ -1,176 +1,219 @@
 """The shape of relay.toml: frozen, strict models. Every key has a default that suits the demo or none at all.
 
-Sizes are written ``"50 MiB"``, times ``"5d"``, ``"90s"``: a bare number is refused, because its unit would be a guess.
+Sizes are written ``"50 MiB"``, times ``"5d"``, ``"90s"``: a bare number is refused, because its unit would be a
+guess. The sentence below each key is its description in the JSON schema.
 """
 
-import re
 from datetime import timedelta
+from ipaddress import ip_network
+from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from policies.ruleset import RuleSpec
+from relay.config.values import (
+    Address,
+    Database,
+    Domain,
+    Duration,
+    Endpoint,
+    File,
+    MailAddress,
+    Many,
+    Member,
+    Network,
+    OptionalFile,
+    Size,
+    Strictly,
+    is_loopback,
+)
 
-_SIZE = re.compile(r"(\d+) ?(B|KiB|MiB|GiB)")
-_SIZE_UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
-_TIME = re.compile(r"(\d+) ?([smhd])")
-_TIME_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-def _size(value: object) -> object:
-    if isinstance(value, str) and (match := _SIZE.fullmatch(value)):
-        return int(match[1]) * _SIZE_UNITS[match[2]]
-    raise ValueError('write a size such as "128 KiB", "50 MiB" or "1 GiB"')
-
-
-def _duration(value: object) -> object:
-    if isinstance(value, timedelta):
-        return value
-    if isinstance(value, str) and (match := _TIME.fullmatch(value)):
-        return timedelta(seconds=int(match[1]) * _TIME_UNITS[match[2]])
-    raise ValueError('write a time such as "90s", "15m", "4h" or "30d"')
-
-
-def _endpoint(value: object) -> object:
-    if isinstance(value, str):
-        host, colon, port = value.rpartition(":")
-        if colon and host and port.isascii() and port.isdigit() and 0 < int(port) < 65536:
-            return Endpoint(host=host.removeprefix("[").removesuffix("]"), port=int(port))
-    if isinstance(value, Endpoint):
-        return value
-    raise ValueError('write an address and a port such as "127.0.0.1:2525" or "[::1]:2525"')
+KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, arbitrary_types_allowed=True)
-
-
-class Endpoint(_Strict):
-    """A host and a port."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-Size = Annotated[int, BeforeValidator(_size)]
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
-Address = Annotated[Endpoint, BeforeValidator(_endpoint)]
-
-
-class Organisation(_Strict):
+class Organisation(Strictly):
     """Whose mail this is."""
 
-    name: str
-    domains: tuple[str, ...] = Field(min_length=1)  # what "inside" means; sub-domains are named one by one
-    contact: str  # how a recipient checks that a notice is genuine, in every notice
-    languages: tuple[Literal["en", "nl", "de", "fr"], ...] = ("en",)  # the first is the default
+    name: str = Field(min_length=1, max_length=100)
+    """The name that recipients know, shown in notices and in the portal."""
+    domains: Many[Domain] = Field(min_length=1)
+    """The mail domains of the organisation: what "inside" means. Sub-domains are named one by one."""
+    contact: str = Field(min_length=1, max_length=200)
+    """How a recipient checks that a notice is genuine (a telephone number); stands in every notice."""
+    languages: Many[Literal["en", "nl", "de", "fr"]] = Field(default=("en",), min_length=1)
+    """Languages of notices and portal; the first one is the default."""
 
 
-class Gateway(_Strict):
+class Gateway(Strictly):
     """Names and processes of this gateway."""
 
-    domain: str  # sub-domain of every address that we write
-    hostname: str = ""  # EHLO and Received; default: the gateway's domain
-    admin_alert: str = ""
+    domain: Domain
+    """A sub-domain of its own for every address that the gateway writes; never one of organisation.domains."""
+    hostname: Domain | Literal[""] = ""
+    """Name in EHLO, Received and the greeting; empty means gateway.domain."""
+    admin_alert: MailAddress | Literal[""] = ""
+    """Mailbox that is told what needs a person; empty means nobody."""
     workers: int = Field(default=2, ge=1, le=64)
+    """Relay processes that share the listeners."""
+
+    @property
+    def host_name(self) -> str:
+        """The name this gateway calls itself in SMTP (RFC 5321 section 4.1.1.1)."""
+        return self.hostname or self.domain
 
 
-class Storage(_Strict):
+class Storage(Strictly):
     """Where things are kept."""
 
-    database: str = "sqlite:///var/letterlock.db"
-    blobs: str = "var/blobs"
-    inline_limit: Size = Field(default="128 KiB")  # type: ignore[assignment]
-    disk_reserve: Size = Field(default="1 GiB")  # type: ignore[assignment]
+    database: Database = Field(default="sqlite:///var/letterlock.db", validate_default=True)
+    """SQLAlchemy URL: sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME."""
+    blobs: File = Field(default=Path("var/blobs"), validate_default=True)
+    """Folder for sealed content that is too large for a database row."""
+    inline_limit: Size = Field(default=128 * KIB, ge=1 * KIB, le=16 * MIB)
+    """Sealed content up to this size is kept in the database."""
+    disk_reserve: Size = 1 * GIB
+    """Below this much free space new mail is put off with 452, so that what was accepted can still be sent."""
 
 
-class Keys(_Strict):
-    """Where keys are kept; see docs/sealed-format.md for what each opens."""
+class Keys(Strictly):
+    """Where keys are kept; docs/sealed-format.md says what each opens."""
 
-    folder: str = "var/keys"
-    recovery_public: str = ""  # file with the organisation's recovery public key
+    folder: File = Field(default=Path("var/keys"), validate_default=True)
+    """Folder of the key files; nobody but the gateway's user may read them."""
+    recovery_public: OptionalFile = None
+    """File with the organisation's recovery public key; empty means that lost links stay lost."""
 
 
-class Listener(_Strict):
+class Listener(Strictly):
     """One SMTP front door."""
 
     address: Address
+    """Address and port to listen on."""
     tls: Literal["none", "starttls", "implicit"] = "none"
-    certificate: str = ""
-    key: str = ""
-    trusted_networks: tuple[str, ...] = ("127.0.0.0/8", "::1/128")  # may send without signing in
+    """none, starttls (offered to clients) or implicit (TLS from the first byte)."""
+    certificate: OptionalFile = None
+    """PEM file with the certificate and its chain; needed for starttls and implicit."""
+    key: OptionalFile = None
+    """PEM file with the private key of the certificate, readable by the gateway's user only."""
+    trusted_networks: Many[Network] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+    """Clients from these networks may send as the organisation. Nobody else may send to the outside."""
 
 
-class Limits(_Strict):
+class Limits(Strictly):
     """What one client and one message may use."""
 
-    message_size: Size = Field(default="50 MiB")  # type: ignore[assignment]
+    message_size: Size = Field(default=50 * MIB, ge=64 * KIB, le=1 * GIB)
+    """Largest message that is accepted (RFC 1870); at least the 64 KiB of RFC 5321 section 4.5.3.1.7."""
     recipients: int = Field(default=1000, ge=100, le=1000)
-    connections: int = Field(default=500, ge=1)
-    connections_per_client: int = Field(default=100, ge=1)
-    judge_time: Duration = Field(default="60s")  # type: ignore[assignment]
+    """Most recipients of one message; at least 100 (RFC 5321 section 4.5.3.1.8)."""
+    connections: int = Field(default=500, ge=1, le=100_000)
+    """Most connections at a time, over all clients."""
+    connections_per_client: int = Field(default=100, ge=1, le=100_000)
+    """Most connections at a time from one address (IPv6: from one /64)."""
+    judge_time: Duration = Field(default=60 * timedelta(seconds=1), ge=timedelta(seconds=1), le=5 * MINUTE)
+    """Longest time for judging one message; what is not read by then counts as not inspectable."""
 
 
-class Route(_Strict):
-    """Next hops for one kind of recipients, tried in order."""
+class Route(Strictly):
+    """Next hops for one kind of recipients."""
 
-    hosts: tuple[Address, ...] = Field(min_length=1)
+    hosts: Many[Address] = Field(min_length=1)
+    """Next hops, tried in this order."""
     tls: Literal["none", "opportunistic", "required"] = "opportunistic"
+    """none (loopback only), opportunistic (TLS where it is offered) or required (verified, or not sent)."""
 
 
-class Routes(_Strict):
+class Routes(Strictly):
     """Next hops for staff and for the outside world."""
 
     inside: Route
+    """For recipients in organisation.domains."""
     outside: Route
+    """For everybody else, notices included."""
 
 
-class Delivery(_Strict):
+class Delivery(Strictly):
     """Patience with next hops (RFC 5321 section 4.5.4.1)."""
 
-    retry: tuple[Duration, ...] = Field(default=("1m", "5m", "15m", "30m", "1h"), min_length=1)  # type: ignore[assignment]
-    give_up_after: Duration = Field(default="5d")  # type: ignore[assignment]
-    connections_per_host: int = Field(default=10, ge=1)
+    retry: Many[Duration] = Field(default=(MINUTE, 5 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR), min_length=1)
+    """Pauses between attempts; the last one repeats."""
+    give_up_after: Duration = Field(default=5 * DAY, ge=MINUTE, le=30 * DAY)
+    """After this time the sender gets a report that the message could not be delivered."""
+    connections_per_host: int = Field(default=10, ge=1, le=1000)
+    """Most connections at a time to one next hop, for each relay process."""
 
 
-class Portal(_Strict):
+def _base_url(value: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError('write the address of the portal, such as "https://letter.example.org"')  # noqa: TRY004
+    try:
+        parts = urlsplit(value)
+        sound = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        sound = False
+    if not sound or not value.isascii() or any(sign <= " " for sign in value):
+        raise ValueError('write the address of the portal, such as "https://letter.example.org"')
+    if parts.path not in {"", "/"} or parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError("write scheme, host and port only: the portal needs a host name of its own, without a path")
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        raise ValueError("recipients would send their codes in clear: write https:// (http is for 127.0.0.1 only)")
+    return value.removesuffix("/").lower()
+
+
+BaseUrl = Annotated[
+    str, BeforeValidator(_base_url), WithJsonSchema({"type": "string", "pattern": "^https?://[^/]+/?$"})
+]
+
+
+class Portal(Strictly):
     """The recipient portal."""
 
-    base_url: str
+    base_url: BaseUrl
+    """Where recipients reach the portal, without a final slash; https outside 127.0.0.1."""
     listen: Address
-    expiry: Duration = Field(default="30d")  # type: ignore[assignment]
+    """Address and port of the portal; a web server with TLS stands in front of it."""
+    expiry: Duration = Field(default=30 * DAY, ge=DAY, le=3650 * DAY)
+    """How long a sealed message can be opened; then it is destroyed."""
     notice_subject: Literal["generic", "original"] = "generic"
+    """generic (says only who wrote) or original (repeats the subject of the message in clear)."""
 
 
-class WordList(_Strict):
+class WordList(Strictly):
     """A keyword list in a file of its own: one term a line, ``#`` starts a comment."""
 
-    file: str
+    file: File
+    """UTF-8 text file."""
 
 
-class Demo(_Strict):
+class Demo(Strictly):
     """The demo inbox, a local stand-in for both next hops; only with the organisation example.org on loopback."""
 
-    smtp: Address = Field(default="127.0.0.1:2526")  # type: ignore[assignment]
-    web: Address = Field(default="127.0.0.1:8025")  # type: ignore[assignment]
+    smtp: Address = Endpoint(host="127.0.0.1", port=2526)
+    """Where the inbox receives mail."""
+    web: Address = Endpoint(host="127.0.0.1", port=8025)
+    """Where the inbox shows it."""
 
 
-class Configuration(_Strict):
-    """All of relay.toml."""
+class Configuration(Strictly):
+    """All of relay.toml. Paths are absolute after ``relay.config.load``."""
 
     organisation: Organisation
     gateway: Gateway
-    storage: Storage = Storage()
-    keys: Keys = Keys()
+    storage: Storage = Field(default_factory=Storage)
+    keys: Keys = Field(default_factory=Keys)
     listen: dict[str, Listener] = Field(min_length=1)
-    limits: Limits = Limits()
+    """Front doors by name: [listen.submission]."""
+    limits: Limits = Field(default_factory=Limits)
     route: Routes
-    delivery: Delivery = Delivery()
+    delivery: Delivery = Field(default_factory=Delivery)
     portal: Portal
     lists: dict[str, WordList] = Field(default_factory=dict)
-    groups: dict[str, tuple[str, ...]] = Field(default_factory=dict)  # name -> domains or addresses
-    rules: tuple[RuleSpec, ...] = ()
+    """Keyword lists by name, for conditions such as { keywords = "health" }."""
+    groups: dict[str, Many[Member]] = Field(default_factory=dict)
+    """Named groups of domains or addresses, for rules with to = "group:NAME"."""
+    rules: Many[RuleSpec] = ()
+    """The policy. The strictest rule that holds decides for each recipient; docs/rules.md has examples."""
     demo: Demo | None = None

@@ -1,0 +1,133 @@
+"""What cannot be right between sections: each check takes a draft and returns problems."""
+
+from collections.abc import Callable, Iterator
+from ipaddress import ip_address
+from itertools import combinations
+from urllib.parse import urlsplit
+
+from relay.config.draft import Draft
+from relay.config.positions import Key
+from relay.config.problems import Problem, dotted
+from relay.config.values import Endpoint, is_loopback
+
+DEMO_DOMAIN = "example.org"
+
+
+def check_domains(draft: Draft) -> list[Problem]:
+    """Keep the gateway's domain its own: the organisation's server answers for the others."""
+    if not draft.organisation or not draft.gateway:
+        return []
+    own = draft.gateway.domain
+    problems = []
+    for index, inside in enumerate(draft.organisation.domains):
+        if inside == own or inside.endswith(f".{own}"):
+            sentence = f'organisation.domains has "{inside}", which belongs to gateway.domain "{own}"'
+            hint = "answers to the gateway's addresses would never reach it; give it a sub-domain of its own"
+            problems.append(Problem(("organisation", "domains", index), sentence, hint))
+    alert = draft.gateway.admin_alert.rpartition("@")[2]
+    if alert == own:
+        sentence = f'gateway.admin_alert is in the gateway\'s own domain "{own}"'
+        problems.append(Problem(("gateway", "admin_alert"), sentence, "name a mailbox that a person reads"))
+    return problems
+
+
+def check_listeners(draft: Draft) -> list[Problem]:
+    """Refuse two front doors at one address."""
+    problems = []
+    for (first, one), (second, other) in combinations(_doors(draft), 2):
+        if one.port == other.port and _same_host(one.host, other.host):
+            sentence = f"{dotted(second)} listens on {other}, and so does {dotted(first)} ({one})"
+            problems.append(Problem(second, sentence, "give it another port"))
+    return problems
+
+
+def check_tls_of_listeners(draft: Draft) -> list[Problem]:
+    """Ask for a certificate with its key where there is TLS."""
+    problems = []
+    for name, listener in draft.listen.items():
+        path = ("listen", name)
+        missing = [file for file in ("certificate", "key") if getattr(listener, file) is None]
+        if listener.tls != "none" and missing:
+            sentence = f'{dotted(path)}.tls is "{listener.tls}" and there is no {" and no ".join(missing)}'
+            problems.append(Problem((*path, "tls"), sentence, f'add {missing[0]} = "…" to this section'))
+    return problems
+
+
+def check_routes(draft: Draft) -> list[Problem]:
+    """Send mail off the machine under TLS only, and never to our own front door."""
+    problems = []
+    doors = [(path, door) for path, door in _doors(draft) if path[0] == "listen"]
+    for name, route in draft.route.items():
+        for index, host in enumerate(route.hosts):
+            path: Key = ("route", name, "hosts", index)
+            if route.tls == "none" and not host.loopback:
+                sentence = f'route.{name}.tls is "none" and {host} is not on this machine'
+                hint = 'mail would cross the network in clear; write tls = "required"'
+                problems.append(Problem(("route", name, "tls"), sentence, hint))
+            for door, endpoint in doors:
+                if host.port == endpoint.port and _leads_home(host, endpoint):
+                    sentence = f"route.{name} leads to {host}, which is {dotted(door[:-1])} of this gateway"
+                    problems.append(Problem(path, sentence, "mail would turn in circles; name the next hop"))
+    return problems
+
+
+def check_demo(draft: Draft) -> list[Problem]:
+    """Keep the demo to itself: its inbox shows mail to anybody on this machine."""
+    if draft.demo is None:
+        return []
+    problems = []
+    hint = "remove the section [demo] for a real organisation"
+    if draft.organisation and draft.organisation.domains != (DEMO_DOMAIN,):
+        sentence = f'[demo] is for the organisation "{DEMO_DOMAIN}" alone'
+        problems.append(Problem(("organisation", "domains"), sentence, hint))
+    hosts = [
+        (("route", name, "hosts", index), host)
+        for name, route in draft.route.items()
+        for index, host in enumerate(route.hosts)
+    ]
+    for path, endpoint in [*_doors(draft), *hosts]:
+        if not endpoint.loopback:
+            problems.append(Problem(path, f"[demo] stays on this machine, and {dotted(path)} is {endpoint}", hint))
+    if draft.portal and not is_loopback(urlsplit(draft.portal.base_url).hostname or ""):
+        sentence = f"[demo] stays on this machine, and portal.base_url is {draft.portal.base_url}"
+        problems.append(Problem(("portal", "base_url"), sentence, hint))
+    return problems
+
+
+CHECKS: tuple[Callable[[Draft], list[Problem]], ...] = (
+    check_domains,
+    check_listeners,
+    check_tls_of_listeners,
+    check_routes,
+    check_demo,
+)
+
+
+def _doors(draft: Draft) -> Iterator[tuple[Key, Endpoint]]:
+    for name, listener in draft.listen.items():
+        yield ("listen", name, "address"), listener.address
+    if draft.portal:
+        yield ("portal", "listen"), draft.portal.listen
+    if draft.demo:
+        yield ("demo", "smtp"), draft.demo.smtp
+        yield ("demo", "web"), draft.demo.web
+
+
+def _same_host(one: str, other: str) -> bool:
+    """Whether two sockets on these hosts would meet: equal, or one of them is every address."""
+    return _host(one) == _host(other) or any(_everywhere(host) for host in (one, other))
+
+
+def _leads_home(host: Endpoint, door: Endpoint) -> bool:
+    return _host(host.host) == _host(door.host) or (_everywhere(door.host) and host.loopback)
+
+
+def _host(host: str) -> str:
+    return "127.0.0.1" if host.lower() == "localhost" else host.lower()
+
+
+def _everywhere(host: str) -> bool:
+    try:
+        return ip_address(host).is_unspecified
+    except ValueError:
+        return False

@@ -1,0 +1,75 @@
+"""The files that relay.toml names: certificates, keys, the recovery key. Word lists belong to the policy."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import TypeVar
+
+from relay import clock
+from relay.config.certificates import Certificate, read_certificate, read_public_of_key, readable_by_others
+from relay.config.draft import Draft
+from relay.config.positions import Key
+from relay.config.problems import Problem, dotted
+
+SOON = timedelta(days=30)  # when an ending certificate is first spoken of
+
+T = TypeVar("T")
+
+
+def check_files(draft: Draft) -> tuple[list[Problem], list[Problem]]:
+    """Return problems and doubts about every file of listeners and keys."""
+    problems: list[Problem] = []
+    doubts: list[Problem] = []
+    for name, listener in draft.listen.items():
+        path: Key = ("listen", name)
+        certificate = _read((*path, "certificate"), listener.certificate, read_certificate, draft, problems)
+        key = _read((*path, "key"), listener.key, read_public_of_key, draft, problems)
+        if certificate and key and certificate.public != key:
+            sentence = f"{dotted(path)}.key does not belong to the certificate"
+            problems.append(Problem((*path, "key"), sentence))
+        if listener.key and key and readable_by_others(listener.key):
+            file = draft.written(listener.key)
+            sentence = f"{dotted(path)}.key: every user of this machine may read or change {file}"
+            problems.append(Problem((*path, "key"), sentence, f"chmod 600 {file}"))
+        if certificate:
+            doubts += _doubt_certificate((*path, "certificate"), certificate, draft)
+    if draft.keys and draft.keys.recovery_public:
+        path = ("keys", "recovery_public")
+        _read(path, draft.keys.recovery_public, Path.read_bytes, draft, problems)
+    if draft.keys and not draft.keys.folder.is_dir():
+        sentence = f"the folder of the keys is not there yet: {draft.written(draft.keys.folder)}"
+        doubts.append(Problem(("keys", "folder"), sentence, '"letterlock init" makes it'))
+    return problems, doubts
+
+
+def _read(path: Key, file: Path | None, read: Callable[[Path], T], draft: Draft, problems: list[Problem]) -> T | None:
+    """Return what a file holds; None where none is named, or where it cannot be used and a problem was added."""
+    if file is None:
+        return None
+    name = draft.written(file)
+    try:
+        return read(file)
+    except FileNotFoundError:
+        problems.append(Problem(path, f"{dotted(path)}: there is no file {name}"))
+    except OSError as error:
+        problems.append(Problem(path, f"{dotted(path)}: {name} cannot be read ({error.strerror})"))
+    except ValueError as error:
+        problems.append(Problem(path, f"{dotted(path)}: {name} {error}"))
+    return None
+
+
+def _doubt_certificate(path: Key, certificate: Certificate, draft: Draft) -> list[Problem]:
+    now = clock.now()
+    doubts = []
+    name = dotted(path)
+    if certificate.ends <= now:
+        doubts.append(Problem(path, f"{name} ended on {certificate.ends:%Y-%m-%d}", "clients will refuse it"))
+    elif certificate.ends <= now + SOON:
+        doubts.append(Problem(path, f"{name} ends on {certificate.ends:%Y-%m-%d}", "renew it in time"))
+    if certificate.begins > now:
+        doubts.append(Problem(path, f"{name} is not valid before {certificate.begins:%Y-%m-%d}"))
+    host = draft.gateway.host_name if draft.gateway else ""
+    if host and not certificate.covers(host):
+        names = ", ".join(certificate.names) or "no name"
+        doubts.append(Problem(path, f'{name} is not for "{host}"', f"it is for {names}"))
+    return doubts

@@ -1,0 +1,225 @@
+"""The kinds of values in relay.toml: sizes, times, endpoints, domains, addresses, networks, files.
+
+Each kind takes the text of the file and gives the typed value; ``ValueError`` carries what to write instead.
+Each also says how it looks in the JSON schema and how it is written back as text.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import idna
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainSerializer,
+    Strict,
+    ValidationInfo,
+    WithJsonSchema,
+)
+
+_SIZE = re.compile(r"(\d{1,9}) ?(B|KiB|MiB|GiB)", re.ASCII)
+_SIZE_UNITS = {"GiB": 1 << 30, "MiB": 1 << 20, "KiB": 1 << 10, "B": 1}
+_TIME = re.compile(r"(\d{1,9}) ?([smhd])", re.ASCII)
+_TIME_UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
+_DOMAIN_LENGTH = 253  # RFC 1035 section 2.3.4, without the final dot
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
+_LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*", re.ASCII)
+_LOCAL_LENGTH = 64  # RFC 5321 section 4.5.3.1.1
+_PORTS = range(1, 65536)
+_SQLITE = "sqlite:///"
+_POSTGRESQL = "postgresql+psycopg://"
+
+T = TypeVar("T")
+Many = Annotated[tuple[T, ...], Strict(strict=False)]  # a TOML array; its items stay strict
+
+
+class Strictly(BaseModel):
+    """A table: frozen, without unknown keys, and without conversions (``"25"`` is no number)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+
+
+class Endpoint(Strictly):
+    """A host (name or address, without brackets) and a TCP port."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def loopback(self) -> bool:
+        """Whether a connection to this endpoint never leaves the machine."""
+        return is_loopback(self.host)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is ``localhost`` or an address of the loopback network; a name is never looked up."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def size(value: object) -> int:
+    """Return octets for a text such as ``50 MiB``; a bare number is refused, its unit would be a guess."""
+    if isinstance(value, str) and (match := _SIZE.fullmatch(value)):
+        return int(match[1]) * _SIZE_UNITS[match[2]]
+    raise ValueError('write a size such as "128 KiB", "50 MiB" or "1 GiB"')
+
+
+def size_text(octets: int) -> str:
+    """Write octets in the largest unit that fits without a remainder: the inverse of ``size``."""
+    unit = next(unit for unit, factor in _SIZE_UNITS.items() if octets % factor == 0)
+    return f"{octets // _SIZE_UNITS[unit]} {unit}"
+
+
+def duration(value: object) -> timedelta:
+    """Return the time for a text such as ``90s``, ``15m``, ``4h`` or ``30d``."""
+    if isinstance(value, timedelta):
+        return value
+    if isinstance(value, str) and (match := _TIME.fullmatch(value)):
+        seconds = int(match[1]) * _TIME_UNITS[match[2]]
+        if seconds <= timedelta(days=36500).total_seconds():
+            return timedelta(seconds=seconds)
+    raise ValueError('write a time such as "90s", "15m", "4h" or "30d"')
+
+
+def duration_text(value: timedelta) -> str:
+    """Write a time in the largest unit that fits without a remainder: the inverse of ``duration``."""
+    seconds = int(value.total_seconds())
+    unit = next(unit for unit, factor in _TIME_UNITS.items() if seconds % factor == 0)
+    return f"{seconds // _TIME_UNITS[unit]}{unit}"
+
+
+def endpoint(value: object) -> Endpoint:
+    """Return the endpoint for ``host:port``; an IPv6 address stands in brackets."""
+    if isinstance(value, Endpoint):
+        return value
+    if isinstance(value, str):
+        host, colon, port = value.rpartition(":")
+        if colon and port.isascii() and port.isdigit() and int(port) in _PORTS and _is_host(host):
+            return Endpoint(host=host.removeprefix("[").removesuffix("]"), port=int(port))
+    raise ValueError('write an address and a port such as "127.0.0.1:2525", "[::1]:2525" or "mx.example.org:25"')
+
+
+def _is_host(host: str) -> bool:
+    try:
+        if host.startswith("[") and host.endswith("]"):
+            return ipaddress.ip_address(host[1:-1]).version == 6  # noqa: PLR2004
+        if not host.replace(".", "").isdigit():
+            return bool(host) and (host == "localhost" or bool(domain(host)))
+        return ipaddress.ip_address(host).version == 4  # noqa: PLR2004
+    except ValueError:
+        return False
+
+
+def domain(value: object) -> str:
+    """Return a domain as lower-case A-labels (RFC 5890); a single label, an address or a wildcard is refused."""
+    if isinstance(value, str):
+        try:
+            name = value.lower() if value.isascii() else idna.encode(value, uts46=True).decode("ascii")
+        except idna.IDNAError:
+            name = ""
+        labels = name.split(".")
+        well_formed = len(name) <= _DOMAIN_LENGTH and len(labels) > 1 and all(map(_LABEL.fullmatch, labels))
+        if well_formed and not labels[-1].isdigit():
+            return name
+    raise ValueError('write a domain such as "example.org"')
+
+
+def mail_address(value: object) -> str:
+    """Return an ordinary address (dot-atom ``@`` domain) with its domain as lower-case A-labels."""
+    if isinstance(value, str):
+        local, _, host = value.rpartition("@")
+        if len(local) <= _LOCAL_LENGTH and _LOCAL.fullmatch(local):
+            try:
+                return f"{local}@{domain(host)}"
+            except ValueError:
+                pass
+    raise ValueError('write an address such as "postmaster@example.org"')
+
+
+def member(value: object) -> str:
+    """Return one member of a group: a domain or an address."""
+    try:
+        return mail_address(value) if isinstance(value, str) and "@" in value else domain(value)
+    except ValueError:
+        raise ValueError('write a domain ("nhs.example") or an address ("records@nhs.example")') from None
+
+
+def network(value: object) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """Return the network for ``10.0.0.0/8`` or a single address; the whole internet is refused (open relay)."""
+    if isinstance(value, ipaddress.IPv4Network | ipaddress.IPv6Network):
+        return value
+    try:
+        found = ipaddress.ip_network(value, strict=False) if isinstance(value, str) else None
+    except ValueError:
+        found = None
+    if found is None or not isinstance(value, str):
+        raise ValueError('write a network such as "10.0.0.0/8", "192.0.2.7" or "2001:db8::/32"')
+    if found.prefixlen == 0:
+        raise ValueError("this is the whole internet: anybody could send as the organisation (open relay)")
+    if "/" in value and str(found.network_address) != str(ipaddress.ip_address(value.split("/")[0])):
+        raise ValueError(f'the address has bits beyond its prefix: write "{found}"')
+    return found
+
+
+def file(value: object, info: ValidationInfo) -> Path:
+    """Return a path; a relative one is taken from the folder of the configuration file (in the context)."""
+    if isinstance(value, str) and (not value or "\0" in value):
+        raise ValueError("write the path of a file or folder")
+    if not isinstance(value, str | Path):
+        raise ValueError("write the path of a file or folder in quotes")  # noqa: TRY004
+    return _folder(info) / value
+
+
+def optional_file(value: object, info: ValidationInfo) -> Path | None:
+    """Return a path, or None for the empty text."""
+    return None if value is None or value == "" else file(value, info)
+
+
+def database(value: object, info: ValidationInfo) -> str:
+    """Return the SQLAlchemy URL of a SQLite file (made absolute) or of a PostgreSQL database."""
+    if isinstance(value, str):
+        path = value.removeprefix(_SQLITE)
+        if path != value and path and not path.startswith(":") and "?" not in path and "\0" not in path:
+            return f"{_SQLITE}{_folder(info) / Path(path)}"
+        if value.startswith(_POSTGRESQL) and value != _POSTGRESQL:
+            return value
+        if value.startswith(("postgresql:", "postgres:", "postgresql+")):
+            raise ValueError(f'write "{_POSTGRESQL}user@host/name": psycopg is the driver that is used')
+    raise ValueError('write "sqlite:///var/letterlock.db" or "postgresql+psycopg://user@host/name"')
+
+
+def _folder(info: ValidationInfo) -> Path:
+    context: dict[str, Any] = info.context or {}
+    folder: Path = context.get("folder", Path())
+    return folder
+
+
+def _as_text(pattern: str, write: Callable[[Any], str] = str) -> tuple[WithJsonSchema, PlainSerializer]:
+    shape = {"type": "string", "pattern": pattern} if pattern else {"type": "string"}
+    return WithJsonSchema(shape), PlainSerializer(write, when_used="json")
+
+
+Size = Annotated[int, BeforeValidator(size), *_as_text(r"^\d{1,9} ?(B|KiB|MiB|GiB)$", size_text)]
+Duration = Annotated[timedelta, BeforeValidator(duration), *_as_text(r"^\d{1,9} ?[smhd]$", duration_text)]
+Address = Annotated[Endpoint, BeforeValidator(endpoint), *_as_text(r"^.+:\d{1,5}$")]
+Domain = Annotated[str, BeforeValidator(domain), *_as_text(r"^[^@\s.]+(\.[^@\s.]+)+$")]
+MailAddress = Annotated[str, BeforeValidator(mail_address), *_as_text(r"^[^@\s]+@[^@\s]+$")]
+Member = Annotated[str, BeforeValidator(member), *_as_text("")]
+Network = Annotated[
+    ipaddress.IPv4Network | ipaddress.IPv6Network,
+    BeforeValidator(network),
+    *_as_text(r"^[0-9a-fA-F.:]+(/\d+)?$"),
+]
+File = Annotated[Path, BeforeValidator(file), *_as_text("")]
+OptionalFile = Annotated[Path | None, BeforeValidator(optional_file), *_as_text("", lambda path: str(path or ""))]
+Database = Annotated[str, BeforeValidator(database), *_as_text(r"^(sqlite:///|postgresql\+psycopg://).+")]
