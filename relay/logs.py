@@ -1,0 +1,144 @@
+"""Structured logs on stderr without personal data: JSON for machines, a plain line for a terminal.
+
+Redaction comes first: an event is a fixed text, facts are keyword arguments, and facts whose name or look gives
+away a person or a secret are masked before anything is written (R45 in docs/threats.md). The same holds for
+libraries that use ``logging``: their records pass the same processors, and only from WARNING.
+"""
+
+import logging
+import re
+import sys
+import traceback
+from collections.abc import Iterator, MutableMapping
+from pathlib import Path
+from typing import Any, Literal, TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+MASK = "[masked]"
+
+# Facts that are never written: by their whole name, or by one word of it (recipient_address, link_secret).
+_PRIVATE_NAMES = frozenset({"body", "content", "display_name", "from", "message_id", "name", "text", "to", "user"})
+_PRIVATE_WORDS = frozenset(
+    [
+        "address",
+        "addresses",
+        "code",
+        "codes",
+        "cookie",
+        "email",
+        "link",
+        "mailbox",
+        "password",
+        "recipient",
+        "recipients",
+        "secret",
+        "sender",
+        "subject",
+        "token",
+        "username",
+    ]
+)
+_SMTP_CODES = range(-64, 1000)  # a reply code or an exit code; a one-time code is a text of eight digits
+_ADDRESS = re.compile(r"""[^\s<>()\[\],;:"'=]+@[^\s<>()\[\],;:"'@]+""")
+_PICKUP = re.compile(r"(/p/[a-z2-7]{1,40})/[^\s?#\"']+", re.IGNORECASE)
+_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_LONGEST = 2000  # characters of one value
+_FRAMES = 12  # of one exception, the innermost
+
+Level = Literal["debug", "info", "warning", "error"]
+
+
+def configure(*, stream: TextIO | None = None, json: bool | None = None, level: Level = "info") -> None:
+    """Send the logs of this process to ``stream`` (stderr); ``json`` None means: unless it is a terminal."""
+    out = stream or sys.stderr
+    as_json = not out.isatty() if json is None else json
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        tell_exception,
+        redact,
+    ]
+    last: list[Processor] = [structlog.processors.JSONRenderer(sort_keys=False)] if as_json else [_Line()]
+    structlog.configure(
+        processors=[*shared, *last],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(out),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+
+
+def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Mask what is private by its name, and what looks private in every other value."""
+    return {key: MASK if _private(key, value) else _clean(value) for key, value in event.items()}
+
+
+def _private(key: str, value: Any) -> bool:
+    words = set(key.lower().split("_")) & _PRIVATE_WORDS
+    if words == {"code"} and isinstance(value, int) and value in _SMTP_CODES:
+        return False
+    return bool(words) or key.lower() in _PRIVATE_NAMES
+
+
+def _clean(value: Any) -> Any:
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case bytes() | bytearray() | memoryview():
+            return f"{len(value)} octets"
+        case dict():
+            return {str(key): MASK if _private(str(key), inner) else _clean(inner) for key, inner in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_clean(inner) for inner in value]
+    text = str(value)
+    if len(text) > _LONGEST:
+        text = text[:_LONGEST] + "…"
+    return _PICKUP.sub(r"\1/" + MASK, _ADDRESS.sub(MASK, text))
+
+
+def tell_exception(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Replace an exception by its kinds and places: its messages may hold addresses, parameters or content."""
+    given = event.pop("exc_info", None)
+    error = sys.exc_info()[1] if given is True else given[1] if isinstance(given, tuple) else given
+    if isinstance(error, BaseException):
+        event["exception"] = " from ".join(_told(one) for one in _chain(error))
+    return event
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        yield error
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+
+
+def _told(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
+    places = " < ".join(f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in reversed(frames))
+    return f"{type(error).__name__} at {places}" if places else type(error).__name__
+
+
+class _Line:
+    """Renders an event as ``14:02:07 warning  delivery deferred  route=outside``, on one line, without controls."""
+
+    def __call__(self, _logger: WrappedLogger, _method: str, event: MutableMapping[str, Any]) -> str:
+        moment = str(event.pop("timestamp", ""))[11:19]
+        level = event.pop("level", "")
+        said = event.pop("event", "")
+        facts = "".join(f"  {key}={value}" for key, value in event.items())
+        return "".join(map(_visible, f"{moment} {level:<8}{said}{facts}"))
+
+
+def _visible(sign: str) -> str:
+    return sign if sign.isprintable() else _ESCAPES.get(sign) or f"\\u{ord(sign):04x}"

@@ -1,0 +1,87 @@
+import io
+import json
+import logging
+from collections.abc import Callable, Iterator
+
+import pytest
+import structlog
+
+from relay import logs
+
+
+@pytest.fixture
+def written() -> Iterator[Callable[[], list[dict[str, object]]]]:
+    """Collect what a process logs, as parsed lines."""
+    stream = io.StringIO()
+    logs.configure(stream=stream, json=True)
+    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    structlog.reset_defaults()
+    logging.basicConfig(handlers=[logging.NullHandler()], force=True)
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        {"recipient": "jane@example.net"},
+        {"recipient_address": "jane@example.net"},
+        {"subject": "Your referral"},
+        {"code": "12345678"},
+        {"code": 12345678},
+        {"link_secret": "abcdef"},
+        {"to": ["jane@example.net"]},
+        {"reason": "550 5.1.1 <jane@example.net>: unknown"},
+        {"facts": {"sender": "anna@example.org", "note": ["anna@example.org"]}},
+        {"data": b"canary"},
+        {"url": "https://letter.example.org/p/abcdef234567/s3cr3t-canary"},
+    ],
+)
+def test_personal_data_and_secrets_are_masked(
+    written: Callable[[], list[dict[str, object]]], fact: dict[str, object]
+) -> None:
+    """Whatever a caller hands over by mistake, no address, subject, code or secret is written."""
+    structlog.get_logger().info("something happened", **fact)
+    line = json.dumps(written())
+    for canary in ("jane", "anna@", "referral", "12345678", "abcdef'", "canary"):
+        assert canary not in line
+
+
+def test_what_helps_to_find_a_fault_stays(written: Callable[[], list[dict[str, object]]]) -> None:
+    """Identifiers, counts, reply codes and the id in a pickup path are written as they are."""
+    structlog.get_logger().info("page served", queue_id="abc", count=3, code=550, path="/p/abcdef234567/s3cr3t")
+    [line] = written()
+    assert (line["queue_id"], line["count"]) == ("abc", 3)
+    assert line["code"] == 550
+    assert line["path"] == "/p/abcdef234567/[masked]"
+
+
+def test_a_library_logs_through_the_same_processors(written: Callable[[], list[dict[str, object]]]) -> None:
+    """Records of the logging module are masked too, and only warnings and errors come through."""
+    logging.getLogger("mail.log").info("peer jane@example.net")
+    logging.getLogger("mail.log").warning("peer %s said hello", "<jane@example.net>")
+    [line] = written()
+    assert line["event"] == "peer <[masked]> said hello"
+
+
+def test_an_exception_is_told_by_kind_and_place_only(written: Callable[[], list[dict[str, object]]]) -> None:
+    """The message of an exception may hold content, so only its type and where it came from are written."""
+    for logger in (structlog.get_logger(), logging.getLogger("library")):
+        try:
+            try:
+                int("Dear Jane")
+            except ValueError as error:
+                raise RuntimeError("about Jane") from error
+        except RuntimeError:
+            logger.exception("could not finish")
+    for line in written():
+        assert "Jane" not in json.dumps(line)
+        assert str(line["exception"]).startswith("RuntimeError at test_logs.py:")
+        assert "from ValueError at" in str(line["exception"])
+
+
+def test_a_terminal_gets_one_line_without_control_characters() -> None:
+    """Line ends and escape sequences in a value cannot forge a line or steer the terminal."""
+    stream = io.StringIO()
+    logs.configure(stream=stream, json=False)
+    structlog.get_logger().warning("refused", reason="no\r\n12:00 info forged \x1b[2J\u202e")
+    structlog.reset_defaults()
+    assert stream.getvalue().endswith(r"warning refused  reason=no\r\n12:00 info forged \u001b[2J\u202e" + "\n")
