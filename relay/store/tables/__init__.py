@@ -4,7 +4,7 @@ Nothing readable of a message stands in these tables: contents are sealed, addre
 keyed hash, only domains, times, sizes and states are in clear (docs/threats.md).
 """
 
-from relay.store.tables.audit import AuditEvent, Checkpoint
+from relay.store.tables.audit import AuditEvent, AuditKey, Checkpoint
 from relay.store.tables.history import Observation, Pair, SenderCount
 from relay.store.tables.queue import Decision, Entry, Meta, QueuedMessage, Spool
 from relay.store.tables.sealed import Blob, Conversation, Key, Part, Participant, Sealed, Stanza
@@ -12,6 +12,7 @@ from relay.store.tables.visits import Code, PortalRequest, Throttle, Visit
 
 __all__ = [
     "AuditEvent",
+    "AuditKey",
     "Blob",
     "Checkpoint",
     "Code",

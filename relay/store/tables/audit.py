@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlmodel import BigInteger, Column, Field, Index, Integer, SQLModel
+from sqlmodel import BigInteger, Field, Index, SQLModel
 
 from relay.store.types import Bytes, Moment
 
@@ -12,8 +12,8 @@ class AuditEvent(SQLModel, table=True):
 
     __tablename__ = "audit"
     __table_args__ = (Index("audit_by_message", "message_id", "at"), Index("audit_by_time", "at"))
-    writer: bytes = Field(primary_key=True, sa_type=Bytes)
-    seq: int = Field(primary_key=True)
+    writer: str = Field(primary_key=True)  # "relay-0", "portal-0", "cli": one chain each, over restarts
+    seq: int = Field(primary_key=True, sa_type=BigInteger)
     prev: bytes = Field(sa_type=Bytes)
     at: datetime = Field(sa_type=Moment)
     event: str
@@ -22,13 +22,19 @@ class AuditEvent(SQLModel, table=True):
     personal: bytes | None = Field(default=None, sa_type=Bytes)
 
 
+class AuditKey(SQLModel, table=True):
+    """The key of one message's personal facts, wrapped; without this row they are unreadable for ever."""
+
+    __tablename__ = "audit_key"
+    message_id: bytes = Field(primary_key=True, sa_type=Bytes)
+    wrapped: bytes = Field(sa_type=Bytes)
+
+
 class Checkpoint(SQLModel, table=True):
     """An Ed25519 signature over the heads of all chains at one moment, itself chained."""
 
     __tablename__ = "checkpoint"
-    seq: int | None = Field(
-        default=None, sa_column=Column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
-    )
+    seq: int = Field(primary_key=True, sa_type=BigInteger)
     at: datetime = Field(sa_type=Moment)
     prev: bytes = Field(sa_type=Bytes)
     heads: str

@@ -2,27 +2,38 @@
 
 from datetime import datetime
 
-from sqlmodel import BigInteger, Column, Field, Integer, SQLModel
+from sqlmodel import BigInteger, Column, Field, Index, Integer, SQLModel, text
 
 from relay.store.types import Bytes, Moment
 
 
 class Observation(SQLModel, table=True):
-    """One thing that happened: ``data`` packs keyed hashes of sender and recipients (relay/store/history.py)."""
+    """One message that was seen: its sender, and in ``data`` its recipients as packed keyed hashes.
+
+    The partial indices are the tail that is not yet counted: found by sender, and taken in order by the folder.
+    """
 
     __tablename__ = "observation"
+    __table_args__ = (
+        Index("observation_tail", "sender", sqlite_where=text("NOT folded"), postgresql_where=text("NOT folded")),
+        Index("observation_order", "seq", sqlite_where=text("NOT folded"), postgresql_where=text("NOT folded")),
+    )
     seq: int | None = Field(
-        default=None, sa_column=Column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
+        default=None,
+        sa_column=Column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
     )
     at: datetime = Field(sa_type=Moment)
-    kind: int  # 1 sent, 2 received
+    kind: int  # 1 sent, 2 received (relay/store/history.py)
+    sender: bytes = Field(sa_type=Bytes)
     data: bytes = Field(sa_type=Bytes)
+    folded: bool
 
 
 class Pair(SQLModel, table=True):
     """Messages between an inside and an outside party; the organisation's sum stands under its own party hash."""
 
     __tablename__ = "pair"
+    __table_args__ = {"sqlite_with_rowid": False}
     sender: bytes = Field(primary_key=True, sa_type=Bytes)
     recipient: bytes = Field(primary_key=True, sa_type=Bytes)
     sent: float = 0.0
@@ -36,6 +47,7 @@ class SenderCount(SQLModel, table=True):
     """Messages and contacts of one sender: tells whether there is enough history to judge by."""
 
     __tablename__ = "sender_count"
+    __table_args__ = {"sqlite_with_rowid": False}
     sender: bytes = Field(primary_key=True, sa_type=Bytes)
     messages: int = 0
     contacts: int = 0

@@ -6,7 +6,7 @@ Entry states (docs/flow.md draws them): ``due -> leased -> done | due (deferred)
 from datetime import datetime
 from enum import StrEnum
 
-from sqlmodel import Field, Index, SQLModel, text
+from sqlmodel import BigInteger, Field, Index, SQLModel, text
 
 from relay.store.types import Bytes, Moment
 
@@ -57,7 +57,7 @@ class QueuedMessage(SQLModel, table=True):
     accepted_at: datetime = Field(sa_type=Moment)
     message_id_hash: bytes | None = Field(default=None, sa_type=Bytes, index=True)
     message_key: bytes | None = Field(default=None, sa_type=Bytes, index=True)
-    size: int  # octets as received
+    size: int = Field(sa_type=BigInteger)  # octets as received
     envelope: bytes = Field(sa_type=Bytes)
 
 
@@ -66,6 +66,7 @@ class Spool(SQLModel, table=True):
 
     __tablename__ = "spool"
     message_id: bytes = Field(primary_key=True, sa_type=Bytes)
+    epoch_id: bytes = Field(sa_type=Bytes, index=True)  # the key that the content needs; kept as long as rows name it
     content: bytes | None = Field(default=None, sa_type=Bytes)
     blob_id: bytes | None = Field(default=None, sa_type=Bytes)
 
@@ -76,8 +77,19 @@ class Entry(SQLModel, table=True):
     __tablename__ = "entry"
     __table_args__ = (
         # by route first: workers claim per route, and 10^5 waiting for a dead one must cost the others nothing
-        Index("entry_due", "route", "due_at", sqlite_where=text("state = 'due'"), postgresql_where=text("state = 'due'")),
-        Index("entry_leased", "lease_until", sqlite_where=text("state = 'leased'"), postgresql_where=text("state = 'leased'")),
+        Index(
+            "entry_due",
+            "route",
+            "due_at",
+            sqlite_where=text("state = 'due'"),
+            postgresql_where=text("state = 'due'"),
+        ),
+        Index(
+            "entry_leased",
+            "lease_until",
+            sqlite_where=text("state = 'leased'"),
+            postgresql_where=text("state = 'leased'"),
+        ),
     )
     id: bytes = Field(primary_key=True, sa_type=Bytes)
     message_id: bytes = Field(sa_type=Bytes, index=True)

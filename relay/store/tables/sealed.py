@@ -8,7 +8,7 @@ Blob states: ``writing -> stored -> doomed -> gone``; a gone blob has no row.
 from datetime import datetime
 from enum import StrEnum
 
-from sqlmodel import Field, Index, SQLModel
+from sqlmodel import BigInteger, Field, Index, SQLModel
 
 from relay.store.types import Bytes, Moment
 
@@ -115,7 +115,7 @@ class Part(SQLModel, table=True):
     __tablename__ = "part"
     id: bytes = Field(primary_key=True, sa_type=Bytes)
     message_id: bytes = Field(sa_type=Bytes, index=True)
-    length: int  # stored length
+    length: int = Field(sa_type=BigInteger)  # stored length
     content: bytes | None = Field(default=None, sa_type=Bytes)
     blob_id: bytes | None = Field(default=None, sa_type=Bytes)
 
@@ -126,6 +126,6 @@ class Blob(SQLModel, table=True):
     __tablename__ = "blob"
     __table_args__ = (Index("blob_by_state", "state", "changed_at"),)
     id: bytes = Field(primary_key=True, sa_type=Bytes)
-    length: int
+    length: int = Field(sa_type=BigInteger)
     state: str
     changed_at: datetime = Field(sa_type=Moment)

@@ -1,0 +1,59 @@
+"""The gate between processes that write to one SQLite file.
+
+SQLite's own busy handler polls with growing pauses, so one of several busy writers can wait for seconds while the
+others pass (measured). Processes therefore queue at flock(2). One lock alone would let the process that just left
+walk in again before the kernel has woken the one that waits; so there is a turnstile before the gate: who waits at
+the gate holds the turnstile, and who comes back has to wait there.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from relay.errors import StoreError
+
+
+class Gate:
+    """An exclusive lock between processes; within a process one thread uses it. Without a file: always open."""
+
+    def __init__(self, file: Path | None) -> None:
+        self._locks: tuple[int, int] | None = None
+        if file is not None:
+            self._locks = _open(file.with_name(file.name + ".turnstile")), _open(file)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Wait for this process's turn, then keep the others out for the block."""
+        if self._locks is None:
+            yield
+            return
+        turnstile, gate = self._locks
+        fcntl.flock(turnstile, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(gate, fcntl.LOCK_EX)
+        finally:
+            fcntl.flock(turnstile, fcntl.LOCK_UN)
+        try:
+            yield
+        finally:
+            fcntl.flock(gate, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Give the files back."""
+        for descriptor in self._locks or ():
+            os.close(descriptor)
+        self._locks = None
+
+
+def gate_file(database: Path | None) -> Path | None:
+    """Return where the gate of a SQLite file stands: beside it."""
+    return None if database is None else database.with_name(database.name + ".gate")
+
+
+def _open(file: Path) -> int:
+    try:
+        return os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreError(f"cannot open the write gate {file}: {error.strerror}") from error

@@ -1,0 +1,98 @@
+"""The version of the database: brought up to date at start, refused when it is newer than this program.
+
+There is no way down: an older Letterlock could misread what a newer one wrote. Who must go back restores the
+backup made before the upgrade.
+"""
+
+import os
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from relay.errors import StoreError
+from relay.store.engine import database_file, open_engine
+from relay.store.faults import translate
+from relay.store.gate import Gate, gate_file
+
+_MIGRATION_LOCK = 0x4C4C4D31  # of pg_advisory_xact_lock: one process migrates, the others find the work done
+
+
+def migrate(url: str) -> None:
+    """Create the database's tables or bring them up to this version; several processes may call it at once.
+
+    A missing SQLite file is created, readable by its owner only. Raises StoreError when the database does not
+    answer or comes from a newer version; nothing is changed then.
+    """
+    file = database_file(url)
+    if file is not None:
+        _create_file(file)
+    gate = Gate(gate_file(file))
+    engine = open_engine(url, writer=True)
+    try:
+        with gate.held(), engine.begin() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
+            current = MigrationContext.configure(connection).get_current_revision()
+            _refuse_newer(current)
+            config = alembic_config()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    except SQLAlchemyError as error:
+        raise translate(error) from error
+    finally:
+        engine.dispose()
+        gate.close()
+
+
+def check_schema(engine: Engine) -> None:
+    """Raise StoreError unless the database is exactly of this version."""
+    try:
+        with engine.connect() as connection:
+            current = MigrationContext.configure(connection).get_current_revision()
+    except SQLAlchemyError as error:
+        raise translate(error) from error
+    _refuse_newer(current)
+    if current != _scripts().get_current_head():
+        raise StoreError("the database is from an older version of Letterlock: `letterlock run` upgrades it at start")
+
+
+def known_revisions() -> frozenset[str]:
+    """Return the schema versions that this program knows."""
+    return frozenset(script.revision for script in _scripts().walk_revisions())
+
+
+def alembic_config() -> Config:
+    """Return alembic's configuration for our one line of migrations; the caller adds the connection."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")).replace("%", "%%"))
+    return config
+
+
+def _refuse_newer(current: str | None) -> None:
+    if current is not None and current not in known_revisions():
+        raise StoreError(
+            f"the database is from a newer version of Letterlock (schema {current}): install that version, "
+            "or restore the backup made before the upgrade"
+        )
+
+
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory.from_config(alembic_config())
+
+
+def _create_file(file: Path) -> None:
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        folder = os.open(file.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)  # the file's name must survive a power cut as well as its content
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise StoreError(f"the database file {file} cannot be created: {error.strerror}") from error

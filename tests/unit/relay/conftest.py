@@ -1,0 +1,77 @@
+"""Both databases for every test that asks for one: a real SQLite file and a real PostgreSQL server."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from relay.store.schema import migrate
+from relay.store.writer import Store, open_store
+from tests.postgresql import PostgreSQL
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """A private PostgreSQL server."""
+    server = PostgreSQL()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty SQLite database of this version, to be copied."""
+    file = tmp_path_factory.mktemp("migrated") / "letterlock.db"
+    migrate(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture(scope="session")
+def migrated_database(postgresql: PostgreSQL) -> str:
+    """The name of an empty PostgreSQL database of this version, to be copied."""
+    url = postgresql.new_database()
+    migrate(url)
+    return url.partition("?")[0].rpartition("/")[2]
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path, migrated_file: Path) -> str:
+    """A fresh SQLite database."""
+    shutil.copy(migrated_file, tmp_path / "letterlock.db")
+    return f"sqlite:///{tmp_path / 'letterlock.db'}"
+
+
+@pytest.fixture
+def postgresql_url(postgresql: PostgreSQL, migrated_database: str) -> str:
+    """A fresh PostgreSQL database."""
+    return postgresql.new_database(template=migrated_database)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A fresh database of this version, once of each kind."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator[Store]:
+    """A store on a fresh database, once of each kind."""
+    opened = open_store(database_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def open_another(database_url: str) -> Iterator[Callable[[], Store]]:
+    """More stores on the same database, as other processes would open them."""
+    opened: list[Store] = []
+
+    def another() -> Store:
+        opened.append(open_store(database_url))
+        return opened[-1]
+
+    yield another
+    for one in opened:
+        one.close()

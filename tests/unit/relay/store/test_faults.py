@@ -1,0 +1,84 @@
+"""What goes wrong under the store, and what it says then."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection
+
+from relay.errors import StoreError, StoreFullError
+from relay.store.duties import META
+from relay.store.faults import translate
+from relay.store.room import Room
+from relay.store.writer import open_store
+
+
+def test_full_disk_is_a_full_store_and_heals_without_restart(sqlite_url: str) -> None:
+    """Without room the transaction fails as StoreFullError; as soon as there is room the store goes on."""
+    store = open_store(sqlite_url)
+
+    def limit_pages(connection: Connection, pages: int) -> None:
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+
+    def fill(connection: Connection) -> None:
+        connection.execute(META.insert(), [{"name": "big", "value": "x" * 1_000_000}])
+
+    store.run(lambda connection: limit_pages(connection, 1))
+    with pytest.raises(StoreFullError, match="no room is left on the disk"):
+        store.run(fill)
+    store.run(lambda connection: limit_pages(connection, 1 << 30))
+    store.run(fill)
+    store.close()
+
+
+def test_error_text_carries_no_values(sqlite_url: str) -> None:
+    """A failing statement's values, which may be personal data, are in no text of the error or its cause."""
+    store = open_store(sqlite_url)
+    row = [{"name": "jane@example.net", "value": ""}]
+    store.run(lambda connection: connection.execute(META.insert(), row) and None)
+    with pytest.raises(StoreError) as caught:
+        store.run(lambda connection: connection.execute(META.insert(), row) and None)
+    assert "jane" not in str(caught.value)
+    assert "jane" not in str(caught.value.__cause__)
+    store.close()
+
+
+def test_read_only_database_says_so(sqlite_url: str, tmp_path: Path) -> None:
+    """A database on a read-only disk is reported as such."""
+    connection = sqlite3.connect(f"file:{tmp_path / 'letterlock.db'}?mode=ro", uri=True)
+    with pytest.raises(sqlite3.OperationalError) as caught:
+        connection.execute("DELETE FROM meta")
+    connection.close()
+    assert sqlite_url
+    assert "read-only" in str(translate(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "words"),
+    [
+        (sqlite3.SQLITE_FULL, StoreFullError, "no room is left"),
+        (sqlite3.SQLITE_IOERR_FSYNC, StoreError, "disk under the database reports an error"),
+        (sqlite3.SQLITE_IOERR_WRITE, StoreError, "disk under the database reports an error"),
+        (sqlite3.SQLITE_READONLY_DBMOVED, StoreError, "read-only"),
+        (sqlite3.SQLITE_BUSY_SNAPSHOT, StoreError, "locked by another program"),
+        (sqlite3.SQLITE_CORRUPT_INDEX, StoreError, "damaged"),
+        (sqlite3.SQLITE_TOOBIG, StoreError, "refused"),
+    ],
+)
+def test_each_result_code_of_sqlite_has_its_sentence(code: int, kind: type[StoreError], words: str) -> None:
+    """Extended result codes count as their primary code."""
+    error = sqlite3.OperationalError("…")
+    error.sqlite_errorcode = code
+    translated = translate(error)
+    assert type(translated) is kind
+    assert words in str(translated)
+
+
+def test_reserve_is_kept_free(tmp_path: Path) -> None:
+    """New mail is refused before the last room is taken; without a reserve in danger nothing is said."""
+    room = Room(tmp_path, reserve=1)
+    room.ensure(wanted=1 << 20)
+    with pytest.raises(StoreFullError, match="new mail waits at its sender"):
+        room.ensure(wanted=room.free())
+    with pytest.raises(StoreError, match="cannot be looked at"):
+        Room(tmp_path / "gone", reserve=1).ensure()

@@ -1,0 +1,320 @@
+"""Group commit: what is reported as done is durable, and one failing transaction spoils no other."""
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, func, select
+
+from relay.errors import RefusedError, StoreError
+from relay.store.batch import insert_later
+from relay.store.tables import Meta
+from relay.store.writer import Store, open_store
+
+META = Meta.__table__  # type: ignore[attr-defined]
+
+
+def put(name: str, value: str = "") -> Callable[[Connection], str]:
+    def work(connection: Connection) -> str:
+        connection.execute(META.insert(), [{"name": name, "value": value}])
+        return name
+
+    return work
+
+
+def put_later(name: str) -> Callable[[Connection], str]:
+    def work(connection: Connection) -> str:
+        insert_later(connection, META, [{"name": name, "value": ""}])
+        return name
+
+    return work
+
+
+def names(store: Store) -> set[str]:
+    with store.read() as connection:
+        return set(connection.execute(select(META.c.name)).scalars())
+
+
+class Blocked:
+    """Keeps the writer inside a transaction until released, so that what follows shares the next batch."""
+
+    def __init__(self, store: Store) -> None:
+        self._entered = threading.Event()
+        self._leave = threading.Event()
+        self.future = store.submit(self._work)
+        assert self._entered.wait(10)
+
+    def _work(self, _connection: Connection) -> None:
+        self._entered.set()
+        assert self._leave.wait(10)
+
+    def release(self) -> None:
+        self._leave.set()
+
+
+def test_transaction_is_visible_to_readers_when_run_returns(store: Store) -> None:
+    """A transaction's result comes back, and its rows are there for everybody."""
+    assert store.run(put("a")) == "a"
+    assert names(store) == {"a"}
+
+
+def test_transactions_submitted_together_share_one_commit(database_url: str) -> None:
+    """What arrives while the writer is busy is committed together, not one by one."""
+    steps: list[str] = []
+    store = open_store(database_url, on_step=steps.append)
+    blocked = Blocked(store)
+    futures = [store.submit(put(f"n{number}")) for number in range(50)]
+    blocked.release()
+    wait(futures, timeout=10)
+    store.close()
+    assert steps.count("store: after commit") <= 2
+
+
+def test_future_is_open_until_commit_returned(database_url: str) -> None:
+    """Before COMMIT nobody is told that a transaction is done."""
+    seen: list[bool] = []
+    futures: list[Future[str]] = []
+
+    def on_step(name: str) -> None:
+        if name == "store: before commit" and futures:
+            seen.append(futures[0].done())
+
+    store = open_store(database_url, on_step=on_step)
+    blocked = Blocked(store)
+    futures.append(store.submit(put("a")))
+    blocked.release()
+    assert futures[0].result(10) == "a"
+    store.close()
+    assert seen == [False]
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_failing_transaction_takes_back_only_its_own_rows(store: Store, *, later: bool) -> None:
+    """In one batch, a transaction that raises loses its rows and its neighbours keep theirs."""
+    write = put_later if later else put
+
+    def fails(connection: Connection) -> None:
+        write("lost")(connection)
+        raise RefusedError("no")
+
+    blocked = Blocked(store)
+    before, failing, after = store.submit(write("before")), store.submit(fails), store.submit(write("after"))
+    blocked.release()
+    with pytest.raises(RefusedError, match="no"):
+        failing.result(10)
+    assert (before.result(10), after.result(10)) == ("before", "after")
+    assert names(store) == {"before", "after"}
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_row_that_is_already_there_fails_only_its_own_transaction(store: Store, *, later: bool) -> None:
+    """A constraint that fails, even in the rows that the batch writes together, hits the guilty one only."""
+    write = put_later if later else put
+    store.run(put("twice"))
+    blocked = Blocked(store)
+    good, bad, good_too = store.submit(write("a")), store.submit(write("twice")), store.submit(write("b"))
+    blocked.release()
+    with pytest.raises(StoreError, match="a row of this identity is already there"):
+        bad.result(10)
+    assert (good.result(10), good_too.result(10)) == ("a", "b")
+    assert names(store) == {"a", "b", "twice"}
+
+
+def test_failed_commit_fails_every_transaction_of_the_batch(sqlite_url: str) -> None:
+    """When COMMIT itself fails, nobody is told success and nothing is there."""
+    store = open_store(sqlite_url)
+    store.run(_make_deferred_constraint)
+    blocked = Blocked(store)
+    broken = store.submit(_break_deferred_constraint)
+    innocent = store.submit(put("b"))
+    blocked.release()
+    for future in (blocked.future, broken, innocent):
+        with pytest.raises(StoreError):
+            future.result(10)  # type: ignore[attr-defined]
+    assert names(store) == set()
+    assert store.run(put("next")) == "next"
+    store.close()
+
+
+def _make_deferred_constraint(connection: Connection) -> None:
+    connection.exec_driver_sql("CREATE TABLE parent (id INTEGER PRIMARY KEY)")
+    connection.exec_driver_sql("CREATE TABLE child (id INTEGER REFERENCES parent (id) DEFERRABLE INITIALLY DEFERRED)")
+
+
+def _break_deferred_constraint(connection: Connection) -> None:
+    connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
+    connection.exec_driver_sql("INSERT INTO child VALUES (7)")
+
+
+def test_work_must_not_commit_by_itself(store: Store) -> None:
+    """A transaction that tries to commit is refused, and its neighbours are not committed early."""
+
+    def commits(connection: Connection) -> None:
+        put("early")(connection)
+        connection.commit()
+
+    with pytest.raises(StoreError, match="must not commit by itself"):
+        store.run(commits)
+    assert names(store) == set()
+
+
+def test_cancelled_task_does_not_stop_its_transaction(store: Store) -> None:
+    """The connection of a client may go away: what it submitted still becomes durable."""
+
+    async def leave_early() -> None:
+        blocked = Blocked(store)
+        task = asyncio.ensure_future(store.commit(put("still there")))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        blocked.release()
+        await store.commit(put("after"))
+
+    asyncio.run(leave_early())
+    assert names(store) == {"still there", "after"}
+
+
+def test_transaction_outlives_its_event_loop(store: Store) -> None:
+    """A loop that ended before COMMIT harms neither the transaction nor the writer."""
+
+    async def submit_and_leave(blocked: Blocked) -> None:
+        task = asyncio.ensure_future(store.commit(put("orphan")))
+        await asyncio.sleep(0)
+        task.cancel()
+        del blocked
+
+    blocked = Blocked(store)
+    asyncio.run(submit_and_leave(blocked))
+    blocked.release()
+    assert store.run(put("next")) == "next"
+    assert names(store) == {"orphan", "next"}
+
+
+def test_many_tasks_await_their_transactions(store: Store) -> None:
+    """Each of many tasks gets the result of its own transaction; errors reach only their owner."""
+
+    async def one(number: int) -> str:
+        if number % 10 == 0:
+            with pytest.raises(RefusedError):
+                await store.commit(_refuse)
+            return "refused"
+        return await store.commit(put(f"n{number}"))
+
+    async def everybody() -> list[str]:
+        return await asyncio.gather(*(one(number) for number in range(100)))
+
+    results = asyncio.run(everybody())
+    assert results == ["refused" if number % 10 == 0 else f"n{number}" for number in range(100)]
+
+
+def _refuse(_connection: Connection) -> None:
+    raise RefusedError("no")
+
+
+def test_close_finishes_what_was_submitted_and_refuses_more(database_url: str) -> None:
+    """After close every submitted transaction is durable and a new one is refused with a sentence."""
+    store = open_store(database_url)
+    blocked = Blocked(store)
+    futures = [store.submit(put(f"n{number}")) for number in range(300)]
+    closing = threading.Thread(target=store.close)
+    closing.start()
+    blocked.release()
+    closing.join(20)
+    assert all(future.done() for future in futures)
+    with pytest.raises(StoreError, match="the store is closed"):
+        store.submit(put("late"))
+    again = open_store(database_url)
+    assert len(names(again)) == 300
+    again.close()
+
+
+def test_reader_cannot_write_and_sees_one_snapshot(store: Store) -> None:
+    """A reading connection refuses to write, and does not see what is committed after its first look."""
+    store.run(put("a"))
+    with store.read() as connection:
+        assert connection.execute(select(func.count()).select_from(META)).scalar_one() == 1
+        store.run(put("b"))
+        assert connection.execute(select(func.count()).select_from(META)).scalar_one() == 1
+    with pytest.raises(StoreError), store.read() as connection:
+        connection.execute(META.insert(), [{"name": "c", "value": ""}])
+    assert names(store) == {"a", "b"}
+
+
+def test_two_stores_on_one_database_take_turns(store: Store, open_another: Callable[[], Store]) -> None:
+    """Two writers on one database, as two workers are, both finish, and nothing is lost."""
+    other = open_another()
+    futures = [
+        writer.submit(put(f"{name}{number}")) for number in range(100) for name, writer in (("a", store), ("b", other))
+    ]
+    wait(futures, timeout=30)
+    assert len(names(store)) == 200
+
+
+def test_transaction_that_loses_a_deadlock_is_run_again(postgresql_url: str) -> None:
+    """On PostgreSQL two processes may lock rows in opposite order; both transactions happen all the same."""
+    one, two = open_store(postgresql_url), open_store(postgresql_url)
+    one.run(put("x", "0"))
+    one.run(put("y", "0"))
+    meet = threading.Barrier(2, timeout=10)
+
+    def crossing(first: str, second: str) -> Callable[[Connection], None]:
+        runs: list[int] = []
+
+        def work(connection: Connection) -> None:
+            runs.append(1)
+            _add(connection, first)
+            if len(runs) == 1:
+                meet.wait()
+            _add(connection, second)
+
+        return work
+
+    futures = [one.submit(crossing("x", "y")), two.submit(crossing("y", "x"))]
+    for future in futures:
+        future.result(20)
+    with one.read() as connection:
+        assert set(connection.execute(select(META.c.value)).scalars()) == {"000"}
+    one.close()
+    two.close()
+
+
+def _add(connection: Connection, name: str) -> None:
+    connection.execute(META.update().where(META.c.name == name).values(value=META.c.value + "0"))
+
+
+def test_deleted_rows_leave_database_and_log_at_close(sqlite_url: str, tmp_path: Path) -> None:
+    """What was deleted is neither in the database file nor in the write-ahead log afterwards."""
+    store = open_store(sqlite_url)
+    store.run(put("secret", "CANARY-7391"))
+    store.run(lambda connection: connection.execute(META.delete()) and None)
+    store.close()
+    for file in tmp_path.iterdir():
+        assert b"CANARY-7391" not in file.read_bytes(), file.name
+
+
+def test_removed_database_file_is_noticed_before_anything_is_lost(sqlite_url: str, tmp_path: Path) -> None:
+    """Writing into a file that somebody deleted would lose mail: the transaction fails with a sentence instead."""
+    store = open_store(sqlite_url)
+    (tmp_path / "letterlock.db").rename(tmp_path / "gone.db")
+    with pytest.raises(StoreError, match="removed or replaced while in use"):
+        store.run(put("a"))
+    store.close()
+
+
+def test_locked_database_says_so(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that ignores our gate and keeps the database locked is named, and later transactions pass."""
+    monkeypatch.setattr("relay.store.engine.BUSY_MILLISECONDS", 50)
+    store = open_store(sqlite_url)
+    intruder = sqlite3.connect(tmp_path / "letterlock.db", isolation_level=None)
+    intruder.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreError, match="locked by another program"):
+        store.run(put("a"))
+    intruder.execute("ROLLBACK")
+    intruder.close()
+    assert store.run(put("b")) == "b"
+    store.close()
