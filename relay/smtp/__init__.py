@@ -1,6 +1,7 @@
 """The front door: listeners, TLS, the SMTP conversation, and who may send.
 
-Read in this order: `values` (what goes in and out), `replies` (the one table of answers), `access` (who may
-send, and how much), `inbox`, `connection`, `session`, `transaction` and `conversation` (one client, from the
-greeting to the last reply), `data` and `chunking` (the bytes of a message), `listener` (sockets, TLS, stopping).
+Read in this order: `values` (what goes in and out), `replies` (the one table of answers), `access`
+(who may send, and how much), `inbox`, `connection`, `session`, `transaction` and `conversation` (one
+client, from the greeting to the last reply), `paths` and `parameters` (what MAIL and RCPT may say),
+`data` and `chunking` (the octets of a message), `listener` (sockets, TLS, sweeping, stopping).
 """

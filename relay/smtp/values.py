@@ -10,9 +10,10 @@ Notify = Literal["NEVER", "SUCCESS", "FAILURE", "DELAY"]
 class ForwardPath:
     """One accepted RCPT command.
 
-    ``address`` is a complete mailbox (``<Postmaster>`` has got its domain). ``notify`` is empty when the client
-    said nothing; ``NEVER`` stands alone (RFC 3461 section 4.1). ``orcpt`` is ``addr-type;xtext`` exactly as
-    received, or empty (RFC 3461 section 4.2): pass it on so, decode it with `relay.smtp.parameters.decode_xtext`.
+    ``address`` is a complete mailbox (``<Postmaster>`` has got its domain). ``notify`` is empty when the
+    client said nothing; ``NEVER`` stands alone (RFC 3461 section 4.1). ``orcpt`` is ``addr-type;xtext``
+    exactly as received, or empty (RFC 3461 section 4.2): pass it on so, decode it with
+    `relay.smtp.parameters.decode_xtext`.
     """
 
     address: str
@@ -24,9 +25,9 @@ class ForwardPath:
 class SmtpEnvelope:
     """The SMTP envelope of one message (RFC 5321 section 2.3.1); at least one recipient.
 
-    ``reverse_path`` is empty for ``<>``. ``envid`` is xtext exactly as received (RFC 3461 section 4.4), ``ret`` says
-    what a DSN returns. ``size`` is what the client declared in octets (RFC 1870), 0 when it said nothing.
-    The same recipient may stand twice when the client named it twice.
+    ``reverse_path`` is empty for ``<>``. ``envid`` is xtext exactly as received (RFC 3461 section 4.4),
+    ``ret`` says what a DSN returns. ``size`` is what the client declared in octets (RFC 1870), 0 when it
+    said nothing. The same recipient may stand twice when the client named it twice.
     """
 
     reverse_path: str
@@ -42,10 +43,10 @@ class SmtpEnvelope:
 class ClientFacts:
     """Who is talking to us, as far as the connection itself shows it.
 
-    ``ip`` is canonical text (an IPv4-mapped IPv6 address is written as IPv4). ``helo`` is what the client claims,
-    at most 255 printable ASCII characters. ``tls_version`` and ``cipher`` are empty without TLS.
-    ``authenticated`` names the account that signed in, or is empty. ``trusted`` says that the address lies in one
-    of the listener's trusted networks. ``listener`` is the name of the listener in relay.toml.
+    ``ip`` is canonical text (an IPv4-mapped IPv6 address is written as IPv4). ``helo`` is what the client
+    claims, at most 255 printable ASCII characters without spaces. ``tls_version`` and ``cipher`` are empty
+    without TLS. ``authenticated`` names the account that signed in, or is empty. ``trusted`` says that the
+    address lies in one of the listener's trusted networks. ``listener`` is its name in relay.toml.
     """
 
     ip: str
@@ -70,7 +71,8 @@ class ClientFacts:
 class Reply:
     """One answer: reply code (RFC 5321 section 4.2), enhanced status code (RFC 3463), text for people.
 
-    The text may hold anything: what a reply line cannot carry is replaced and long text is folded when it is sent.
+    The text may hold anything: what a reply line cannot carry is replaced, and long text is folded, when
+    it is sent.
     """
 
     code: int
@@ -81,10 +83,10 @@ class Reply:
 class Accept(Protocol):
     """What becomes of one received message; awaited once for each end of data.
 
-    ``content`` is exactly what stood between 354 and the final dot (dots unstuffed), or what the BDAT chunks held:
-    empty, or octets that end in CRLF, without bare CR, bare LF or NUL. A 2xx reply promises that the message is
-    durable. The call is shielded: it runs to its end even when the client has gone. An exception that leaves it
-    becomes 451 (452 for StoreFullError) with an id, and its text is shown to nobody.
+    ``content`` is exactly what stood between 354 and the final dot (dots unstuffed), or what the BDAT
+    chunks held: empty, or octets that end in CRLF, without bare CR, bare LF or NUL. A 2xx reply promises
+    that the message is durable. The call is shielded: it runs to its end even when the client has gone.
+    An exception that leaves it becomes 451 (452 for StoreFullError) with an id; nobody sees its text.
     """
 
     async def __call__(self, envelope: SmtpEnvelope, content: bytes, client: ClientFacts) -> Reply:

@@ -1,0 +1,147 @@
+"""Who may send through a listener, and how much one client and all clients together may use.
+
+There is no open relay (RFC 5321 section 7.9): mail is taken from the listener's trusted networks and from
+accounts that signed in, from nobody else.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+from relay.smtp import replies
+from relay.smtp.values import ClientFacts, Reply
+
+Network = IPv4Network | IPv6Network
+
+_WIDEST_PUBLIC = {
+    4: 16,
+    6: 32,
+}  # prefix lengths; wider public networks belong to providers, not to one organisation
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one session and one message may use. Sizes in octets.
+
+    ``commands`` bounds commands that bring no message nearer (NOOP, RSET, VRFY, HELP, EHLO, ...) between two
+    messages; ``errors`` is the number of errors that ends a session.
+    """
+
+    message_size: int = 50 << 20
+    recipients: int = 1000
+    errors: int = 20
+    commands: int = 100
+
+
+def client_address(peer: object) -> tuple[str, int]:
+    """Return canonical address text and port from a socket's peer name; an IPv4-mapped IPv6 address becomes IPv4.
+
+    Raises ValueError when the socket has no address (it is gone already).
+    """
+    if not isinstance(peer, tuple) or len(peer) < 2:  # noqa: PLR2004  # (host, port) or (host, port, flow, scope)
+        raise ValueError("the connection has no address")
+    address = ip_address(str(peer[0]).partition("%")[0])
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return str(address), int(peer[1])
+
+
+def client_network(ip: str) -> str:
+    """Return the network that stands for one client in counters and logs: an IPv4 /24, an IPv6 /64."""
+    return str(ip_network((ip, 64 if ":" in ip else 24), strict=False))
+
+
+def trusted_networks(texts: Iterable[str]) -> tuple[Network, ...]:
+    """Return the networks that may send without signing in.
+
+    Raises ValueError with a sentence for a person when one is not a network, has host bits, or is so wide a piece
+    of the public internet (more than an IPv4 /16 or an IPv6 /32) that trusting it means an open relay.
+    """
+    networks = []
+    for text in texts:
+        try:
+            network = ip_network(text)
+        except ValueError as error:
+            raise ValueError(f'"{text}" is not a network such as "192.0.2.0/24": {error}') from None
+        if network.prefixlen < _WIDEST_PUBLIC[network.version] and not network.is_private:
+            raise ValueError(f'"{text}" is too wide a part of the public internet to be trusted to send')
+        networks.append(network)
+    return tuple(networks)
+
+
+class Occupancy:
+    """Counts connections and octets of messages in memory, over all listeners of one process.
+
+    A client is one IPv4 address or one IPv6 /64. ``memory`` bounds the octets of all messages that are being
+    received or judged at one time.
+    """
+
+    def __init__(self, *, connections: int = 500, per_client: int = 100, memory: int = 512 << 20) -> None:
+        self._connections = connections
+        self._per_client = per_client
+        self._memory = memory
+        self._clients: Counter[str] = Counter()
+        self._total = 0
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return self._total
+
+    @property
+    def memory_left(self) -> int:
+        """How many octets of messages still fit."""
+        return self._memory
+
+    def enter(self, ip: str) -> Reply | None:
+        """Count one more connection of this client, or say why it must go away (then it is not counted)."""
+        client = _counted_as(ip)
+        if self._total >= self._connections:
+            return replies.TOO_MANY_CONNECTIONS
+        if self._clients[client] >= self._per_client:
+            return replies.TOO_MANY_OF_YOURS
+        self._clients[client] += 1
+        self._total += 1
+        return None
+
+    def leave(self, ip: str) -> None:
+        """Count off one connection that had entered."""
+        client = _counted_as(ip)
+        self._total -= 1
+        self._clients[client] -= 1
+        if not self._clients[client]:
+            del self._clients[client]
+
+    def take(self, octets: int) -> bool:
+        """Reserve memory for a message; False, and nothing reserved, when there is not enough."""
+        if octets > self._memory:
+            return False
+        self._memory -= octets
+        return True
+
+    def give_back(self, octets: int) -> None:
+        """Return memory that ``take`` reserved."""
+        self._memory += octets
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may send through one listener. Build ``trusted`` with `trusted_networks`."""
+
+    trusted: tuple[Network, ...] = ()
+
+    def trusts(self, ip: str) -> bool:
+        """Say whether a client at this address may send without signing in."""
+        address: IPv4Address | IPv6Address = ip_address(ip)
+        return any(address.version == network.version and address in network for network in self.trusted)
+
+    def refusal(self, client: ClientFacts) -> Reply | None:
+        """Say why this client may not send to a recipient through us, or None when it may."""
+        if client.trusted or client.authenticated:
+            return None
+        return replies.RELAYING_DENIED
+
+
+def _counted_as(ip: str) -> str:
+    return client_network(ip) if ":" in ip else ip

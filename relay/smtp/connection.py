@@ -1,0 +1,222 @@
+"""One TCP connection as a conversation uses it: octets in, replies out in groups, TLS, a deadline.
+
+This is the lower half of the replacement for aiosmtpd's command path (its stream, its time-outs, its STARTTLS and
+its end-of-file handling): see docs/decisions for why. Its types and its interface stay.
+"""
+
+import asyncio
+import secrets
+import ssl
+from asyncio import StreamReaderProtocol
+from typing import cast
+
+import structlog
+from aiosmtpd.smtp import SMTP, Session
+
+from relay.smtp import replies
+from relay.smtp.access import client_address, client_network
+from relay.smtp.door import NEVER, Door
+from relay.smtp.inbox import Inbox
+from relay.smtp.values import ClientFacts, Reply
+
+_log = structlog.get_logger()
+
+
+class Connection(SMTP):
+    """The transport side of one client; `relay.smtp.conversation` completes it.
+
+    ``deadline`` is when the listener's sweep calls `expire`, in the door's monotonic seconds.
+    """
+
+    session: Session
+    client: ClientFacts
+
+    def __init__(self, door: Door, connections: "set[Connection]") -> None:
+        # aiosmtpd's own __init__ spends 0.3 ms on each connection to inspect a handler that we do not use.
+        loop = asyncio.get_running_loop()
+        StreamReaderProtocol.__init__(self, None, loop=loop)  # type: ignore[arg-type]  # None: the Inbox reads
+        self.loop = loop
+        self.door = door
+        self.hostname = door.hostname
+        self.id = secrets.token_hex(5)
+        self.inbox = Inbox(self.loop)
+        self.deadline = NEVER
+        self.leaving = False
+        self.handler: asyncio.Task[None] | None = None
+        self.ended: asyncio.Future[None] = loop.create_future()  # connection lost and last commit answered
+        self._connections = connections
+        self._outgoing: list[bytes] = []
+        self._wire: asyncio.Transport
+        self._shaking_hands = False
+        self._utf8_replies = False
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._lost = False
+
+    # -- called by the event loop ------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Count the client in and begin, or send it away with 421 (RFC 5321 section 3.8)."""
+        self._wire = cast("asyncio.Transport", transport)
+        self.transport = transport
+        try:
+            ip, port = client_address(transport.get_extra_info("peername"))
+        except ValueError:  # gone before we looked
+            self.leaving = True
+            self._wire.abort()
+            return
+        trusted = self.door.access.trusts(ip)
+        self.client = ClientFacts(ip, port, trusted=trusted, listener=self.door.name)
+        refusal = replies.SHUTTING_DOWN if self.door.stopping else self.door.occupancy.enter(ip)
+        if refusal is not None:
+            _log.warning("connection-refused", **self.who(), code=refusal.code, enhanced=refusal.enhanced)
+            if not self.door.tls_at_once:
+                self._wire.write(replies.encode(refusal))
+            self.leaving = True
+            self._wire.close()
+            return
+        if self.door.tls_at_once:
+            self._wire.pause_reading()  # the ClientHello is not for us
+        self.inbox.attach(self._wire)
+        self.session = self._create_session()
+        self._connections.add(self)
+        self.handler = self.loop.create_task(self._handle_client())
+        self.handler.add_done_callback(lambda _: self._part())
+
+    def data_received(self, data: bytes) -> None:
+        """Keep octets until the conversation wants them."""
+        if not self.leaving:
+            self.inbox.feed(data)
+
+    def eof_received(self) -> bool:
+        """Note the client's half-close: what it had sent is still answered, and a commit is never interrupted."""
+        self.inbox.feed_end()
+        return not self.client.tls_version
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Note that replies reach nobody any more; a running commit goes on."""
+        StreamReaderProtocol.connection_lost(self, error)
+        self._gone()
+
+    def pause_writing(self) -> None:
+        """Note that the client does not read what we say."""
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        """Note that the client reads again."""
+        self._writable.set()
+
+    # -- called by the conversation ----------------------------------------------------------------
+
+    def who(self) -> dict[str, str]:
+        """Return what logs may say about the client: never its full address."""
+        return {"session": self.id, "network": client_network(self.client.ip), "listener": self.door.name}
+
+    def say(self, reply: Reply) -> None:
+        """Queue a reply; replies to pipelined commands leave together (RFC 2920 section 3.2)."""
+        self._outgoing.append(replies.encode(reply, utf8=self._utf8_replies))
+
+    async def push(self, status: str | bytes) -> None:
+        """Send a complete reply, without its CRLF, after all queued ones (the interface of aiosmtpd)."""
+        self._outgoing.append((status.encode() if isinstance(status, str) else status) + b"\r\n")
+        await self.flush()
+
+    async def flush(self) -> None:
+        """Send what is queued; wait, up to the deadline, while the client does not read."""
+        self._write()
+        if not self._writable.is_set() and not self.leaving:
+            self.deadline = self.door.now() + self.door.patience.command
+            await self._writable.wait()
+
+    def leave(self) -> None:
+        """Send what is queued and close; the sweep cuts what is still open after a short farewell."""
+        if self.leaving:
+            return
+        self._write()
+        self.leaving = True
+        self.deadline = self.door.now() + self.door.patience.farewell
+        self.inbox.feed_end()
+        self._wire.close()
+
+    async def secure(self, context: ssl.SSLContext) -> bool:
+        """Do the TLS handshake as server; False when it failed and the connection is gone.
+
+        Nothing that came before survives it (RFC 3207 section 4.2): unread octets are dropped, the session is new.
+        """
+        self._shaking_hands, self.deadline = True, NEVER  # the handshake has its own time-out
+        try:
+            transport = await self.loop.start_tls(
+                self._wire,
+                self,
+                context,
+                server_side=True,
+                ssl_handshake_timeout=self.door.patience.handshake,
+            )
+        except OSError as error:  # ssl.SSLError and the time-out are among them
+            _log.info("tls-handshake-failed", **self.who(), error=type(error).__name__)
+            transport = None
+        finally:
+            self._shaking_hands = False
+        if transport is None:  # the loop does not always report the loss of a connection that failed to shake hands
+            self.leaving = True
+            self._wire.abort()
+            self._gone()
+            return False
+        if dropped := self.inbox.drop():
+            _log.warning("injection-before-tls", **self.who(), octets=dropped)
+        self._wire = transport
+        self.transport = transport
+        self.inbox.attach(transport)
+        self.session = self._create_session()
+        cipher = transport.get_extra_info("cipher")
+        self.client = ClientFacts(
+            self.client.ip,
+            self.client.port,
+            tls_version=cast("ssl.SSLObject", transport.get_extra_info("ssl_object")).version() or "",
+            cipher=cipher[0] if cipher else "",
+            trusted=self.client.trusted,
+            listener=self.client.listener,
+        )
+        return True
+
+    def interruptible(self, *, transactions_too: bool = False) -> bool:  # noqa: ARG002
+        """Say whether closing now breaks nothing; the layers above know what runs."""
+        return True
+
+    # -- called by the listener --------------------------------------------------------------------
+
+    def dismiss(self, reply: Reply) -> None:
+        """Say a last reply and close, from outside the conversation (RFC 5321 section 3.8)."""
+        if self.leaving or self._shaking_hands or not self._writable.is_set():
+            self.leaving = True
+            self.inbox.feed_end()
+            self._wire.abort()  # a last reply cannot reach a client that does not read or is not secured yet
+        else:
+            _log.info("dismissed", **self.who(), code=reply.code, enhanced=reply.enhanced)
+            self.say(reply)
+            self.leave()
+
+    def expire(self) -> None:
+        """Act on a deadline that has passed."""
+        self.dismiss(replies.TIMED_OUT)
+
+    # -- own ---------------------------------------------------------------------------------------
+
+    def _write(self) -> None:
+        if self._outgoing and not self.leaving:
+            self._wire.write(b"".join(self._outgoing))
+        self._outgoing.clear()
+
+    def _gone(self) -> None:
+        self._lost = self.leaving = True
+        self.deadline = NEVER
+        self.inbox.feed_end()
+        self._writable.set()
+        self._part()
+
+    def _part(self) -> None:
+        """Count the client out when the connection is lost and no commit runs for it any more."""
+        if self._lost and self.handler is not None and self.handler.done() and not self.ended.done():
+            self._connections.discard(self)
+            self.door.occupancy.leave(self.client.ip)
+            self.ended.set_result(None)

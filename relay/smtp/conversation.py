@@ -1,0 +1,122 @@
+"""The conversation with one client, from the greeting to the last reply (RFC 5321 section 3).
+
+``aiosmtpd.smtp.SMTP`` names the parts: a method ``smtp_VERB`` for each command, a session, one coroutine per
+connection. What is replaced below it, and why, stands in `relay.smtp.connection` and `relay.smtp.inbox`.
+"""
+
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from relay.smtp import replies
+from relay.smtp.failures import failure
+from relay.smtp.inbox import BareLineEnd, ConnectionEnded, LineTooLong
+from relay.smtp.replies import CommandError
+from relay.smtp.transaction import TransactionCommands
+from relay.smtp.values import Reply
+
+_log = structlog.get_logger()
+
+# Commands that bring a message nearer; all others are counted against Limits.commands.
+_PRODUCTIVE = frozenset({"MAIL", "RCPT", "DATA", "BDAT", "QUIT"})
+
+
+class Conversation(TransactionCommands):
+    """Reads commands, obeys them in order, counts errors, and never lets an exception reach the client."""
+
+    errors = 0
+    commands = 0
+    messages = 0
+    session_end = 0.0
+
+    def message_done(self, reply: Reply) -> None:
+        """Begin to count afresh after each message that was accepted."""
+        if reply.code < 300:  # noqa: PLR2004  # a 2xx reply
+            self.messages += 1
+            self.errors = self.commands = 0
+            self.session_end = self.door.now() + self.door.patience.session
+
+    async def _handle_client(self) -> None:
+        self.session_end = self.door.now() + self.door.patience.session
+        try:
+            await self._converse()
+        except (ConnectionEnded, ConnectionError):
+            pass  # clients may leave at any time; a transaction that was not finished is theirs (RFC 5321 4.1.1.10)
+        except Exception as error:  # noqa: BLE001  # R19: nothing but an id reaches the client
+            self.say(failure(error, **self.who()))
+        finally:
+            self.forget_transaction()
+            self.leave()
+            _log.debug("conversation-ended", **self.who(), messages=self.messages, errors=self.errors)
+
+    async def _converse(self) -> None:
+        if self.door.tls_at_once and self.door.tls is not None and not await self.secure(self.door.tls):
+            return
+        await self.push(replies.encode(replies.greeting(self.hostname)).rstrip())
+        while not self.leaving:
+            if self.door.stopping and self.interruptible():
+                self.say(replies.SHUTTING_DOWN)
+                break
+            try:
+                await self._obey(await self._next_line())
+            except CommandError as refused:
+                self._refuse(refused.reply)
+            except (ConnectionEnded, ConnectionError):
+                raise
+            except Exception as error:
+                if self.reading:  # part of a message is still to come and must not be taken for commands
+                    raise
+                self.forget_transaction()
+                self.say(failure(error, **self.who()))
+
+    async def _next_line(self) -> bytes:
+        """Return the next command; waits for it no longer than the client's patience allows."""
+        try:
+            line = self.inbox.line()
+            if line is not None:
+                return line
+            await self.flush()
+            self.deadline = min(self.door.now() + self.door.patience.command, self.session_end)
+            while line is None:
+                await self.inbox.more()
+                line = self.inbox.line()
+        except LineTooLong:
+            raise CommandError(replies.LINE_TOO_LONG) from None
+        except BareLineEnd:
+            raise CommandError(replies.BARE_LINE_END) from None
+        return line
+
+    async def _obey(self, line: bytes) -> None:
+        try:
+            text = line.decode()
+        except UnicodeDecodeError:
+            raise CommandError(replies.NOT_TEXT) from None
+        if not text.isprintable():
+            raise CommandError(replies.NOT_TEXT)
+        verb, _, argument = text.partition(" ")
+        verb = verb.upper() if verb.isascii() else ""  # some letters beyond ASCII become ASCII in upper case
+        command = COMMANDS.get(verb)
+        if command is None:
+            raise CommandError(replies.UNKNOWN_COMMAND)
+        if verb not in _PRODUCTIVE:
+            self.commands += 1
+            if self.commands > self.door.limits.commands:
+                _log.warning("too-many-commands", **self.who())
+                self.say(replies.TOO_MANY_COMMANDS)
+                self.leave()
+                return
+        await command(self, argument.strip(" "))
+
+    def _refuse(self, reply: Reply) -> None:
+        self.say(reply)
+        if reply.code >= 500:  # noqa: PLR2004  # 452 is the client's cue to go on, not an error
+            self.errors += 1
+            if self.errors >= self.door.limits.errors:
+                _log.warning("too-many-errors", **self.who(), last=reply.code)
+                self.say(replies.TOO_MANY_ERRORS)
+                self.leave()
+
+
+COMMANDS: dict[str, Callable[[Conversation, str], Awaitable[None]]] = {
+    name.removeprefix("smtp_"): getattr(Conversation, name) for name in dir(Conversation) if name.startswith("smtp_")
+}

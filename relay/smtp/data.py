@@ -1,0 +1,128 @@
+"""The octets of a message: collected in blocks, checked as they come, freed of transparency dots.
+
+Only CRLF.CRLF ends DATA (RFC 5321 sections 2.3.8, 4.1.1.4 and 4.5.2). Whatever else might look like an end to
+somebody behind us (a bare CR or LF around a dot: "SMTP smuggling") is part of a message that is refused as a
+whole, after its true end. Outcomes do not depend on how the network cut the octets.
+"""
+
+import re
+
+from relay.smtp import replies
+from relay.smtp.access import Occupancy
+from relay.smtp.values import Reply
+
+_END = b"\r\n.\r\n"
+_BEGINNINGS = tuple(_END[:length] for length in range(len(_END) - 1, 0, -1))  # longest first
+_BARE_LF = re.compile(rb"(?<!\r)\n")
+
+_FLOOD_ALLOWANCE = 16 << 20  # octets
+
+
+def flood_size(limit: int) -> int:
+    """Return the octets above which we do not wait for the end of a message that is over ``limit`` anyway."""
+    return 2 * limit + _FLOOD_ALLOWANCE
+
+
+class Content:
+    """The growing content of one message, and what is wrong with it.
+
+    ``limit`` is the largest size in octets (dots unstuffed, CRLF included: RFC 1870 section 5). With ``mend_lines``
+    a bare LF becomes CRLF (for authenticated clients only, whose programs may be sloppy), else it is refused.
+    Memory comes from ``room`` and must be returned with `release`.
+    """
+
+    def __init__(self, *, limit: int, room: Occupancy, mend_lines: bool = False) -> None:
+        self._limit = limit
+        self._room = room
+        self._mend_lines = mend_lines
+        self._octets = bytearray()  # one buffer: a client that sends octet by octet costs no more memory
+        self._reserved = 0
+        self._size = 0
+        self._too_large = self._no_room = self._bare_cr = self._bare_lf = self._nul = False
+
+    @property
+    def size(self) -> int:
+        """Octets so far, whether they are kept or not."""
+        return self._size
+
+    def add(self, piece: bytes) -> None:
+        """Append octets. A CR and the LF after it must come in one piece."""
+        pairs = piece.count(b"\r\n")
+        if piece.count(b"\r") != pairs:
+            self._bare_cr = True
+        if piece.count(b"\n") != pairs:
+            if self._mend_lines:
+                piece = _BARE_LF.sub(b"\r\n", piece)
+            else:
+                self._bare_lf = True
+        if b"\0" in piece:
+            self._nul = True
+        self._size += len(piece)
+        if self._size > self._limit:
+            self._too_large = True
+        if self._too_large or self._bare_cr or self._bare_lf or self._nul or self._no_room:
+            self.release()
+        elif self._room.take(len(piece)):
+            self._reserved += len(piece)
+            self._octets += piece
+        else:
+            self._no_room = True
+            self.release()
+
+    def problem(self) -> Reply | None:
+        """Say why the whole message is refused, or None. The order is fixed, so that outcomes are too."""
+        for wrong, reply in (
+            (self._too_large, replies.TOO_LARGE),
+            (self._bare_cr, replies.BARE_CR),
+            (self._bare_lf, replies.BARE_LF),
+            (self._nul, replies.NUL),
+            (self._no_room, replies.NO_ROOM),
+        ):
+            if wrong:
+                return reply
+        return None
+
+    def take(self) -> bytes:
+        """Return the content as one piece; the memory stays reserved until `release`."""
+        octets = bytes(self._octets)
+        self._octets = bytearray()
+        return octets
+
+    def release(self) -> None:
+        """Forget the octets and give their memory back; calling it twice does no harm."""
+        self._octets = bytearray()
+        self._room.give_back(self._reserved)
+        self._reserved = 0
+
+
+class DataReader:
+    """Finds the end of DATA in a stream of blocks and fills a `Content` with what stands before it."""
+
+    def __init__(self, content: Content) -> None:
+        self._content = content
+        self._held = b"\r\n"  # might begin the end mark; at the start of DATA a line begins too
+        self._surplus = 2  # octets of _held that were never sent
+
+    def feed(self, block: bytes) -> bytes | None:
+        """Take a block; return what follows the end of data, or None while the end has not come.
+
+        The search runs over whole blocks, never per line, and looks at each octet a fixed number of times.
+        """
+        octets = self._held + block
+        end = octets.find(_END)
+        if end >= 0:
+            self._add(octets[: end + 2])
+            return octets[end + len(_END) :]
+        self._held = next((start for start in _BEGINNINGS if octets.endswith(start)), b"")
+        self._add(octets[: len(octets) - len(self._held)])
+        return None
+
+    def _add(self, octets: bytes) -> None:
+        if not octets:
+            return
+        # Never cut inside CRLF. : the cut stands before the longest possible beginning of the end mark.
+        octets = octets.replace(b"\r\n.", b"\r\n")
+        if self._surplus:
+            octets, self._surplus = octets[self._surplus :], 0
+        if octets:
+            self._content.add(octets)

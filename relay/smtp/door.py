@@ -1,0 +1,62 @@
+"""What all conversations of one listener share: its name, its services, its limits, its patience."""
+
+import math
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from relay import clock
+from relay.smtp.access import Access, Limits, Occupancy
+from relay.smtp.values import Accept
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a client may take, in seconds (RFC 5321 section 4.5.3.2.7 asks for five minutes per command).
+
+    Honest slow clients finish: data needs only ``data_rate`` octets a second on average, after a head start of
+    ``data_start`` seconds. One octet a minute does not: neither as data nor as a command (which must be complete
+    in ``command``), nor does an endless exchange of NOOP: ``session`` bounds the time between two messages.
+    """
+
+    command: float = 300
+    block: float = 300  # silence within DATA or BDAT
+    data_start: float = 600
+    data_rate: float = 1024
+    session: float = 1800
+    handshake: float = 60
+    farewell: float = 10  # for the last reply to leave; then the connection is cut
+
+    def data_deadline(self, *, now: float, began: float, octets: int) -> float:
+        """Return when to stop waiting for the next block of a message that began then and has come so far."""
+        return min(now + self.block, began + self.data_start + octets / self.data_rate)
+
+
+@dataclass(slots=True)
+class Door:
+    """One listener, as its conversations see it.
+
+    ``tls`` is the context that new handshakes use (it can be replaced while running), ``tls_at_once`` means
+    implicit TLS (RFC 8314 section 3). ``postmaster`` gets what is sent to ``<Postmaster>`` (RFC 5321 section
+    4.1.1.3). ``now`` is monotonic seconds. ``stopping`` turns true once, when no new transaction may begin.
+    """
+
+    name: str
+    hostname: str
+    accept: Accept
+    access: Access
+    occupancy: Occupancy = field(default_factory=Occupancy)
+    limits: Limits = field(default_factory=Limits)
+    patience: Patience = field(default_factory=Patience)
+    tls: ssl.SSLContext | None = None
+    tls_at_once: bool = False
+    postmaster: str = ""
+    now: Callable[[], float] = clock.monotonic
+    stopping: bool = False
+
+    def __post_init__(self) -> None:
+        """Give Postmaster a complete address."""
+        self.postmaster = self.postmaster or f"postmaster@{self.hostname}"
+
+
+NEVER = math.inf  # a deadline while we, not the client, are at work

@@ -1,0 +1,113 @@
+"""Sockets: listening, TLS contexts, the sweep of deadlines, and stopping without breaking a transaction."""
+
+import asyncio
+import contextlib
+import logging
+import ssl
+from pathlib import Path
+
+import structlog
+
+from relay.smtp import replies
+from relay.smtp.connection import Connection
+from relay.smtp.conversation import Conversation
+from relay.smtp.door import Door
+
+_log = structlog.get_logger()
+
+_BACKLOG = 1024
+_SWEEP_EVERY = 1.0  # seconds
+
+
+def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
+    """Return a server context for TLS 1.2 and newer (RFC 8996, RFC 9325) with this PEM chain and key.
+
+    Raises OSError or ssl.SSLError when they cannot be read or do not belong together.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+def silence_library() -> None:
+    """Stop aiosmtpd from logging: it writes addresses at INFO and pieces of messages at DEBUG."""
+    library = logging.getLogger("mail.log")
+    library.addHandler(logging.NullHandler())
+    library.setLevel(logging.CRITICAL + 1)
+    library.propagate = False
+
+
+class Listener:
+    """One listening address and the conversations that came through it.
+
+    With ``reuse_port`` several processes share the port and the kernel deals out connections (SO_REUSEPORT).
+    """
+
+    def __init__(self, door: Door, host: str, port: int, *, reuse_port: bool = False) -> None:
+        self.door = door
+        self.host = host
+        self.port = port
+        self.conversations: set[Connection] = set()  # each of them a Conversation
+        self._reuse_port = reuse_port
+        self._server: asyncio.Server | None = None
+        self._sweeper: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Listen; ``port`` then names the real port (0 asks for a free one). Raises OSError when it cannot."""
+        silence_library()
+        self._server = await asyncio.get_running_loop().create_server(
+            lambda: Conversation(self.door, self.conversations),
+            self.host,
+            self.port,
+            reuse_port=self._reuse_port or None,
+            backlog=_BACKLOG,
+        )
+        self.port = self._server.sockets[0].getsockname()[1]
+        self._sweeper = asyncio.create_task(self._sweep_for_ever())
+        _log.info("listening", listener=self.door.name, port=self.port)
+
+    def renew_tls(self, context: ssl.SSLContext) -> None:
+        """Use another certificate from the next handshake on; sessions that run keep theirs."""
+        self.door.tls = context
+
+    def sweep(self) -> None:
+        """Dismiss everybody whose deadline has passed (421, RFC 5321 section 4.5.3.2.7)."""
+        now = self.door.now()
+        for conversation in [one for one in self.conversations if one.deadline <= now]:
+            conversation.expire()
+
+    async def stop(self, grace: float = 30) -> None:
+        """Stop accepting, dismiss idle clients with 421, let transactions finish for ``grace`` seconds.
+
+        After that only messages whose data is complete are waited for, as long as they take: whoever must stop
+        for certain puts a time limit around this call. A commit that runs is not cancelled even then.
+        """
+        if self._server is not None:
+            self._server.close()
+        self.door.stopping = True
+        self._dismiss(idle_only=True)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace):
+                await self._empty()
+        self._dismiss(idle_only=False)
+        await self._empty()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        _log.info("stopped-listening", listener=self.door.name)
+
+    def _dismiss(self, *, idle_only: bool) -> None:
+        for conversation in tuple(self.conversations):
+            if conversation.interruptible(transactions_too=not idle_only):
+                conversation.dismiss(replies.SHUTTING_DOWN)
+
+    async def _empty(self) -> None:
+        """Wait until every conversation has said its last word and closed."""
+        while self.conversations:
+            await asyncio.wait([one.ended for one in self.conversations])
+
+    async def _sweep_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(_SWEEP_EVERY)
+            self.sweep()

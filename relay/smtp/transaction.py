@@ -1,0 +1,230 @@
+"""Commands of a mail transaction: MAIL, RCPT, DATA or BDAT, RSET (RFC 5321 sections 3.3 and 4.1.1)."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+import structlog
+
+from relay.smtp import replies
+from relay.smtp.chunking import ChunkReader, parse_chunk
+from relay.smtp.data import Content, DataReader, flood_size
+from relay.smtp.door import NEVER
+from relay.smtp.failures import failure
+from relay.smtp.inbox import ConnectionEnded
+from relay.smtp.parameters import MailParameters, mail_parameters, rcpt_parameters
+from relay.smtp.paths import forward_path, reverse_path, split_path
+from relay.smtp.replies import CommandError
+from relay.smtp.session import SessionCommands, no_argument
+from relay.smtp.values import ForwardPath, Reply, SmtpEnvelope
+
+_log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Begun:
+    """A transaction between MAIL and the end of its data."""
+
+    reverse_path: str
+    parameters: MailParameters
+    recipients: list[ForwardPath] = field(default_factory=list)
+    chunks: ChunkReader | None = None
+
+    def envelope(self) -> SmtpEnvelope:
+        """Return the complete envelope."""
+        asked = self.parameters
+        return SmtpEnvelope(
+            reverse_path=self.reverse_path,
+            recipients=tuple(self.recipients),
+            smtputf8=asked.smtputf8,
+            body=asked.body,
+            ret=asked.ret,
+            envid=asked.envid,
+            size=asked.size,
+        )
+
+
+class TransactionCommands(SessionCommands):
+    """MAIL, RCPT, DATA, BDAT and RSET; hands complete messages to the door's ``accept``."""
+
+    begun: Begun | None = None
+    judging: asyncio.Task[Reply] | None = None
+    reading = False  # octets of a message, not commands, are what comes next
+
+    def message_done(self, reply: Reply) -> None:
+        """Note how ``accept`` answered."""
+        raise NotImplementedError
+
+    def interruptible(self, *, transactions_too: bool = False) -> bool:
+        """Say whether closing now breaks no transaction, or at least no message whose data is complete."""
+        return self.judging is None and (transactions_too or self.begun is None)
+
+    def forget_transaction(self) -> None:
+        """End the mail transaction without a trace."""
+        begun, self.begun, self._utf8_replies = self.begun, None, False
+        if begun is not None and begun.chunks is not None:
+            begun.chunks.content.release()
+
+    async def smtp_RSET(self, argument: str) -> None:  # noqa: N802  # aiosmtpd's naming
+        """Forget the transaction, keep the session (RFC 5321 section 4.1.1.5)."""
+        no_argument(argument)
+        self.forget_transaction()
+        self.say(replies.OK)
+
+    async def smtp_MAIL(self, argument: str) -> None:  # noqa: N802
+        """Begin a transaction (RFC 5321 section 4.1.1.2)."""
+        if not self.client.helo:
+            raise CommandError(replies.HELO_FIRST)
+        if self.begun is not None:
+            raise CommandError(replies.NESTED_MAIL)
+        path, rest = split_path(argument, "FROM:", replies.BAD_MAIL)
+        if rest and not self.client.esmtp:
+            raise CommandError(replies.UNKNOWN_PARAMETER)  # extensions need EHLO (RFC 5321 section 2.2.1)
+        asked = mail_parameters(rest)
+        sender = reverse_path(path, smtputf8=asked.smtputf8)
+        if asked.size > self.door.limits.message_size:
+            raise CommandError(replies.TOO_LARGE)
+        if asked.size > self.door.occupancy.memory_left:
+            raise CommandError(replies.NO_ROOM)
+        self.begun = Begun(sender, asked)
+        self._utf8_replies = asked.smtputf8
+        self.say(replies.SENDER_OK)
+
+    async def smtp_RCPT(self, argument: str) -> None:  # noqa: N802
+        """Add a recipient (RFC 5321 section 4.1.1.3), for those only who may send through us (section 7.9)."""
+        if self.begun is None:
+            raise CommandError(replies.MAIL_FIRST)
+        if self.begun.chunks is not None:
+            raise CommandError(replies.CHUNKS_BEGUN)
+        path, rest = split_path(argument, "TO:", replies.BAD_RCPT)
+        if rest and not self.client.esmtp:
+            raise CommandError(replies.UNKNOWN_PARAMETER)
+        smtputf8 = self.begun.parameters.smtputf8
+        asked = rcpt_parameters(rest, smtputf8=smtputf8)
+        address = forward_path(path, postmaster=self.door.postmaster, smtputf8=smtputf8)
+        refusal = self.door.access.refusal(self.client)
+        if refusal is not None:
+            raise CommandError(refusal)
+        if len(self.begun.recipients) >= self.door.limits.recipients:
+            raise CommandError(replies.TOO_MANY_RECIPIENTS)
+        self.begun.recipients.append(ForwardPath(address, asked.notify, asked.orcpt))
+        self.say(replies.RECIPIENT_OK)
+
+    async def smtp_DATA(self, argument: str) -> None:  # noqa: N802
+        """Receive a message up to CRLF.CRLF (RFC 5321 section 4.1.1.4)."""
+        no_argument(argument)
+        begun = self._ready()
+        if begun.chunks is not None:
+            raise CommandError(replies.CHUNKS_BEGUN)
+        self.say(replies.SEND_DATA)
+        await self.flush()
+        content = self._new_content()
+        try:
+            await self._read_data(content)
+            await self._finish(begun, content)
+        finally:
+            content.release()
+
+    async def smtp_BDAT(self, argument: str) -> None:  # noqa: N802
+        """Receive one chunk of a message (RFC 3030 section 2)."""
+        chunk = parse_chunk(argument)
+        if chunk is None:  # nobody knows how many octets follow: they must not be taken for commands
+            self.say(replies.BAD_BDAT)
+            self.say(replies.LOST_TRACK)
+            self.leave()
+            return
+        try:
+            begun = self._ready()
+        except CommandError:
+            await self._read_chunk(None, chunk.octets)
+            raise
+        if begun.chunks is None:
+            begun.chunks = ChunkReader(self._new_content())
+        content = begun.chunks.content
+        await self._read_chunk(begun.chunks, chunk.octets)
+        if chunk.last:
+            begun.chunks.finish()
+            try:
+                await self._finish(begun, content)
+            finally:
+                content.release()
+        elif problem := content.problem():
+            self.forget_transaction()
+            raise CommandError(problem)
+        else:
+            self.say(replies.chunk_ok(chunk.octets))
+
+    def _ready(self) -> Begun:
+        if self.begun is None:
+            raise CommandError(replies.MAIL_FIRST)
+        if not self.begun.recipients:
+            raise CommandError(replies.NO_RECIPIENTS)
+        return self.begun
+
+    def _new_content(self) -> Content:
+        mend = bool(self.client.authenticated)
+        return Content(limit=self.door.limits.message_size, room=self.door.occupancy, mend_lines=mend)
+
+    async def _read_data(self, content: Content) -> None:
+        reader = DataReader(content)
+        patience, began = self.door.patience, self.door.now()
+        self.reading = True
+        rest = None
+        while rest is None:
+            self.deadline = patience.data_deadline(now=self.door.now(), began=began, octets=content.size)
+            rest = reader.feed(await self.inbox.block())
+            if rest is None and content.size > flood_size(self.door.limits.message_size):
+                self._give_up()
+        self.inbox.put_back(rest)
+        self.reading = False
+
+    async def _read_chunk(self, reader: ChunkReader | None, octets: int) -> None:
+        """Read exactly so many octets; without a reader they are dropped, because the client sends them anyway."""
+        if octets > flood_size(self.door.limits.message_size):
+            self._give_up()
+        await self.flush()  # earlier replies do not wait for this chunk
+        patience, began = self.door.patience, self.door.now()
+        self.reading = True
+        left = octets
+        while left:
+            self.deadline = patience.data_deadline(now=self.door.now(), began=began, octets=octets - left)
+            block = await self.inbox.some(left)
+            left -= len(block)
+            if reader is not None:
+                reader.feed(block)
+        self.reading = False
+
+    def _give_up(self) -> NoReturn:
+        """Refuse a flood without waiting for its end."""
+        self.say(replies.TOO_LARGE)
+        self.leave()
+        raise ConnectionEnded
+
+    async def _finish(self, begun: Begun, content: Content) -> None:
+        try:
+            problem = content.problem()
+            if problem is not None:
+                raise CommandError(problem)
+            reply = await self._judge(begun.envelope(), content.take())
+            self.say(reply)
+            self.message_done(reply)
+        finally:
+            self.forget_transaction()
+
+    async def _judge(self, envelope: SmtpEnvelope, content: bytes) -> Reply:
+        """Await ``accept`` in a task of its own, so that nothing that happens to the connection cancels a commit."""
+        self.deadline = NEVER  # the client waits for us now
+        self.judging = self.loop.create_task(self.door.accept(envelope, content, self.client))
+        try:
+            reply = replies.final(await asyncio.shield(self.judging))
+        except asyncio.CancelledError:
+            if not self.judging.cancelled():
+                raise  # the conversation is cancelled; the commit goes on
+            return failure(RuntimeError(), **self.who())
+        except Exception as error:  # noqa: BLE001  # R19: whatever happens, 451 and an id
+            return failure(error, **self.who())
+        finally:
+            self.judging = None
+        if self.leaving:
+            _log.info("client-gone-before-reply", **self.who(), code=reply.code, enhanced=reply.enhanced)
+        return reply
