@@ -16,7 +16,9 @@ from types import FrameType
 import structlog
 
 from relay.clock import monotonic
+from relay.config import load
 from relay.config.model import Configuration
+from relay.gateway import prepare
 from relay.services import Service, find_services
 
 FIRST_PAUSE = 1.0  # seconds before a dead process is started again

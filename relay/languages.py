@@ -8,7 +8,7 @@ from gettext import GNUTranslations, NullTranslations
 from pathlib import Path
 
 from babel import Locale
-from babel.dates import format_date, format_datetime
+from babel.dates import format_date, format_datetime, format_time
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
@@ -40,6 +40,10 @@ class Language:
     def date(self, moment: datetime, zone: tzinfo) -> str:
         """Return the day, in words, in ``zone``."""
         return format_date(moment.astimezone(zone).date(), "long", locale=self._locale())
+
+    def clock(self, moment: datetime, zone: tzinfo) -> str:
+        """Return the time of day (``14:02``) in ``zone``."""
+        return format_time(moment, "short", tzinfo=zone, locale=self._locale())
 
     def size(self, octets: int) -> str:
         """Return a size as people read it: ``812 bytes``, ``1.4 MB`` (1 MB is 1,048,576 octets)."""

@@ -21,7 +21,7 @@ MASK = "[masked]"
 # Facts that are never written: by their whole name, or by one word of it (recipient_address, link_secret).
 _PRIVATE_NAMES = frozenset({"body", "content", "display_name", "from", "message_id", "name", "text", "to", "user"})
 _PRIVATE_WORDS = frozenset(
-    [
+    {
         "address",
         "addresses",
         "code",
@@ -38,7 +38,7 @@ _PRIVATE_WORDS = frozenset(
         "subject",
         "token",
         "username",
-    ]
+    }
 )
 _SMTP_CODES = range(-64, 1000)  # a reply code or an exit code; a one-time code is a text of eight digits
 _ADDRESS = re.compile(r"""[^\s<>()\[\],;:"'=]+@[^\s<>()\[\],;:"'@]+""")

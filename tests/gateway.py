@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +34,7 @@ folder = "var/keys"
 
 [listen.submission]
 address = "127.0.0.1:{smtp}"
-trusted_networks = ["127.0.0.0/8"]
+trusted_networks = ["{trusted}"]
 
 [route.inside]
 hosts = ["127.0.0.1:{world}"]
@@ -101,7 +101,7 @@ class Gateway:
         rules: str = RULES,
         database: str = "",
         workers: int = 1,
-        extra: str = "",
+        trusted: str = "127.0.0.0/8",
     ) -> "Gateway":
         """Write relay.toml and make keys and database, as IT does on the first day."""
         smtp, portal = free_port(), free_port()
@@ -110,9 +110,10 @@ class Gateway:
             "portal": portal,
             "world": world.port,
             "workers": workers,
+            "trusted": trusted,
             "database": database or "sqlite:///var/letterlock.db",
         }
-        (folder / "relay.toml").write_text(CONFIGURATION.format(**values) + rules + extra)
+        (folder / "relay.toml").write_text(CONFIGURATION.format(**values) + rules)
         gateway = cls(folder, smtp, portal)
         gateway.letterlock("init")
         return gateway
@@ -151,6 +152,13 @@ class Gateway:
                 return
             time.sleep(0.05)  # a start of real processes: there is nothing to listen to yet
         raise AssertionError(f"port {port} did not open:\n{self.log()}")
+
+    def until(self, condition: Callable[[], bool], seconds: float = 20) -> None:
+        """Wait until something is so; fail with the log after ``seconds``."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, self.log()
+            time.sleep(0.1)  # between looks at another process
 
     def log(self) -> str:
         """Everything the processes logged so far."""

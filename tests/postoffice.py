@@ -43,15 +43,21 @@ class PostOffice:
 
     port: int = 0
     delivered: list[Delivered] = field(default_factory=list)
-    refusal: str = ""  # what to answer instead of taking mail, for example "451 4.7.1 later"
+    refusals: dict[str, str] = field(default_factory=dict)  # address -> answer to RCPT, for example "451 4.7.1 later"
     _arrived: threading.Condition = field(default_factory=threading.Condition)
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
     _server: asyncio.Server | None = None
     _thread: threading.Thread | None = None
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: ARG002, N802
-        if self.refusal:
-            return self.refusal
+    async def handle_RCPT(  # noqa: N802
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
+    ) -> str:
+        if address in self.refusals:
+            return self.refusals[address]
+        envelope.rcpt_tos.append(address)
+        return "250 2.1.5 ok"
+
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
         assert isinstance(envelope.content, bytes)
         with self._arrived:
             self.delivered.append(Delivered(envelope.mail_from or "", tuple(envelope.rcpt_tos), envelope.content))

@@ -1,0 +1,107 @@
+"""One message from DATA to durable: read, judge, route, plan, commit, reply.
+
+The client owns the message until it hears 250. So everything that follows from it is written in one commit, and
+anything that goes wrong before that commit is an error reply and leaves nothing behind.
+"""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import structlog
+
+from relay import clock
+from relay.judging import Judge
+from relay.message.headers import count_received
+from relay.message.reading import Reading, read
+from relay.message.trace import MAX_HOPS
+from relay.plan import Plan, Received, write
+from relay.planning import Planner
+from relay.queue.delivery import Delivery
+from relay.routing import route
+from relay.smtp.values import ClientFacts, Reply, SmtpEnvelope
+from relay.store.audit import Audit
+from relay.store.room import ensure_room
+from relay.store.writer import Store
+from relay.vault.vault import Vault
+
+T = TypeVar("T")
+
+SMALL = 64 << 10  # octets; what is larger, or has attachments, is judged off the event loop
+JUDGES = 4  # messages judged at the same time in one process, beside the event loop
+
+_TOO_MANY_HOPS = Reply(554, "5.4.6", "Too many hops: this message is going round in a circle")
+_log = structlog.get_logger()
+
+
+class Intake:
+    """What the front door awaits for each message (relay.smtp.values.Accept)."""
+
+    def __init__(
+        self,
+        *,
+        judge: Judge,
+        planner: Planner,
+        store: Store,
+        vault: Vault,
+        audit: Audit,
+        delivery: Delivery,
+        blobs: Path,
+        reserve: int,
+    ) -> None:
+        self._judge = judge
+        self._planner = planner
+        self._vault = vault
+        self._audit = audit
+        self._store = store
+        self._delivery = delivery
+        self._blobs = blobs
+        self._reserve = reserve
+        self._threads = ThreadPoolExecutor(JUDGES, thread_name_prefix="judge")
+
+    def close(self) -> None:
+        """Wait for what is being judged."""
+        self._threads.shutdown()
+
+    async def __call__(self, envelope: SmtpEnvelope, content: bytes, client: ClientFacts) -> Reply:
+        """Make the message durable, or refuse it, and say so.
+
+        StoreError and StoreFullError leave (451, 452); any other error is a defect of ours and becomes 451.
+        """
+        if count_received(content) > MAX_HOPS:
+            return _TOO_MANY_HOPS
+        ensure_room(self._blobs, self._reserve)
+        small = len(content) <= SMALL
+        reading = read(content) if small else await self._aside(partial(read, content))
+        prepare = partial(self._prepare, envelope, content, client, reading)
+        # Plain text is judged in less time than it takes to change threads twice.
+        plain = small and all(part.kind in {"text", "html"} for part in reading.parts)
+        plan = prepare() if plain else await self._aside(prepare)
+        await self._store.commit(partial(write, plan=plan, vault=self._vault, audit=self._audit))
+        # Durable before 250: only now is the message ours. What follows may fail without losing anything, because
+        # the entries are in the queue under a lease that lapses.
+        if plan.refusal:
+            return plan.refusal
+        self._delivery.offer(plan.consignments)
+        queue_id = clock.id_text(plan.message_id)
+        _log.info("accepted", queue_id=queue_id, size=len(content), actions=list(plan.actions))
+        return Reply(250, "2.0.0", f"Ok: queued as {queue_id}")
+
+    def _prepare(self, envelope: SmtpEnvelope, content: bytes, client: ClientFacts, reading: Reading) -> Plan:
+        """Judge and route, then plan the commit; sealed blobs are durable when this returns. Blocking."""
+        at = clock.now()
+        judgement = self._judge.judge(envelope.reverse_path, [one.address for one in envelope.recipients], reading)
+        routing = route(
+            envelope.recipients,
+            judgement.verdicts,
+            null_sender=not envelope.reverse_path,
+            auto_submitted=reading.auto_submitted,
+        )
+        lease = None if routing.refusal else self._delivery.reserve(len(content))
+        received = Received(clock.new_id(), at, envelope, content, client, judgement, routing, lease)
+        return self._planner.refuse(received, routing.refusal) if routing.refusal else self._planner.accept(received)
+
+    async def _aside(self, work: "partial[T]") -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
