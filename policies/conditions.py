@@ -149,9 +149,7 @@ def _by_key(value: Any) -> Any:
         raise ValueError('write a condition as a table, such as { identifier = "nhs" }')  # noqa: TRY004
     names = [key for key in value if key in _BY_KEY]
     if len(names) > 1:
-        raise ValueError(
-            f"{' and '.join(names)} stand side by side: write all = [ … ] or any = [ … ] around them"
-        )
+        raise ValueError(f"{' and '.join(names)} stand side by side: write all = [ … ] or any = [ … ] around them")
     if not names:
         known = ", ".join(_BY_KEY)
         close = [match for key in value for match in difflib.get_close_matches(str(key), _BY_KEY, 1)]

@@ -1,7 +1,7 @@
 """What is wrong with a set of rules, in a form that points at the place in relay.toml.
 
-    RulesError (ValueError)     one or more faults; the rules are not used
-      .faults: RuleFault        path from the root of the file, and a sentence for the person who wrote the rule
+RulesError (ValueError)     one or more faults; the rules are not used
+.faults: RuleFault        path from the root of the file, and a sentence for the person who wrote the rule
 """
 
 from dataclasses import dataclass

@@ -1,16 +1,28 @@
 """Rules as they are written in relay.toml, and the ruleset that the engine judges with."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from policies.conditions import ConditionSpec
+from policies.attachments import NOT_INSPECTABLE
+from policies.compilation import Compilation
+from policies.conditions import (
+    AllCondition,
+    AnyCondition,
+    ConditionSpec,
+    NotInspectableCondition,
+    RecipientDomainCondition,
+    VisibleOutsideCondition,
+)
+from policies.evaluation import Node
 from policies.faults import RuleFault, RulesError
-from policies.model import Mode
+from policies.model import Action, Mode
+from policies.recipients.destinations import Destination, read_destination, read_places
+from policies.scanning import Scanner
 
-__all__ = ["RuleFault", "RuleSpec", "Ruleset", "RulesError", "compile_rules"]
+__all__ = ["Rule", "RuleFault", "RuleSpec", "RulesError", "Ruleset", "compile_rules"]
 
 
 def _known_action(value: object) -> object:
@@ -20,7 +32,10 @@ def _known_action(value: object) -> object:
 
 
 class RuleSpec(BaseModel):
-    """One rule as it is written: a condition over one message and one recipient, an action and a reason."""
+    """One rule as it is written: a condition over one message and one recipient, an action and a reason.
+
+    ``because`` completes a receipt's "sealed, because …"; it is shown to senders, so it names no data.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -33,13 +48,27 @@ class RuleSpec(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Ruleset:
-    """Rules that have been checked and compiled; safe to share between threads.
+class Rule:
+    """A rule that has been checked and compiled."""
 
-    ``warnings`` name rules that are legal and do less than their author may think.
+    name: str
+    because: str
+    mode: Mode
+    to: Destination
+    when: Node
+    action: Action
+
+
+@dataclass(frozen=True, slots=True)
+class Ruleset:
+    """Checked and compiled rules, safe to share between threads.
+
+    ``rules`` holds every rule in the order of the file, those that are off too. ``warnings`` name rules that are
+    legal and do less than their author may think: ``letterlock check`` prints them.
     """
 
-    specs: tuple[RuleSpec, ...]
+    rules: tuple[Rule, ...]
+    scanner: Scanner
     warnings: tuple[RuleFault, ...] = ()
 
 
@@ -49,6 +78,86 @@ def compile_rules(
     lists: Mapping[str, tuple[str, ...]],
     groups: Mapping[str, tuple[str, ...]],
 ) -> Ruleset:
-    """Check and compile rules; raises RulesError with every fault found."""
-    del lists, groups
-    return Ruleset(tuple(rules))
+    """Check and compile rules; ``lists`` maps names to terms, ``groups`` names to domains and addresses.
+
+    Raises RulesError (a ValueError) with every fault: what cannot be understood, and what could never do anything.
+    Rules that are off are checked too, so that switching one on cannot break a running gateway.
+    """
+    compilation = Compilation(lists)
+    compiled: list[Rule] = []
+    names: set[str] = set()
+    for number, rule in enumerate(rules):
+        path = ("rules", number)
+        for key, sentence in _faults(rule, names):
+            compilation.fault((*path, key), sentence)
+        names.add(rule.name.casefold())
+        destination = Destination()
+        try:
+            destination = read_destination(rule.to, groups)
+        except ValueError as problem:
+            compilation.fault((*path, "to"), str(problem))
+        when = compilation.condition(rule.when, (*path, "when"))
+        for sentence in _never(rule, destination):
+            compilation.fault((*path, "to"), sentence)
+        action = Action[rule.action.upper()]
+        compiled.append(Rule(rule.name, rule.because, rule.mode, destination, when, action))
+    if compilation.faults:
+        raise RulesError(tuple(compilation.faults))
+    scanner = compilation.scanner()
+    return Ruleset(tuple(compiled), scanner, tuple(_warnings(rules)))
+
+
+def _faults(rule: RuleSpec, names: set[str]) -> Iterator[tuple[str, str]]:
+    if rule.name.casefold() in names:
+        yield "name", f'there is another rule "{rule.name}": receipts and reports tell rules by their names'
+    if rule.name.casefold() == NOT_INSPECTABLE:
+        yield "name", f'"{NOT_INSPECTABLE}" is the name of the built-in rule: choose another'
+    for key, text in (("name", rule.name), ("because", rule.because)):
+        if not text.isprintable() or not text.strip():
+            yield key, f"{key} needs letters, and neither line breaks nor control characters"
+
+
+def _needed(condition: ConditionSpec) -> Iterator[ConditionSpec]:
+    """Yield the leaves without which the condition cannot hold."""
+    if isinstance(condition, AllCondition):
+        for part in condition.all:
+            yield from _needed(part)
+    elif isinstance(condition, AnyCondition) and len(condition.any) == 1:
+        yield from _needed(condition.any[0])
+    else:
+        yield condition
+
+
+def _never(rule: RuleSpec, destination: Destination) -> Iterator[str]:
+    """Say why ``to`` and ``when`` could never meet."""
+    for leaf in _needed(rule.when):
+        if isinstance(leaf, VisibleOutsideCondition) and destination.inside is True:
+            yield (
+                'visible_outside is about outside people, and to = "inside" leaves exactly their copies out: write'
+                ' to = "outside" or to = "any"'
+            )
+        if isinstance(leaf, RecipientDomainCondition) and destination.places is not None:
+            domains = leaf.recipient_domain
+            try:
+                places = read_places((domains,) if isinstance(domains, str) else domains)
+            except ValueError:
+                continue  # has its own fault
+            if not places.overlap(destination.places):
+                yield "no recipient of this rule can have the recipient_domain it asks for"
+
+
+def _rests_on_inspection(condition: ConditionSpec) -> bool:
+    if isinstance(condition, AnyCondition | AllCondition):
+        parts = condition.any if isinstance(condition, AnyCondition) else condition.all
+        return any(map(_rests_on_inspection, parts))
+    return isinstance(condition, NotInspectableCondition)
+
+
+def _warnings(rules: Sequence[RuleSpec]) -> Iterator[RuleFault]:
+    for number, rule in enumerate(rules):
+        if rule.mode is Mode.LIVE and rule.action == "pass" and not _rests_on_inspection(rule.when):
+            yield RuleFault(
+                ("rules", number, "action"),
+                'the strictest rule wins, so action = "pass" takes nothing back from other rules and only leaves a mark'
+                " in the report: to make an exception, put not = { … } into the rule that flags",
+            )

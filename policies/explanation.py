@@ -1,0 +1,102 @@
+"""Why a message is judged as it is, rule by rule: for ``letterlock policy test``."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from policies.attachments import NOT_INSPECTABLE
+from policies.engine import verdict
+from policies.evaluation import Facts
+from policies.identifiers import TITLES
+from policies.model import Action, Confidence, Finding, Message, Mode, Recipient, RuleHit
+from policies.ruleset import Rule, Ruleset
+
+
+class Outcome(StrEnum):
+    """What became of one rule for one recipient."""
+
+    HIT = "hit"
+    SHADOW = "would have hit"
+    NO = "condition does not hold"
+    NOT_ADDRESSED = "not about this recipient"
+    OFF = "switched off"
+
+
+@dataclass(frozen=True, slots=True)
+class Consideration:
+    """One rule looked at for one recipient; ``decided`` when it is as strict as the verdict."""
+
+    rule: str
+    action: Action
+    because: str
+    outcome: Outcome
+    decided: bool
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Everything that led to one recipient's verdict, in the order of the rules, the built-in rule last."""
+
+    recipient: Recipient
+    action: Action
+    considered: tuple[Consideration, ...]
+
+    def lines(self) -> Iterator[str]:
+        """Yield the explanation line by line, evidence masked, without colours."""
+        side = "inside" if self.recipient.inside else "outside"
+        yield f"{self.recipient.address} ({side}): {self.action.word}"
+        for each in self.considered:
+            mark = " <- decides" if each.decided else ""
+            yield f"  {each.rule} ({each.action.word}): {each.outcome}{mark}"
+            if each.outcome in (Outcome.HIT, Outcome.SHADOW):
+                yield f"    because {each.because}"
+                yield from (f"    {finding_sentence(finding)}" for finding in each.findings)
+
+
+def explain(ruleset: Ruleset, message: Message) -> tuple[Explanation, ...]:
+    """Return one explanation per recipient, in their order; the actions are those of ``judge``."""
+    facts = Facts(message, ruleset.scanner)
+    return tuple(_explanation(ruleset, facts, recipient) for recipient in message.recipients)
+
+
+def finding_sentence(finding: Finding) -> str:
+    """Say what was found, where, with masked evidence: "NHS number 943 *** ***9 in subject (high confidence)"."""
+    what = TITLES.get(finding.detector)
+    if what is None:
+        return f"{finding.detector} in {finding.where}: {finding.evidence}"
+    more = f" and {finding.count - 1} more" if finding.count > 1 else ""
+    sure = Confidence(finding.confidence).name.lower()
+    return f"{what} {finding.evidence}{more} in {finding.where} ({sure} confidence)"
+
+
+def _explanation(ruleset: Ruleset, facts: Facts, recipient: Recipient) -> Explanation:
+    judged = verdict(ruleset, facts, recipient)
+    live = {hit.rule: hit for hit in judged.hits}
+    shadow = {hit.rule: hit for hit in judged.shadow}
+    considered = [_consideration(rule, recipient, judged.action, live, shadow) for rule in ruleset.rules]
+    if NOT_INSPECTABLE in live:
+        hit = live[NOT_INSPECTABLE]
+        considered.append(
+            Consideration(hit.rule, hit.action, hit.because, Outcome.HIT, hit.action == judged.action, hit.findings)
+        )
+    return Explanation(recipient, judged.action, tuple(considered))
+
+
+def _consideration(
+    rule: Rule,
+    recipient: Recipient,
+    action: Action,
+    live: dict[str, RuleHit],
+    shadow: dict[str, RuleHit],
+) -> Consideration:
+    hit = live.get(rule.name) or shadow.get(rule.name)
+    if hit is not None:
+        outcome = Outcome.HIT if rule.name in live else Outcome.SHADOW
+    elif rule.mode is Mode.OFF:
+        outcome = Outcome.OFF
+    else:
+        outcome = Outcome.NO if rule.to.includes(recipient) else Outcome.NOT_ADDRESSED
+    decided = outcome is Outcome.HIT and rule.action == action
+    findings = hit.findings if hit is not None else ()
+    return Consideration(rule.name, rule.action, rule.because, outcome, decided, findings)

@@ -1,0 +1,76 @@
+"""International bank account numbers (ISO 13616): country, two check digits modulo 97-10, an account of fixed length.
+
+Country, length and check digits together are wrong about once in 8,700 tries, so no label is needed. Lengths are
+those of the public SWIFT registry; an unknown country is not an IBAN.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import re2
+from stdnum.iso7064 import mod_97_10
+
+from policies.identifiers.context import Context, Reading
+from policies.identifiers.shape import Sighting, embedded
+from policies.identifiers.vocabulary import IBAN_HINTS, IBAN_LABELS
+from policies.model import Confidence
+from policies.redaction import mask
+
+_GAP = r"(?:[ ]?[.\-][ ]?|[ ]{0,2}|[ ]?\r?\n(?:> ?){0,3})"
+_SHORTEST = 15
+_SOURCE = rf"(?i)[A-Z]{{2}}{_GAP}[0-9]{{2}}(?:{_GAP}[A-Z0-9]){{{_SHORTEST - 4}}}"
+_CANDIDATE = re2.compile(_SOURCE)
+_CHARACTER = re.compile(rf"{_GAP}([A-Za-z0-9])".encode())
+
+_REGISTRY = """
+AD24 AE23 AL28 AT20 AZ28 BA20 BE16 BG22 BH22 BI27 BR29 BY28 CH21 CR22 CY28 CZ24 DE22 DJ27 DK18 DO28 EE20 EG29
+ES24 FI18 FK18 FO18 FR27 GB22 GE22 GI23 GL18 GR27 GT28 HN28 HR21 HU28 IE22 IL23 IQ23 IS26 IT27 JO30 KW30 KZ20
+LB28 LC32 LI21 LT20 LU20 LV21 LY25 MC27 MD24 ME22 MK19 MN20 MR27 MT31 MU30 NI28 NL18 NO15 OM23 PK24 PL28 PS29
+PT25 QA29 RO24 RS22 RU33 SA24 SC31 SD18 SE24 SI19 SK24 SM27 SO23 ST25 SV28 TL23 TN24 TR26 UA29 VA22 VG24 XK20
+YE30
+"""
+LENGTHS = {entry[:2]: int(entry[2:]) for entry in _REGISTRY.split()}
+
+
+@dataclass(frozen=True, slots=True)
+class BankAccount:
+    """The detector; ``expression`` is for Hyperscan."""
+
+    name: str
+    expression: str
+    context: Context
+
+    def find(self, data: bytes) -> tuple[Sighting, ...]:
+        """Find every occurrence in folded UTF-8, in the order of the text."""
+        return tuple(self._sightings(data))
+
+    def _sightings(self, data: bytes) -> Iterator[Sighting]:
+        match = _CANDIDATE.search(data)
+        while match is not None:
+            start = match.start()
+            value, end = _account(data, start)
+            if not value or embedded(data, start, end):
+                match = _CANDIDATE.search(data, start + 1)
+                continue
+            named_otherwise = self.context.read(data, start, end) is Reading.CONTRARY
+            confidence = Confidence.MEDIUM if named_otherwise else Confidence.HIGH
+            yield Sighting(value, mask(data[start:end].decode(), head=2, tail=2), confidence)
+            match = _CANDIDATE.search(data, end)
+
+
+def _account(data: bytes, start: int) -> tuple[str, int]:
+    """Read as many characters as the country has; return them and where they end, or "" where it is no IBAN."""
+    length = LENGTHS.get(data[start : start + 2].decode("ascii").upper(), 0)
+    characters, end = bytearray(), start
+    while len(characters) < length:
+        match = _CHARACTER.match(data, end)
+        if match is None:
+            return "", start
+        characters += match[1]
+        end = match.end()
+    value = characters.decode().upper()
+    return (value, end) if value and mod_97_10.checksum(value[4:] + value[:4]) == 1 else ("", start)
+
+
+IBAN = BankAccount(name="iban", expression=_SOURCE, context=Context(labels=IBAN_LABELS, hints=IBAN_HINTS))
