@@ -19,7 +19,7 @@ from relay.message.reading import Reading, read
 from relay.message.trace import MAX_HOPS
 from relay.plan import Plan, Received, write
 from relay.planning import Planner
-from relay.queue.delivery import Delivery
+from relay.queue.delivery import Delivery, Reservation
 from relay.routing import route
 from relay.smtp.values import ClientFacts, Reply, SmtpEnvelope
 from relay.store.audit import Audit
@@ -78,18 +78,32 @@ class Intake:
         prepare = partial(self._prepare, envelope, content, client, reading)
         # Plain text is judged in less time than it takes to change threads twice.
         plain = small and all(part.kind in {"text", "html"} for part in reading.parts)
-        plan = prepare() if plain else await self._aside(prepare)
-        await self._store.commit(partial(write, plan=plan, vault=self._vault, audit=self._audit))
+        reservation = self._delivery.reserve(len(content))
+        try:
+            plan = prepare(reservation) if plain else await self._aside(partial(prepare, reservation))
+            await self._store.commit(partial(write, plan=plan, vault=self._vault, audit=self._audit))
+        except BaseException:
+            if reservation:
+                self._delivery.cancel(reservation)
+            raise
         # Durable before 250: only now is the message ours. What follows may fail without losing anything, because
         # the entries are in the queue under a lease that lapses.
+        if reservation:
+            self._delivery.offer(reservation, plan.drafts)
         if plan.refusal:
             return plan.refusal
-        self._delivery.offer(plan.consignments)
         queue_id = clock.id_text(plan.message_id)
         _log.info("accepted", queue_id=queue_id, size=len(content), actions=list(plan.actions))
         return Reply(250, "2.0.0", f"Ok: queued as {queue_id}")
 
-    def _prepare(self, envelope: SmtpEnvelope, content: bytes, client: ClientFacts, reading: Reading) -> Plan:
+    def _prepare(
+        self,
+        envelope: SmtpEnvelope,
+        content: bytes,
+        client: ClientFacts,
+        reading: Reading,
+        reservation: Reservation | None,
+    ) -> Plan:
         """Judge and route, then plan the commit; sealed blobs are durable when this returns. Blocking."""
         at = clock.now()
         judgement = self._judge.judge(envelope.reverse_path, [one.address for one in envelope.recipients], reading)
@@ -99,7 +113,7 @@ class Intake:
             null_sender=not envelope.reverse_path,
             auto_submitted=reading.auto_submitted,
         )
-        lease = None if routing.refusal else self._delivery.reserve(len(content))
+        lease = reservation.lease if reservation else None
         received = Received(clock.new_id(), at, envelope, content, client, judgement, routing, lease)
         return self._planner.refuse(received, routing.refusal) if routing.refusal else self._planner.accept(received)
 

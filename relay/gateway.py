@@ -1,0 +1,183 @@
+"""The composition root: opens every service of one relay process from the configuration.
+
+Nobody below the edges takes a `Gateway`: functions take the two or three services that they use.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from zoneinfo import ZoneInfo
+
+from policies.model import Acquaintance
+from policies.ruleset import Ruleset, compile_rules
+from relay.config.model import Configuration, Listener
+from relay.config.wordlists import read_lists
+from relay.intake import Intake
+from relay.judging import Judge
+from relay.mailings import Mailings
+from relay.message.extraction import Extractor
+from relay.notices.compose import Notices
+from relay.planning import Planner
+from relay.queue.backoff import ladder
+from relay.queue.delivery import Delivery, owner_of
+from relay.queue.dsn import Reporter
+from relay.queue.reports import Reports
+from relay.queue.routes import Route, Routes, TlsMode
+from relay.queue.spooling import Spooler
+from relay.queue.transport import Transport
+from relay.smtp import access
+from relay.smtp.door import Door
+from relay.smtp.listener import Listener as SmtpListener
+from relay.smtp.listener import tls_context
+from relay.store.audit import Audit
+from relay.store.history import acquaintances
+from relay.store.schema import migrate
+from relay.store.writer import Store, open_store
+from relay.vault.blobs import FileBlobs
+from relay.vault.keyring import Keyring
+from relay.vault.vault import Vault
+
+EXTRACTORS = 1  # confined helpers of one relay process; there are as many processes as workers
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """One relay process with its services opened. `relay.worker` runs and closes them."""
+
+    configuration: Configuration
+    keyring: Keyring
+    store: Store
+    blobs: FileBlobs
+    audit: Audit
+    notices: Notices
+    spooler: Spooler
+    extractor: Extractor
+    delivery: Delivery
+    intake: Intake
+    listeners: tuple[SmtpListener, ...]
+    owner: bytes
+
+
+def prepare(configuration: Configuration) -> None:
+    """Bring the database to this version's schema and see that the keys can be read.
+
+    StoreError when the database is newer than this version or does not answer, KeyringError for the keys.
+    """
+    Keyring.open(configuration.keys.folder, role="relay")
+    migrate(configuration.storage.database)
+
+
+def compile_policy(configuration: Configuration) -> Ruleset:
+    """Return the compiled rules of a configuration that was loaded without errors."""
+    return compile_rules(configuration.rules, lists=read_lists(configuration), groups=configuration.groups)
+
+
+def open_gateway(configuration: Configuration, number: int) -> Gateway:
+    """Open the services of relay process ``number`` (from 0).
+
+    Raises KeyringError, StoreError, or OSError for a certificate that cannot be read; nothing listens yet.
+    """
+    keyring = Keyring.open(configuration.keys.folder, role="relay")
+    store = open_store(configuration.storage.database)
+    blobs = FileBlobs(configuration.storage.blobs)
+    audit = Audit(keyring, writer=f"relay-{number}")
+    spooler = Spooler(store, keyring, blobs, inline_limit=configuration.storage.inline_limit)
+    vault = Vault(keyring, blobs, store, inline_limit=configuration.storage.inline_limit)
+    routes = _routes(configuration)
+    notices = compose_notices(configuration)
+    reporter = Reporter(
+        configuration.organisation.name,
+        configuration.gateway.domain,
+        configuration.gateway.host_name,
+        notices.languages[configuration.organisation.languages[0]],
+    )
+    owner = owner_of(keyring.text_hash("lease owner", configuration.storage.database), number)
+    delivery = Delivery(
+        store=store,
+        keyring=keyring,
+        blobs=blobs,
+        audit=audit,
+        routes=routes,
+        transport=Transport(
+            ehlo_name=configuration.gateway.host_name, connections=configuration.delivery.connections_per_host
+        ),
+        ladder=ladder(configuration.delivery.retry, configuration.delivery.give_up_after),
+        reports=Reports(reporter, spooler, routes, configuration.delivery.give_up_after),
+        owner=owner,
+        couriers=configuration.delivery.connections_per_host,
+    )
+    extractor = Extractor(EXTRACTORS)
+    domains = configuration.organisation.domains
+    intake = Intake(
+        judge=Judge(
+            compile_policy(configuration),
+            extractor,
+            domains,
+            seconds=configuration.limits.judge_time.total_seconds(),
+            history=partial(_history, store, keyring),
+        ),
+        planner=Planner(configuration, keyring, vault, spooler, Mailings(notices, reporter, spooler, domains)),
+        store=store,
+        vault=vault,
+        audit=audit,
+        delivery=delivery,
+        blobs=configuration.storage.blobs,
+        reserve=configuration.storage.disk_reserve,
+    )
+    listeners = _listeners(configuration, intake)
+    return Gateway(
+        configuration, keyring, store, blobs, audit, notices, spooler, extractor, delivery, intake, listeners, owner
+    )
+
+
+def compose_notices(configuration: Configuration) -> Notices:
+    """Return the writer of this organisation's notices."""
+    return Notices(
+        organisation=configuration.organisation.name,
+        contact=configuration.organisation.contact,
+        domain=configuration.gateway.domain,
+        base_url=configuration.portal.base_url,
+        tags=configuration.organisation.languages,
+        original_subject=configuration.portal.notice_subject == "original",
+        zone=ZoneInfo(configuration.organisation.time_zone),
+    )
+
+
+def _routes(configuration: Configuration) -> Routes:
+    named = {"inside": configuration.route.inside, "outside": configuration.route.outside}
+    return Routes(
+        (Route(name, route.hosts, TlsMode(route.tls)) for name, route in named.items()),
+        inside_domains=configuration.organisation.domains,
+    )
+
+
+def _listeners(configuration: Configuration, intake: Intake) -> tuple[SmtpListener, ...]:
+    limits = configuration.limits
+    occupancy = access.Occupancy(connections=limits.connections, per_client=limits.connections_per_client)
+
+    def door(name: str, listener: Listener) -> Door:
+        context = tls_context(listener.certificate, listener.key) if listener.certificate and listener.key else None
+        return Door(
+            name=name,
+            hostname=configuration.gateway.host_name,
+            accept=intake,
+            access=access.Access(listener.trusted_networks),
+            occupancy=occupancy,
+            limits=access.Limits(message_size=limits.message_size, recipients=limits.recipients),
+            tls=context,
+            tls_at_once=listener.tls == "implicit",
+            postmaster=f"postmaster@{configuration.organisation.domains[0]}",
+        )
+
+    return tuple(
+        SmtpListener(door(name, listener), listener.address.host, listener.address.port, reuse_port=True)
+        for name, listener in configuration.listen.items()
+    )
+
+
+def _history(store: Store, keyring: Keyring, sender: str, recipients: Sequence[str]) -> Mapping[str, Acquaintance]:
+    """Return what history knows of each recipient, by address as the policies write it (lower case)."""
+    hashes = {address.lower(): keyring.address_hash(address) for address in recipients}
+    with store.read() as conn:
+        known = acquaintances(conn, keyring.address_hash(sender), list(hashes.values()))
+    return {address: known[found] for address, found in hashes.items() if found in known}

@@ -1,0 +1,83 @@
+"""Duties that one process at a time has: folding history, signing checkpoints, sweeping what has expired.
+
+Every relay process runs this; a lease in the store decides which of them does a duty now. When that process dies,
+its lease lapses and another takes over.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import structlog
+from sqlalchemy import Connection
+
+from relay import clock
+from relay.errors import LetterlockError
+from relay.store.audit import Audit
+from relay.store.checkpoints import checkpoint
+from relay.store.duties import hold
+from relay.store.history import fold
+from relay.store.writer import Store
+from relay.vault.blobs import BlobStore
+from relay.vault.keyring import Keyring
+from relay.vault.retention import sweep
+
+T = TypeVar("T")
+_log = structlog.get_logger()
+FOLD_EVERY = 1.0  # seconds; judging adds what is not folded yet, so this only bounds the tail
+CHECKPOINT_EVERY = 60.0
+SWEEP_EVERY = 600.0
+FOLDED_AT_ONCE = 1000  # observations in one transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Housekeeping:
+    """The three duties of a relay process; ``owner`` names the process in the leases."""
+
+    store: Store
+    blobs: BlobStore
+    keyring: Keyring
+    audit: Audit
+    owner: bytes
+
+    async def run(self) -> None:
+        """Do the duties for ever; cancel to stop."""
+        await asyncio.gather(
+            self._every(FOLD_EVERY, "fold", self._fold),
+            self._every(CHECKPOINT_EVERY, "checkpoint", self._checkpoint),
+            self._every(SWEEP_EVERY, "sweep", self._sweep),
+        )
+
+    async def _every(self, seconds: float, duty: str, work: Callable[[], None]) -> None:
+        while True:
+            try:
+                await asyncio.to_thread(work)
+            except LetterlockError as error:
+                _log.warning("duty not done", duty=duty, reason=str(error))
+            except Exception:
+                _log.exception("duty failed", duty=duty)
+            await asyncio.sleep(seconds)
+
+    def _fold(self) -> None:
+        while self._holding("fold", FOLD_EVERY, lambda conn: fold(conn, FOLDED_AT_ONCE)) == FOLDED_AT_ONCE:
+            pass
+
+    def _checkpoint(self) -> None:
+        line = self._holding("checkpoint", CHECKPOINT_EVERY, lambda conn: checkpoint(conn, self.keyring, clock.now()))
+        if line:
+            # The log leaves this machine: what is signed here proves the audit against whoever owns the database.
+            _log.info("checkpoint", line=line)
+
+    def _sweep(self) -> None:
+        if self._holding("sweep", SWEEP_EVERY, lambda _conn: True):
+            swept = sweep(self.store, self.blobs, self.keyring, self.audit, clock.now())
+            _log.info("swept", result=str(swept))
+
+    def _holding(self, duty: str, seconds: float, work: Callable[[Connection], T]) -> T | None:
+        """Do ``work`` in the transaction that takes the lease; None while another process has the duty."""
+
+        def transaction(conn: Connection) -> T | None:
+            return work(conn) if hold(conn, duty, self.owner, clock.now(), 3 * seconds) else None
+
+        return self.store.run(transaction)
