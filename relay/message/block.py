@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 _EMPTY_LINE = re.compile(rb"\n\r?\n")
-_FIELD = re.compile(rb"^([!-9;-~]++)[ \t]*+:([^\n]*+\n?(?:[ \t][^\n]*+\n?)*+)", re.MULTILINE)
+_FIELD = re.compile(rb"^(([!-9;-~]++)[ \t]*+:([^\n]*+\n?(?:[ \t][^\n]*+\n?)*+))", re.MULTILINE)
 _FOLD = re.compile(rb"\r?\n(?=[ \t])")
 
 
@@ -41,7 +41,12 @@ def fields(original: bytes, start: int = 0, end: int | None = None) -> Iterator[
     stop = header_end(original, start, end)[0]
     block = original[start:stop]
     for match in _FIELD.finditer(block):
-        yield BlockField(match[1].lower(), match[2], start + match.start(), start + match.end())
+        yield BlockField(match[2].lower(), match[3], start + match.start(), start + match.end())
+
+
+def whole_fields(block: bytes) -> list[tuple[bytes, bytes, bytes]]:
+    """Return the fields of a header block as (all of the field, name as written, raw value): the fast form of `fields`."""
+    return _FIELD.findall(block)
 
 
 def unfold(value: bytes) -> bytes:
