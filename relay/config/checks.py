@@ -20,9 +20,13 @@ def check_domains(draft: Draft) -> list[Problem]:
     own = draft.gateway.domain
     problems = []
     for index, inside in enumerate(draft.organisation.domains):
-        if inside == own or inside.endswith(f".{own}"):
+        if inside == own:
+            sentence = f'gateway.domain "{own}" is one of organisation.domains'
+            hint = f'give the gateway a sub-domain of its own, such as "letter.{own}"'
+            problems.append(Problem(("gateway", "domain"), sentence, hint))
+        elif inside.endswith(f".{own}"):
             sentence = f'organisation.domains has "{inside}", which belongs to gateway.domain "{own}"'
-            hint = "answers to the gateway's addresses would never reach it; give it a sub-domain of its own"
+            hint = "addresses below the gateway's domain are its own; no staff can have mailboxes there"
             problems.append(Problem(("organisation", "domains", index), sentence, hint))
     alert = draft.gateway.admin_alert.rpartition("@")[2]
     if alert == own:

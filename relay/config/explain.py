@@ -13,6 +13,7 @@ from relay.config.positions import Key
 from relay.config.problems import Problem, alternatives, did_you_mean, dotted, name_of, shown
 from relay.config.schema import as_written
 
+_EMPTY = {"too_short", "string_too_short"}
 _KINDS = {
     "string_type": "must be text in quotes",
     "int_type": "must be a whole number",
@@ -46,14 +47,15 @@ def _problem(found: ErrorDetails, path: Key, document: Mapping[str, Any]) -> Pro
             words = tuple(_words(path)) or (found["msg"],)
             sentence = f"{name_of(path, document)} must be {alternatives(words)}, not {shown(found['input'])}"
             return Problem(path, sentence, did_you_mean(found["input"], words))
-    return Problem(path, name_of(path, document) + _clause(found, path, document))
+    hint = _description(path) if found["type"] in _EMPTY else ""
+    return Problem(path, name_of(path, document) + _clause(found, path, document), hint)
 
 
 def _clause(found: ErrorDetails, path: Key, document: Mapping[str, Any]) -> str:
     """Complete the sentence that begins with the name of a key."""
     kind, context = found["type"], found.get("ctx", {})
     match kind:
-        case "too_short" | "string_too_short":
+        case _ if kind in _EMPTY:
             clause = " must not be empty"
         case "too_long" | "string_too_long":
             clause = f" is longer than {context['max_length']}"
@@ -71,13 +73,16 @@ def _clause(found: ErrorDetails, path: Key, document: Mapping[str, Any]) -> str:
 
 
 def _missing(path: Key, document: Mapping[str, Any]) -> Problem:
+    name = f"the section [{path[0]}]" if len(path) == 1 else name_of(path, document)
+    return Problem(path, f"{name} is missing", _description(path), at="key")
+
+
+def _description(path: Key) -> str:
+    """Return what the schema says of a key or section, without its full stop."""
     field = _field(path)
-    hint = (field.description or "") if field else ""
-    if len(path) == 1:
-        table = next(iter(_models(Configuration, path)), None)
-        hint = (table.__doc__ or "").split("\n")[0] if table else hint
-        return Problem(path, f"the section [{path[0]}] is missing", hint.rstrip("."), at="key")
-    return Problem(path, f"{name_of(path, document)} is missing", hint.rstrip("."), at="key")
+    table = next(iter(_models(Configuration, path)), None)
+    said = (field.description if field else None) or (table.__doc__ if table else None) or ""
+    return said.split("\n")[0].rstrip(".")
 
 
 def _unknown(path: Key, document: Mapping[str, Any]) -> Problem:
@@ -128,7 +133,9 @@ def _limit(path: Key, which: str) -> str:
 
 def _words(path: Key) -> Iterator[str]:
     field = _field(path)
-    for member in _flat(field.annotation if field else None):
+    members = list(_flat(field.annotation if field else None))
+    items = [inner for member in members if get_origin(member) is tuple for inner in _flat(get_args(member)[0])]
+    for member in members + items:
         yield from (word for word in get_args(member) if isinstance(word, str) and word)
         yield from (str(word) for word in getattr(member, "__members__", {}).values())
 

@@ -22,6 +22,7 @@ from relay.config.problems import Problem, printable, render
 from relay.errors import ConfigurationError
 
 LARGEST = 4 << 20  # octets of relay.toml; the positions of its keys are kept in memory
+DEEPEST = 40  # keys and indices from the top to a value; the checks below walk trees by recursion
 
 _PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 _SYNTAX = {
@@ -110,7 +111,7 @@ def _read(path: Path) -> str:
 
 def _parse(text: str) -> tuple[dict[str, Any], Positions]:
     try:
-        return tomllib.loads(text), find_positions(text)
+        document, places = tomllib.loads(text), find_positions(text)
     except tomllib.TOMLDecodeError as error:
         place = _PLACE.search(str(error))
         message = str(error)[: place.start()] if place else str(error)
@@ -122,6 +123,10 @@ def _parse(text: str) -> tuple[dict[str, Any], Positions]:
         raise _UnreadableError(sentence, end.count("\n") + 1, len(end) - end.rfind("\n")) from None
     except RecursionError:
         raise _UnreadableError("lists or tables are nested too deeply") from None
+    for path, place in places.values.items():
+        if len(path) > DEEPEST:
+            raise _UnreadableError("lists or tables are nested too deeply", place.line, place.column)
+    return document, places
 
 
 def _validate(document: dict[str, Any], folder: Path) -> tuple[Draft, list[Problem]]:

@@ -29,7 +29,7 @@ def render(problems: Iterable[Problem], file: str, places: Positions) -> tuple[s
     for problem in problems:
         place = places.of_key(problem.path) if problem.at == "key" else places.of_value(problem.path)
         hint = f" ({problem.hint})" if problem.hint else ""
-        lines[f"{file}:{place.line}:{place.column}: {printable(problem.sentence + hint)}"] = place
+        lines[printable(f"{file}:{place.line}:{place.column}: {problem.sentence}{hint}")] = place
     return tuple(sorted(lines, key=lambda line: lines[line]))
 
 

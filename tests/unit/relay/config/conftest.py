@@ -1,0 +1,53 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from relay.config import Inspection, inspect
+
+SOUND = """
+[organisation]
+name = "Example Council"
+domains = ["example.org"]
+contact = "Help desk"
+[gateway]
+domain = "letter.example.org"
+admin_alert = "postmaster@example.org"
+[keys]
+folder = "keys"
+recovery_public = "recovery.pub"
+[listen.submission]
+address = "127.0.0.1:2525"
+[route.inside]
+hosts = ["127.0.0.1:2526"]
+[route.outside]
+hosts = ["127.0.0.1:2526"]
+[portal]
+base_url = "https://letter.example.org"
+listen = "127.0.0.1:8080"
+[[rules]]
+name = "nhs-numbers"
+because = "the message contains an NHS number"
+when = { identifier = "nhs" }
+action = "seal"
+"""
+
+Inspect = Callable[..., Inspection]
+
+
+@pytest.fixture
+def inspect_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Inspect:
+    """Return a function that inspects a sound configuration after replacing texts in it."""
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "recovery.pub").write_text("public")
+    monkeypatch.chdir(tmp_path)
+
+    def run(*changes: tuple[str, str]) -> Inspection:
+        text = SOUND
+        for old, new in changes:
+            assert old in text
+            text = text.replace(old, new)
+        Path("relay.toml").write_text(text, encoding="utf-8")
+        return inspect(Path("relay.toml"))
+
+    return run
