@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute, Route
 
 from portal.inbox.deliveries import Deliveries, Delivery
 from portal.inbox.writing import Letter, send
-from portal.rendering.text import html_of_text
+from portal.rendering.text import text_to_html
 from relay.config.model import Endpoint
 
 _HERE = Path(__file__).parent
@@ -82,7 +82,7 @@ class Pages:
     async def message(self, request: Request) -> Response:
         """Show one message: its text with links that open apart, its attachments, the way to answer."""
         delivery, reading = self._find(request)
-        texts = [html_of_text(part.text) for part in reading.parts if part.kind == "text"]
+        texts = [text_to_html(part.text) for part in reading.parts if part.kind == "text"]
         attachments = [
             (number, part.name or part.type, len(part.data))
             for number, part in enumerate(reading.parts)
