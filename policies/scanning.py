@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from policies.attachments import attachment_place
 from policies.identifiers import IDENTIFIERS
-from policies.identifiers.shape import Sighting
+from policies.identifiers.shape import Page, Sighting
 from policies.keywords import Term
 from policies.model import Content
 from policies.patterns import Pattern
@@ -28,13 +28,13 @@ class Detector:
             return Expression(IDENTIFIERS[self.what].expression)
         return self.what.expression
 
-    def find(self, data: bytes) -> tuple[Sighting, ...]:
-        """Find what is there in folded UTF-8."""
+    def find(self, page: Page) -> tuple[Sighting, ...]:
+        """Find what is there."""
         if isinstance(self.what, str):
-            return IDENTIFIERS[self.what].find(data)
+            return IDENTIFIERS[self.what].find(page)
         if isinstance(self.what, Term):
-            return self.what.find(data)
-        return self.what.find(data, self.enough)
+            return self.what.find(page.data)
+        return self.what.find(page.data, self.enough)
 
 
 Seen = tuple[str, Sighting]  # where (long numbers masked), what
@@ -55,10 +55,10 @@ class Scanner:
         """Return what each detector saw, keyed by its position; detectors that saw nothing are absent."""
         seen: dict[int, list[Seen]] = {}
         for where, text in _texts(content):
-            data = encode(fold(text))
-            may_occur = sorted(self._filtered[number] for number in self._prefilter.occurring(data))
+            page = Page(encode(fold(text)))
+            may_occur = sorted(self._filtered[number] for number in self._prefilter.occurring(page.data))
             for number in (*may_occur, *self._always):
-                sightings = self._detectors[number].find(data)
+                sightings = self._detectors[number].find(page)
                 if sightings:
                     spot = place(where)
                     seen.setdefault(number, []).extend((spot, sighting) for sighting in sightings)

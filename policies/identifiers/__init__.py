@@ -11,7 +11,7 @@ from policies.identifiers.card import CARD
 from policies.identifiers.iban import IBAN
 from policies.identifiers.nhs import NHS
 from policies.identifiers.nino import NINO
-from policies.identifiers.shape import Sighting
+from policies.identifiers.shape import Page, Sighting
 
 
 class Identifier(Protocol):
@@ -25,8 +25,8 @@ class Identifier(Protocol):
     def expression(self) -> str:
         """Hyperscan expression that occurs in every text with such an identifier."""
 
-    def find(self, data: bytes) -> tuple[Sighting, ...]:
-        """Find every occurrence in folded UTF-8, in the order of the text."""
+    def find(self, page: Page) -> tuple[Sighting, ...]:
+        """Find every occurrence, in the order of the text."""
 
 
 IDENTIFIERS: Mapping[str, Identifier] = {each.name: each for each in (NHS, NINO, BSN, IBAN, CARD)}

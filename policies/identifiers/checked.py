@@ -1,10 +1,10 @@
 """Identifiers made of digits alone, found in three steps: layout, check digit and prefix, words around."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from policies.identifiers.context import Context, Reading, Weight
-from policies.identifiers.shape import RUN_SOURCE, Candidate, Layout, Lengths, Sighting, candidates
+from policies.identifiers.shape import RUN_SOURCE, Layout, Lengths, Page, Sighting, Stretch, beginnings_of, stretches
 from policies.model import Confidence
 from policies.redaction import mask
 
@@ -31,44 +31,51 @@ class DigitIdentifier:
     head: int = 0
     tail: int = 0
     usual_spaced_only: bool = False
+    _beginnings: frozenset[Lengths] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_beginnings", beginnings_of(self.layouts))
 
     @property
     def expression(self) -> str:
         """Hyperscan expression for texts in which the identifier may occur."""
         return RUN_SOURCE
 
-    def find(self, data: bytes) -> tuple[Sighting, ...]:
-        """Find every occurrence in folded UTF-8, in the order of the text."""
+    def find(self, page: Page) -> tuple[Sighting, ...]:
+        """Find every occurrence: numbers in one piece first, then those in groups."""
         sightings: list[Sighting] = []
-        plain = passed = 0
-        heading: bool | None = None
-        for candidate in candidates(data, self.layouts):
-            fits = self.valid(candidate.digits)
-            if candidate.layout is not Layout.RARE:
-                plain += 1
+        whole = passed = 0
+        for stretch in stretches(page, self.layouts, self._beginnings):
+            fits = self.valid(stretch.digits)
+            if stretch.layout is not Layout.RARE:
+                whole += 1
                 passed += fits
-            if not fits:
-                continue
-            reading = self.context.read(data, candidate.start, candidate.end)
-            if reading is Reading.SILENT and heading is None:
-                heading = self.context.labelled_anywhere(data)
-            confidence = self._confidence(candidate, reading, heading=bool(heading))
-            if confidence is not None:
-                evidence = data[candidate.start : candidate.end].decode("utf-8", "replace")
-                sightings.append(Sighting(candidate.digits, mask(evidence, head=self.head, tail=self.tail), confidence))
-        if passed >= _SERIES and passed >= _SERIES_SHARE * plain:
+            # 1111111111 passes a modulo-11 check and is nobody's number.
+            if fits and len(set(stretch.digits)) > 1 and stretch.stands_alone(page.data):
+                confidence = self._confidence(stretch, page)
+                if confidence is not None:
+                    written = page.data[stretch.start : stretch.end].decode("ascii")
+                    evidence = mask(written, head=self.head, tail=self.tail)
+                    sightings.append(Sighting(stretch.digits, evidence, confidence))
+        if passed >= _SERIES and passed >= _SERIES_SHARE * whole:
             return tuple(_raised(sightings))
         return tuple(sightings)
 
-    def _confidence(self, candidate: Candidate, reading: Reading, *, heading: bool) -> Confidence | None:
-        if candidate.layout is Layout.RARE or not self.issued(candidate.digits):
+    def _confidence(self, stretch: Stretch, page: Page) -> Confidence | None:
+        reading = self.context.read(page.data, stretch.start, stretch.end)
+        if stretch.layout is Layout.RARE or not self.issued(stretch.digits):
             return Confidence.HIGH if reading is Reading.LABELLED else None
         grouped = (
-            candidate.layout is Layout.USUAL
-            and not candidate.crowded
-            and (candidate.spaced or not self.usual_spaced_only)
+            stretch.layout is Layout.USUAL
+            and not stretch.crowded
+            and (not self.usual_spaced_only or stretch.spaced(page.data))
         )
-        return self.weight.of(reading, grouped=grouped, labelled_anywhere=heading)
+        return self.weight.of(reading, grouped=grouped, heading=lambda: self._heading(page))
+
+    def _heading(self, page: Page) -> bool:
+        if self.name not in page.headings:
+            page.headings[self.name] = self.context.labelled_anywhere(page.data)
+        return page.headings[self.name]
 
 
 def _raised(sightings: list[Sighting]) -> Iterator[Sighting]:

@@ -12,14 +12,14 @@ import re2
 from stdnum.iso7064 import mod_97_10
 
 from policies.identifiers.context import Context, Reading
-from policies.identifiers.shape import Sighting, embedded
-from policies.identifiers.vocabulary import IBAN_HINTS, IBAN_LABELS
+from policies.identifiers.shape import Page, Sighting, embedded
+from policies.identifiers.vocabulary import IBAN_LABELS
 from policies.model import Confidence
 from policies.redaction import mask
 
 _GAP = r"(?:[ ]?[.\-][ ]?|[ ]{0,2}|[ ]?\r?\n(?:> ?){0,3})"
 _SHORTEST = 15
-_SOURCE = rf"(?i)[A-Z]{{2}}{_GAP}[0-9]{{2}}(?:{_GAP}[A-Z0-9]){{{_SHORTEST - 4}}}"
+_SOURCE = rf"(?i)\b[A-Z]{{2}}[0-9]{{2}}(?:{_GAP}[A-Z0-9]){{{_SHORTEST - 4}}}"
 _CANDIDATE = re2.compile(_SOURCE)
 _CHARACTER = re.compile(rf"{_GAP}([A-Za-z0-9])".encode())
 
@@ -41,9 +41,9 @@ class BankAccount:
     expression: str
     context: Context
 
-    def find(self, data: bytes) -> tuple[Sighting, ...]:
-        """Find every occurrence in folded UTF-8, in the order of the text."""
-        return tuple(self._sightings(data))
+    def find(self, page: Page) -> tuple[Sighting, ...]:
+        """Find every occurrence, in the order of the text."""
+        return tuple(self._sightings(page.data))
 
     def _sightings(self, data: bytes) -> Iterator[Sighting]:
         match = _CANDIDATE.search(data)
@@ -73,4 +73,4 @@ def _account(data: bytes, start: int) -> tuple[str, int]:
     return (value, end) if value and mod_97_10.checksum(value[4:] + value[:4]) == 1 else ("", start)
 
 
-IBAN = BankAccount(name="iban", expression=_SOURCE, context=Context(labels=IBAN_LABELS, hints=IBAN_HINTS))
+IBAN = BankAccount(name="iban", expression=_SOURCE, context=Context(labels=IBAN_LABELS))

@@ -11,14 +11,16 @@ from dataclasses import dataclass
 import re2
 
 from policies.identifiers.context import Context, Reading, Weight
-from policies.identifiers.shape import Sighting, embedded
+from policies.identifiers.shape import Page, Sighting, embedded
 from policies.identifiers.vocabulary import NINO_HINTS, NINO_LABELS
 from policies.model import Confidence
 from policies.redaction import mask
 
 _GAP = r"(?:[ ]?[.\-][ ]?|[ ]{0,2}|[ ]?\r?\n(?:> ?){0,3})"
-_SOURCE = rf"(?i)[A-Z]{{2}}{_GAP}[0-9]{{2}}{_GAP}[0-9]{{2}}{_GAP}[0-9]{{2}}"
+_SOURCE = rf"(?i)\b[A-Z]{{2}}{_GAP}[0-9]{{2}}{_GAP}[0-9]{{2}}{_GAP}[0-9]{{2}}"
 _CANDIDATE = re2.compile(_SOURCE)
+# For Hyperscan: a number does not go on with a digit, which spares most words before other numbers.
+_MAY_OCCUR = rf"{_SOURCE}(?:[^0-9]|$)"
 _SUFFIX = re.compile(rf"{_GAP}([A-Da-d])(?![A-Za-z0-9])".encode())
 _PUNCTUATION = b" .-\r\n>"
 _FIRST = frozenset("ABCEGHJKLMNOPRSTWXYZ")
@@ -36,12 +38,11 @@ class NationalInsurance:
     context: Context
     weight: Weight
 
-    def find(self, data: bytes) -> tuple[Sighting, ...]:
-        """Find every occurrence in folded UTF-8, in the order of the text."""
-        return tuple(self._sightings(data))
+    def find(self, page: Page) -> tuple[Sighting, ...]:
+        """Find every occurrence, in the order of the text."""
+        return tuple(self._sightings(page.data))
 
     def _sightings(self, data: bytes) -> Iterator[Sighting]:
-        heading: bool | None = None
         match = _CANDIDATE.search(data)
         while match is not None:
             start, end = match.span()
@@ -54,15 +55,14 @@ class NationalInsurance:
                 match = _CANDIDATE.search(data, start + 1)
                 continue
             reading = self.context.read(data, start, end)
-            if reading is Reading.SILENT and heading is None:
-                heading = self.context.labelled_anywhere(data)
-            confidence = self._confidence(written, value, reading, heading=bool(heading))
+            confidence = self._confidence(written, value, reading)
             if confidence is not None:
                 yield Sighting(value, mask(written.decode(), head=2, tail=1), confidence)
             match = _CANDIDATE.search(data, end)
 
-    def _confidence(self, written: bytes, value: str, reading: Reading, *, heading: bool) -> Confidence | None:
-        confidence = self.weight.of(reading, grouped=b" " in written, labelled_anywhere=heading)
+    def _confidence(self, written: bytes, value: str, reading: Reading) -> Confidence | None:
+        # Prefix and suffix weigh as much as the usual groups would: no need to look for a heading.
+        confidence = self.weight.of(reading, grouped=b" " in written, heading=lambda: True)
         if reading is Reading.LABELLED or confidence is None:
             return confidence
         if len(value) < _WITH_SUFFIX:
@@ -77,7 +77,7 @@ def _issued(value: str) -> bool:
 
 NINO = NationalInsurance(
     name="nino",
-    expression=_SOURCE,
+    expression=_MAY_OCCUR,
     context=Context(labels=NINO_LABELS, hints=NINO_HINTS),
     weight=Weight(bare=Confidence.MEDIUM),
 )

@@ -6,9 +6,11 @@ find numbers anywhere. Digits inside a longer number, a word, a link or an amoun
 
 import re
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
+from typing import NamedTuple
 
 import re2
 
@@ -22,7 +24,9 @@ _RUN = re2.compile(rf"[0-9](?:{_SEPARATOR}?[0-9]){{7,}}")
 _GROUP = re.compile(rb"[0-9]+")
 _INTERNATIONAL = re.compile(rb"(?:\+|(?<![0-9])00)[0-9]{1,3}[ .\-()0]{0,4}\Z")
 _CURRENCY = re.compile("(?:[€£$¥]|EUR|GBP|USD) ?\\Z".encode())
+_SEPARATORS = b" .-\r\n>"
 _JOINING = frozenset({b".", b"-"})  # without a space: a decimal, a date, a longer number
+_ALONE = (b"", b"")
 
 Lengths = tuple[int, ...]
 
@@ -44,64 +48,98 @@ class Sighting:
     confidence: Confidence
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """Digits in one of the layouts asked for, at ``data[start:end]``.
+class Page:
+    """One folded text (UTF-8) while the detectors read it; what several of them need is worked out once."""
 
-    ``spaced`` says that only spaces separate the groups; ``crowded`` that more digits stand a single space away,
-    so that the groups may belong to something longer.
-    """
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.headings: dict[str, bool] = {}  # identifier -> whether a label of it stands anywhere in the text
+
+    @cached_property
+    def numbers(self) -> "Numbers":
+        """Every run of digit groups in the text."""
+        single: dict[int, list[int]] = {}
+        runs: list[tuple[Sequence[int], Sequence[int]]] = []
+        for run in _RUN.finditer(self.data):
+            start, end = run.span()
+            if self.data[start:end].isdigit():
+                single.setdefault(end - start, []).append(start)
+            else:
+                runs.append(_groups(self.data, start, end))
+        return Numbers(single, runs)
+
+
+class Numbers(NamedTuple):
+    """Where numbers stand: those in one piece by length, and the starts and ends of the groups of the others."""
+
+    single: Mapping[int, Sequence[int]]
+    runs: Sequence[tuple[Sequence[int], Sequence[int]]]
+
+
+def _groups(data: bytes, start: int, end: int) -> tuple[Sequence[int], Sequence[int]]:
+    starts, ends = array("q"), array("q")  # not lists: a hostile run has millions of groups
+    for group in _GROUP.finditer(data, start, end):
+        starts.append(group.start())
+        ends.append(group.end())
+    return starts, ends
+
+
+class Stretch(NamedTuple):
+    """Digit groups at ``data[start:end]`` whose lengths make a layout; ``around`` are the separators outside."""
 
     start: int
     end: int
     digits: str
     layout: Layout
-    spaced: bool
-    crowded: bool
+    around: tuple[bytes, bytes]
+
+    def stands_alone(self, data: bytes) -> bool:
+        """Tell whether it is a number of its own and not a part of something longer."""
+        return not _JOINING.intersection(self.around) and not embedded(data, self.start, self.end)
+
+    def spaced(self, data: bytes) -> bool:
+        """Tell whether only spaces separate the groups."""
+        return not data[self.start : self.end].translate(None, b"0123456789 \r\n>")
+
+    @property
+    def crowded(self) -> bool:
+        """Whether more digits stand a single space away, so that the groups may belong to something longer."""
+        return b" " in self.around
 
 
-def candidates(data: bytes, layouts: Mapping[Lengths, Layout]) -> Iterator[Candidate]:
-    """Yield every stretch of digit groups with the lengths of a layout, in the order of the text.
+def stretches(page: Page, layouts: Mapping[Lengths, Layout], beginnings: frozenset[Lengths]) -> Iterator[Stretch]:
+    """Yield every stretch of digit groups with the lengths of a layout: numbers in one piece first, then groups.
 
-    Linear in the length of the text: a stretch grows only while its lengths begin some layout.
+    ``beginnings`` are those of the layouts (see below). Linear in the length of the text: a stretch grows only
+    while its lengths begin some layout.
     """
-    beginnings = frozenset(lengths[:count] for lengths in layouts for count in range(1, len(lengths) + 1))
-    for run in _RUN.finditer(data):
-        starts, ends = array("q"), array("q")  # not tuples: a hostile run has millions of groups
-        for group in _GROUP.finditer(data, run.start(), run.end()):
-            starts.append(group.start())
-            ends.append(group.end())
-        for first in range(len(starts)):
+    data, (single, runs) = page.data, page.numbers
+    for length, found in single.items():
+        layout = layouts.get((length,))
+        if layout is not None:
+            for start in found:
+                digits = data[start : start + length].decode("ascii")
+                yield Stretch(start, start + length, digits, layout, _ALONE)
+    for starts, ends in runs:
+        count = len(starts)
+        for first in range(count):
             lengths: Lengths = ()
-            for last in range(first, len(starts)):
+            for last in range(first, count):
                 lengths = (*lengths, ends[last] - starts[last])
                 if lengths not in beginnings:
                     break
-                if lengths in layouts:
+                layout = layouts.get(lengths)
+                if layout is not None:
                     before = data[ends[first - 1] : starts[first]] if first else b""
-                    after = data[ends[last] : starts[last + 1]] if last + 1 < len(starts) else b""
-                    span, around = (starts[first], ends[last]), (before, after)
-                    candidate = _candidate(data, span, layouts[lengths], around)
-                    if candidate is not None:
-                        yield candidate
+                    after = data[ends[last] : starts[last + 1]] if last + 1 < count else b""
+                    written = data[starts[first] : ends[last]]
+                    digits = written.translate(None, _SEPARATORS).decode("ascii")
+                    yield Stretch(starts[first], ends[last], digits, layout, (before, after))
 
 
-def _candidate(data: bytes, span: tuple[int, int], layout: Layout, around: tuple[bytes, bytes]) -> Candidate | None:
-    start, end = span
-    if _JOINING.intersection(around) or embedded(data, start, end):
-        return None
-    piece = data[start:end]
-    digits = b"".join(_GROUP.findall(piece)).decode()
-    if len(set(digits)) == 1:
-        return None  # 1111111111 passes a modulo-11 check and is nobody's number
-    return Candidate(
-        start,
-        end,
-        digits,
-        layout,
-        spaced=not piece.translate(None, b"0123456789 \r\n>"),
-        crowded=b" " in around,
-    )
+def beginnings_of(layouts: Mapping[Lengths, Layout]) -> frozenset[Lengths]:
+    """Return every sequence of lengths with which a layout begins, whole layouts included."""
+    return frozenset(lengths[:count] for lengths in layouts for count in range(1, len(lengths) + 1))
 
 
 def embedded(data: bytes, start: int, end: int) -> bool:
