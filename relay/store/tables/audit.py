@@ -23,10 +23,12 @@ class AuditEvent(SQLModel, table=True):
 
 
 class AuditKey(SQLModel, table=True):
-    """The key of one message's personal facts, wrapped; without this row they are unreadable for ever."""
+    """The key of one event's personal facts, wrapped; without this row they are unreadable for ever."""
 
     __tablename__ = "audit_key"
+    __table_args__ = {"sqlite_with_rowid": False}
     message_id: bytes = Field(primary_key=True, sa_type=Bytes)
+    id: bytes = Field(primary_key=True, sa_type=Bytes)
     wrapped: bytes = Field(sa_type=Bytes)
 
 

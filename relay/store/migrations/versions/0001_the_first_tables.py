@@ -29,8 +29,10 @@ def upgrade() -> None:
     op.create_table(
         "audit_key",
         sa.Column("message_id", Bytes(), nullable=False),
+        sa.Column("id", Bytes(), nullable=False),
         sa.Column("wrapped", Bytes(), nullable=False),
-        sa.PrimaryKeyConstraint("message_id"),
+        sa.PrimaryKeyConstraint("message_id", "id"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "blob",

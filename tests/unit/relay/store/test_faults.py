@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from relay.errors import StoreError, StoreFullError
 from relay.store.duties import META
 from relay.store.faults import translate
-from relay.store.room import Room
+from relay.store.room import ensure_room, free_room
 from relay.store.writer import open_store
 
 
@@ -76,9 +76,8 @@ def test_each_result_code_of_sqlite_has_its_sentence(code: int, kind: type[Store
 
 def test_reserve_is_kept_free(tmp_path: Path) -> None:
     """New mail is refused before the last room is taken; without a reserve in danger nothing is said."""
-    room = Room(tmp_path, reserve=1)
-    room.ensure(wanted=1 << 20)
+    ensure_room(tmp_path, reserve=1, wanted=1 << 20)
     with pytest.raises(StoreFullError, match="new mail waits at its sender"):
-        room.ensure(wanted=room.free())
+        ensure_room(tmp_path, reserve=2 << 20, wanted=free_room(tmp_path))
     with pytest.raises(StoreError, match="cannot be looked at"):
-        Room(tmp_path / "gone", reserve=1).ensure()
+        ensure_room(tmp_path / "gone", reserve=1)

@@ -134,7 +134,7 @@ def test_failed_commit_fails_every_transaction_of_the_batch(sqlite_url: str) -> 
     blocked.release()
     for future in (blocked.future, broken, innocent):
         with pytest.raises(StoreError):
-            future.result(10)  # type: ignore[attr-defined]
+            future.result(10)
     assert names(store) == set()
     assert store.run(put("next")) == "next"
     store.close()

@@ -1,0 +1,204 @@
+"""The audit: what happened, in chains that show every edit.
+
+Each writer (a worker, a portal, the command line) has a chain of its own, because one chain for all would make them
+wait for each other. Every event carries the hash of the one before; relay/store/checkpoints.py signs the heads.
+
+    event hash = SHA-256(label | u16 length, writer | u64 seq | prev 32 | i64 at in microseconds | u16 length, event
+                         | u8 length, message id | u32 length, facts | u32 length, personal)
+
+``facts`` are canonical JSON and free of personal data. Addresses and names go into ``personal``, each time sealed
+under a fresh key that a row of its own keeps, wrapped; deleting a message's keys (``forget``) makes whom it names
+unreadable and leaves the chain whole.
+
+    personal = key id 16 | AES-256-GCM(key, nonce 0, canonical JSON, label | message id)
+    wrapped  = nonce 12 | AES-256-GCM(audit key, nonce, key, label | message id | key id)
+"""
+
+import hashlib
+import json
+import secrets
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from types import SimpleNamespace
+from typing import Any, Protocol, cast
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy import Connection, Row, Table, select, text
+
+from relay.store.batch import insert_later, later
+from relay.store.events import Event, sentence
+from relay.store.tables import AuditEvent, AuditKey
+from relay.store.types import Moment
+
+AUDIT: Table = cast("Any", AuditEvent).__table__
+_KEYS: Table = cast("Any", AuditKey).__table__
+_LABEL = b"letterlock/1 audit event\x00"
+_GENESIS = b"letterlock/1 audit chain\x00"
+_PERSONAL = b"letterlock/1 audit personal\x00"
+_WRAPPED = b"letterlock/1 audit key\x00"
+_NONCE = 12
+_ID = 16
+
+Fact = str | int | bool | Sequence[str]
+
+
+class AuditKeys(Protocol):
+    """Where the key comes from that wraps the keys of personal facts (the keyring)."""
+
+    @property
+    def audit_key(self) -> bytes:
+        """Return 32 bytes; KeyringError for a role that may not record or read personal facts."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditLine:
+    """One event as ``letterlock trace`` shows it. ``personal`` is None when there was none or it was forgotten."""
+
+    at: datetime
+    writer: str
+    event: str
+    facts: Mapping[str, Any]
+    personal: Mapping[str, str] | None
+    sentence: str
+
+
+class Audit:
+    """The chain of one writer. ``writer`` is a stable name such as ``relay-0``: its chain goes on after a restart."""
+
+    def __init__(self, keys: AuditKeys, writer: str) -> None:
+        self.writer = writer
+        self._keys = keys
+        self._flush = _Chain(writer)
+
+    def append(
+        self,
+        connection: Connection,
+        event: Event,
+        message_id: bytes | None = None,
+        facts: Mapping[str, Fact] | None = None,
+        personal: Mapping[str, str] | None = None,
+        *,
+        at: datetime,
+    ) -> None:
+        """Record an event in the transaction of what it speaks of; it is written with the batch, before COMMIT.
+
+        ``facts`` hold nothing personal. ``personal`` needs a message id (ValueError) and a role with the audit key
+        (KeyringError).
+        """
+        sealed = None
+        if personal:
+            if message_id is None:
+                raise ValueError("personal facts belong to a message")
+            sealed, key_row = _seal(self._keys.audit_key, message_id, personal)
+            insert_later(connection, _KEYS, [key_row])
+        row = {
+            "at": at,
+            "event": event.value,
+            "message_id": message_id,
+            "facts": _canonical(facts or {}),
+            "personal": sealed,
+        }
+        later(connection, self._flush, self._flush, [row])
+
+    def events_of(self, connection: Connection, message_id: bytes) -> tuple[AuditLine, ...]:
+        """Return everything recorded of a message, in order of time."""
+        rows = connection.execute(
+            select(AUDIT).where(AUDIT.c.message_id == message_id).order_by(AUDIT.c.at, AUDIT.c.writer, AUDIT.c.seq)
+        ).all()
+        found = connection.execute(select(_KEYS.c.id, _KEYS.c.wrapped).where(_KEYS.c.message_id == message_id))
+        wrapped = {row.id: row.wrapped for row in found}
+        return tuple(_line(row, self._open(row, wrapped)) for row in rows)
+
+    @staticmethod
+    def forget(connection: Connection, message_ids: Sequence[bytes]) -> None:
+        """Destroy the keys of these messages' personal facts: the events stay, whom they name is gone."""
+        connection.execute(_KEYS.delete().where(_KEYS.c.message_id.in_(message_ids)))
+
+    def _open(self, row: Row[Any], wrapped: Mapping[bytes, bytes]) -> dict[str, str] | None:
+        if row.personal is None or row.personal[:_ID] not in wrapped:
+            return None
+        key_id, kept = row.personal[:_ID], wrapped[row.personal[:_ID]]
+        try:
+            key = AESGCM(self._keys.audit_key).decrypt(kept[:_NONCE], kept[_NONCE:], _WRAPPED + row.message_id + key_id)
+            personal: dict[str, str] = json.loads(
+                AESGCM(key).decrypt(bytes(_NONCE), row.personal[_ID:], _PERSONAL + row.message_id)
+            )
+        except InvalidTag:
+            return None  # it was changed: the check of the chains names the event
+        return personal
+
+
+def _seal(audit_key: bytes, message_id: bytes, personal: Mapping[str, str]) -> tuple[bytes, dict[str, bytes]]:
+    """Return sealed personal facts and the row of their key."""
+    key_id, key, nonce = secrets.token_bytes(_ID), secrets.token_bytes(32), secrets.token_bytes(_NONCE)
+    plain = _canonical(personal).encode("utf-8", "surrogatepass")
+    sealed = key_id + AESGCM(key).encrypt(bytes(_NONCE), plain, _PERSONAL + message_id)
+    wrapped = nonce + AESGCM(audit_key).encrypt(nonce, key, _WRAPPED + message_id + key_id)
+    return sealed, {"message_id": message_id, "id": key_id, "wrapped": wrapped}
+
+
+class _Chain:
+    """Writes the events that the transactions of a batch left, one behind the other."""
+
+    def __init__(self, writer: str) -> None:
+        self._writer = writer
+
+    def __call__(self, connection: Connection, rows: list[dict[str, Any]]) -> None:
+        if connection.dialect.name == "postgresql":
+            # Two processes under one name (two command lines) must not fork the chain.
+            connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": f"audit {self._writer}"})
+        head = connection.execute(
+            select(AUDIT).where(AUDIT.c.writer == self._writer).order_by(AUDIT.c.seq.desc()).limit(1)
+        ).first()
+        seq, prev = (0, genesis(self._writer)) if head is None else (head.seq, event_hash(head))
+        chained = []
+        for row in rows:
+            seq += 1
+            event = {"writer": self._writer, "seq": seq, "prev": prev, **row}
+            prev = event_hash(SimpleNamespace(**event))
+            chained.append(event)
+        connection.execute(AUDIT.insert(), chained)
+
+
+def genesis(writer: str) -> bytes:
+    """Return what stands as ``prev`` in the first event of a chain."""
+    return hashlib.sha256(_GENESIS + writer.encode("utf-8")).digest()
+
+
+def event_hash(event: Any) -> bytes:
+    """Return the hash of one event: a row of the audit table, or anything with its columns as attributes."""
+    at = Moment().process_bind_param(event.at, cast("Any", None))
+    writer, name = event.writer.encode("utf-8"), event.event.encode("utf-8")
+    message_id, personal = event.message_id or b"", event.personal or b""
+    facts = event.facts.encode("utf-8", "surrogatepass")
+    return hashlib.sha256(
+        b"".join(
+            [
+                _LABEL,
+                struct.pack(">H", len(writer)),
+                writer,
+                struct.pack(">Q", event.seq),
+                event.prev,
+                struct.pack(">qH", at, len(name)),
+                name,
+                struct.pack(">B", len(message_id)),
+                message_id,
+                struct.pack(">I", len(facts)),
+                facts,
+                struct.pack(">I", len(personal)),
+                personal,
+            ]
+        )
+    ).digest()
+
+
+def _line(row: Row[Any], personal: Mapping[str, str] | None) -> AuditLine:
+    facts = json.loads(row.facts)
+    return AuditLine(row.at, row.writer, row.event, facts, personal, sentence(row.event, {**facts, **(personal or {})}))
+
+
+def _canonical(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=list)

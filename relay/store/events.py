@@ -1,0 +1,86 @@
+"""What the audit can say: a closed vocabulary, and the sentence of each word for ``letterlock trace``.
+
+A sentence is made of segments; one whose facts are not known is left out, so that a trace whose personal facts were
+forgotten still reads.
+"""
+
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+
+
+class Event(StrEnum):
+    """Everything that is recorded. Words are never reused for something else."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    JUDGED = "judged"
+    SEALED = "sealed"
+    DELIVERED = "delivered"
+    DEFERRED = "deferred"
+    BOUNCED = "bounced"
+    RETRIED = "retried"
+    DROPPED = "dropped"
+    LINK_OPENED = "link opened"
+    CODE_SENT = "code sent"
+    CODE_WRONG = "code wrong"
+    CODES_EXHAUSTED = "codes exhausted"
+    REQUEST_REFUSED = "request refused"
+    VISIT_STARTED = "visit started"
+    READ = "read"
+    DOWNLOADED = "downloaded"
+    LEFT = "left"
+    REFUSED_MESSAGE = "message not opened"
+    REFUSED_PART = "part not opened"
+    EXPIRED = "expired"
+    DESTROYED = "destroyed"
+    KEY_DESTROYED = "key destroyed"
+
+
+_FIELD = re.compile(r"\{(\w+)\}")
+_SENTENCES: dict[Event, tuple[str, ...]] = {
+    Event.ACCEPTED: ("accepted", " from {sender}", " for {recipients}", ", {size} octets", " (listener {listener})"),
+    Event.REFUSED: ("refused", " from {sender}", " for {recipients}", " with {reply}", ", by rule {rules}"),
+    Event.JUDGED: ("decided: {way}", " for {recipients}", ", by rule {rules}"),
+    Event.SEALED: ("sealed", " for {readers} readers", " in {parts} parts", ", can be read until {until}"),
+    Event.DELIVERED: ("{kind} handed over", " for {recipient}", " to {next_hop}", " ({code} {status})"),
+    Event.DEFERRED: (
+        "{kind} put off",
+        " for {recipient}",
+        " at {next_hop}",
+        " ({code} {status})",
+        ", next try {due_at}",
+    ),
+    Event.BOUNCED: ("{kind} given up", " for {recipient}", " at {next_hop}", " ({code} {status})"),
+    Event.RETRIED: ("put back into the queue by hand", " for {recipient}"),
+    Event.DROPPED: ("taken out of the queue by hand", " for {recipient}"),
+    Event.LINK_OPENED: ("the button on the link's page was pressed", " (reader {participant})"),
+    Event.CODE_SENT: ("a code was sent", " to reader {participant}"),
+    Event.CODE_WRONG: ("a wrong code was entered", " by reader {participant}"),
+    Event.CODES_EXHAUSTED: ("no more codes today", " for reader {participant}"),
+    Event.REQUEST_REFUSED: ("a request of the portal was refused", ": {reason}"),
+    Event.VISIT_STARTED: ("the right code was entered", " by reader {participant}"),
+    Event.READ: ("read", " by reader {participant}"),
+    Event.DOWNLOADED: ("part {part} was downloaded", " by reader {participant}", ", {size} octets"),
+    Event.LEFT: ("reader {participant} left",),
+    Event.REFUSED_MESSAGE: ("was NOT opened because it failed its check ({layer})", " for reader {participant}"),
+    Event.REFUSED_PART: ("part {part} was NOT opened because it failed its check", " for reader {participant}"),
+    Event.EXPIRED: ("expired: its keys were destroyed, nobody can open it any more",),
+    Event.DESTROYED: ("its content was deleted",),
+    Event.KEY_DESTROYED: ("server key {key}", " for messages that expired in {bucket}", " was destroyed"),
+}
+
+
+def sentence(event: str, facts: Mapping[str, object]) -> str:
+    """Return an event in words; ``facts`` are its facts and, where still known, the personal ones."""
+    try:
+        segments = _SENTENCES[Event(event)]
+    except ValueError:
+        return event  # of a newer version
+    shown = {name: _shown(value) for name, value in facts.items()}
+    known = [segment for segment in segments if all(shown.get(name) for name in _FIELD.findall(segment))]
+    return "".join(segment.format_map(shown) for segment in known) or event
+
+
+def _shown(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

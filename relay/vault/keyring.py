@@ -1,0 +1,309 @@
+"""The keys of one installation, as one role holds them.
+
+    keys/relay/    row-1 (MACs over rows)   address (addresses at rest)   audit (personal facts)   signing (checkpoints)
+                   queue (private: portal requests)   epoch-YYYY-MM-DD (spooled mail; keep out of every backup)
+    keys/shared/   kek-YYYY-MM-N (server keys by month of expiry)   index (keyed hashes)   enqueue (MAC of requests)
+    keys/portal/   ticket   code   page
+    keys/public/   queue.pub   signing.pub   recovery.pub (if there is a recovery key)
+    keys/tombstones
+
+The portal reads shared, portal and public: it can open what a link opens and hand requests to the relay, but make
+no row and read no spooled mail and no address. The command line holds what the relay holds.
+"""
+
+import base64
+import binascii
+import hmac
+import secrets
+import shutil
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import idna
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from relay.errors import KeyringError
+from relay.vault.keks import Epochs, Keks, active_version
+from relay.vault.keyfiles import (
+    new_key,
+    read_key,
+    require_private_folder,
+    sync_folder,
+    write_key,
+    write_new,
+)
+from relay.vault.sealing.errors import Layer, SealingError
+from relay.vault.sealing.kek import FileKek
+from relay.vault.sealing.primitives import kdf, lab
+from relay.vault.sealing.queue_item import new_queue_private, queue_public
+from relay.vault.sealing.recovery import RecoveryPublicKey
+from relay.vault.sealing.spool import SpoolReader, SpoolWriter, open_spooled, seal_spooled, spooled_key_id
+from relay.vault.tombstones import Grave, buried, bury
+
+Role = Literal["relay", "portal", "cli"]
+HASH_LENGTH = 16  # of keyed hashes: 128 bits, so that two addresses never share one
+_NONCE = 12
+_FOLDERS = {"relay": ("relay", "shared"), "portal": ("portal", "shared"), "cli": ("relay", "shared")}
+_PLACES = {
+    "row-1": "relay", "address": "relay", "audit": "relay", "signing": "relay", "queue": "relay",
+    "index": "shared", "enqueue": "shared", "ticket": "portal", "code": "portal", "page": "portal",
+}  # fmt: skip
+
+
+class Keyring:
+    """The keys that one role holds. A key of another role raises KeyringError when it is asked for."""
+
+    def __init__(self, folder: Path, role: Role) -> None:
+        self.folder = folder
+        self.role = role
+        self._held = _FOLDERS[role]
+        for name in self._held:
+            require_private_folder(folder / name)
+        self._secrets: dict[str, bytes] = {}
+        for name, place in _PLACES.items():
+            if place in self._held:
+                key = read_key(folder / place, name)
+                if key is None:
+                    raise KeyringError(
+                        f"the key {folder / place / name}.key is missing: restore the keys from their backup"
+                    )
+                self._secrets[name] = key.secret
+        self.keks = Keks(folder / "shared", folder / "tombstones")
+        self._epochs = Epochs(folder / "relay")
+        self._address = AESGCM(self._secrets["address"]) if "address" in self._secrets else None
+
+    def __repr__(self) -> str:
+        return f"Keyring({str(self.folder)!r}, role={self.role!r})"
+
+    @staticmethod
+    def create(folder: Path) -> None:
+        """Make the keys of a new installation in ``folder``, all or none; KeyringError when there are keys already."""
+        if folder.exists() and any(folder.iterdir()):
+            raise KeyringError(f"there are keys in {folder} already: they are never overwritten")
+        draft = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}")
+        try:
+            folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _fill(draft)
+            draft.replace(folder)  # an empty folder may stand there
+            sync_folder(folder.parent)
+        except OSError as error:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise KeyringError(f"the keys cannot be made in {folder}: {error.strerror}") from error
+
+    @classmethod
+    def open(cls, folder: Path, *, role: Role) -> "Keyring":
+        """Load what ``role`` holds. KeyringError names the file that is missing, damaged or readable by others."""
+        if not folder.is_dir():
+            raise KeyringError(f"there are no keys in {folder}: `letterlock init` makes them")
+        return cls(folder, role)
+
+    # --- keyed hashes and addresses ---
+
+    def address_hash(self, address: str) -> bytes:
+        """Return the keyed hash, 16 bytes, under which an address is found; spelling variants hash alike."""
+        return self.text_hash("address", canonical_address(address))
+
+    def text_hash(self, label: str, text: str | bytes) -> bytes:
+        """Return a keyed hash of 16 bytes; hashes under different labels have nothing in common."""
+        data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+        message = lab("index") + label.encode("ascii") + b"\x00" + data
+        return hmac.digest(self._secret("index"), message, "sha256")[:HASH_LENGTH]
+
+    def seal_address(self, address: str) -> bytes:
+        """Return an address as the database keeps it: ``nonce 12 | AES-256-GCM``, different every time."""
+        nonce = secrets.token_bytes(_NONCE)
+        return nonce + self._address_cipher().encrypt(nonce, address.encode("utf-8"), lab("address"))
+
+    def open_address(self, sealed: bytes) -> str:
+        """Return the address behind ``seal_address``; SealingError (row) when it was changed."""
+        try:
+            plain = self._address_cipher().decrypt(sealed[:_NONCE], sealed[_NONCE:], lab("address"))
+        except (InvalidTag, ValueError):
+            raise SealingError(Layer.ROW, "this address was changed or is of another installation") from None
+        return plain.decode("utf-8")
+
+    # --- spooled mail (relay) ---
+
+    def spool_seal(self, label: str, item_id: bytes, data: bytes, *, at: datetime) -> bytes:
+        """Seal something small that waits in the queue under the epoch key of ``at``; its id is in front."""
+        epoch = self._epoch_keys().of_day(at)
+        return seal_spooled(epoch.secret, epoch.id, label, item_id, data)
+
+    def spool_open(self, label: str, item_id: bytes, sealed: bytes) -> bytes:
+        """Undo ``spool_seal``; SealingError (spool) for anything else, or when the epoch key was destroyed."""
+        return open_spooled(self._epoch_secret(spooled_key_id(sealed)), label, item_id, sealed)
+
+    def spool_writer(self, label: str, item_id: bytes, *, at: datetime) -> SpoolWriter:
+        """Return a writer for something large; what it hands out begins with the epoch key's id."""
+        epoch = self._epoch_keys().of_day(at)
+        return SpoolWriter(epoch.secret, epoch.id, label, item_id)
+
+    def spool_reader(self, label: str, item_id: bytes, epoch_id: bytes, stored_length: int) -> SpoolReader:
+        """Return a reader for what ``spool_writer`` wrote; errors as ``spool_open``."""
+        return SpoolReader(self._epoch_secret(epoch_id), label, item_id, stored_length)
+
+    def destroy_unused_epochs(self, in_use: frozenset[bytes], now: datetime) -> int:
+        """Destroy epoch keys older than every one in ``in_use``; return how many."""
+        return self._epoch_keys().destroy_unused(in_use, now)
+
+    # --- sealed messages ---
+
+    def kek_for(self, expires_at: datetime) -> FileKek:
+        """Return the KEK of the month in which a message expires; made if it was missing."""
+        return self.keks.sealing_for(expires_at)
+
+    def row_key(self, version: int | None = None) -> tuple[int, bytes]:
+        """Return version and secret of the active row key, or of ``version``; KeyringError when there is none."""
+        number = self._active_row if version is None else version
+        name = f"row-{number}"
+        if name not in self._secrets:
+            self._require("relay", name)
+            key = read_key(self.folder / "relay", name)
+            if key is None:
+                raise KeyringError(f"the row key {name} is missing: restore it from the backup of the keys")
+            self._secrets[name] = key.secret
+        return number, self._secrets[name]
+
+    @cached_property
+    def _active_row(self) -> int:
+        self._require("relay", "row")
+        return active_version(self.folder / "relay", "row")
+
+    @cached_property
+    def recovery(self) -> RecoveryPublicKey | None:
+        """Return the organisation's recovery public key, None when it has none."""
+        data = _read_public(self.folder / "public" / "recovery.pub")
+        return None if data is None else RecoveryPublicKey.decode(data)
+
+    # --- portal and relay ---
+
+    @property
+    def enqueue_key(self) -> bytes:
+        """Return the key that authenticates the portal's requests."""
+        return self._secret("enqueue")
+
+    @property
+    def queue_private(self) -> bytes:
+        """Return the relay's private key for the portal's requests."""
+        return self._secret("queue")
+
+    @cached_property
+    def queue_public(self) -> bytes:
+        """Return the public key for requests to the relay."""
+        return self._public("queue.pub")
+
+    @property
+    def ticket_key(self) -> bytes:
+        """Return the portal's key for tickets."""
+        return self._secret("ticket")
+
+    @property
+    def code_key(self) -> bytes:
+        """Return the portal's key over one-time codes."""
+        return self._secret("code")
+
+    def page_key(self, label: str) -> bytes:
+        """Return a key of 32 bytes for one purpose of the portal's pages, such as form tokens."""
+        return kdf(self._secret("page"), b"", lab("page") + label.encode("ascii"))
+
+    # --- audit ---
+
+    @property
+    def audit_key(self) -> bytes:
+        """Return the key that wraps the keys of personal facts."""
+        return self._secret("audit")
+
+    @cached_property
+    def signing_key(self) -> Ed25519PrivateKey:
+        """Return the key that signs checkpoints."""
+        return Ed25519PrivateKey.from_private_bytes(self._secret("signing"))
+
+    @cached_property
+    def signing_public(self) -> Ed25519PublicKey:
+        """Return the key that verifies checkpoints."""
+        return Ed25519PublicKey.from_public_bytes(self._public("signing.pub"))
+
+    # --- tombstones ---
+
+    def bury_message(self, message_id: bytes) -> None:
+        """Note that a message was destroyed before it expired: no restored backup may show it again."""
+        bury(self.folder / "tombstones", Grave.MESSAGE, message_id)
+
+    def buried_messages(self) -> frozenset[bytes]:
+        """Return the messages that must stay destroyed."""
+        return buried(self.folder / "tombstones", Grave.MESSAGE)
+
+    def _secret(self, name: str) -> bytes:
+        if name not in self._secrets:
+            self._require(_PLACES[name], name)
+        return self._secrets[name]
+
+    def _require(self, place: str, name: str) -> None:
+        if place not in self._held:
+            raise KeyringError(f"the {self.role} does not hold the key {name!r}")
+
+    def _address_cipher(self) -> AESGCM:
+        if self._address is None:
+            raise KeyringError(f"the {self.role} does not hold the key 'address'")
+        return self._address
+
+    def _epoch_keys(self) -> Epochs:
+        self._require("relay", "epoch")
+        return self._epochs
+
+    def _epoch_secret(self, epoch_id: bytes) -> bytes:
+        key = self._epoch_keys().of_id(epoch_id)
+        if key is None:
+            raise SealingError(Layer.SPOOL, "its epoch key was destroyed: everything of that day had left")
+        return key.secret
+
+    def _public(self, name: str) -> bytes:
+        data = _read_public(self.folder / "public" / name)
+        if data is None:
+            raise KeyringError(f"{self.folder / 'public' / name} is missing: restore the keys from their backup")
+        return data
+
+
+def canonical_address(address: str) -> str:
+    """Return the spelling under which an address is hashed: letter case and IDN forms of the domain do not count.
+
+    RFC 5321 lets a server tell ``Jane`` from ``jane``; none that people use does, and a familiar person must not
+    look like a stranger for a capital letter.
+    """
+    local, _, domain = address.strip().rpartition("@")
+    try:
+        domain = idna.encode(domain, uts46=True).decode("ascii")
+    except idna.IDNAError:
+        domain = domain.lower()
+    return f"{local.casefold()}@{domain.lower().rstrip('.')}"
+
+
+def write_public(file: Path, data: bytes) -> bool:
+    """Write a public key as one line of base64; False when there is one already."""
+    return write_new(file, base64.b64encode(data) + b"\n", 0o644)
+
+
+def _read_public(file: Path) -> bytes | None:
+    try:
+        return base64.b64decode(file.read_bytes().strip(), validate=True)
+    except FileNotFoundError:
+        return None
+    except (OSError, binascii.Error) as error:
+        raise KeyringError(f"{file} cannot be read as a public key") from error
+
+
+def _fill(folder: Path) -> None:
+    for name in ("", "relay", "shared", "portal", "public"):
+        (folder / name).mkdir(mode=0o700)
+    private = new_queue_private()
+    signing = Ed25519PrivateKey.generate()
+    given = {"queue": private, "signing": signing.private_bytes_raw()}
+    for name, place in _PLACES.items():
+        write_key(folder / place, new_key(name, given.get(name)))
+    write_public(folder / "public" / "queue.pub", queue_public(private))
+    write_public(folder / "public" / "signing.pub", signing.public_key().public_bytes_raw())
+    sync_folder(folder)

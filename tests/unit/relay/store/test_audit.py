@@ -1,0 +1,244 @@
+"""The audit: chains, checkpoints, and what their check finds."""
+
+import json
+import sqlite3
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import cached_property, partial
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import Connection, text
+
+from relay.errors import RefusedError
+from relay.store.audit import Audit
+from relay.store.checkpoints import Report, checkpoint, verify
+from relay.store.events import _SENTENCES, Event, sentence
+from relay.store.writer import Store
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+MESSAGE = bytes(range(16))
+
+
+class Keys:
+    """The two keys that the audit needs."""
+
+    audit_key = bytes(32)
+
+    @cached_property
+    def signing_key(self) -> Ed25519PrivateKey:
+        return Ed25519PrivateKey.generate()
+
+
+@pytest.fixture
+def keys() -> Keys:
+    return Keys()
+
+
+@pytest.fixture
+def audit(keys: Keys) -> Audit:
+    return Audit(keys, "relay-0")
+
+
+def record(store: Store, audit: Audit, count: int, *, start: int = 0) -> None:
+    for number in range(start, start + count):
+        store.run(partial(accepted, audit, NOW + timedelta(seconds=number)))
+
+
+def accepted(audit: Audit, at: datetime, connection: Connection) -> None:
+    audit.append(connection, Event.ACCEPTED, MESSAGE, {"size": 1}, at=at)
+
+
+def sign(store: Store, keys: Keys) -> str:
+    line = store.run(lambda connection: checkpoint(connection, keys, NOW))
+    assert line is not None
+    return line
+
+
+def check(store: Store, keys: Keys, exported: Sequence[str] = ()) -> Report:
+    with store.read() as connection:
+        return verify(connection, keys.signing_key.public_key(), exported)
+
+
+def tamper(store: Store, statement: str) -> None:
+    """Change the database as somebody with access to it could."""
+    store.run(lambda connection: connection.exec_driver_sql(statement) and None)
+
+
+def test_untouched_chains_have_no_problem(store: Store, keys: Keys, audit: Audit) -> None:
+    """Several writers' events under two checkpoints are all proven."""
+    other = Audit(keys, "portal-0")
+    record(store, audit, 5)
+    sign(store, keys)
+    record(store, other, 3)
+    record(store, audit, 2, start=5)
+    sign(store, keys)
+    assert check(store, keys) == Report(10, 10, 0, 2, NOW, ())
+
+
+def test_events_after_the_last_checkpoint_are_unproven(store: Store, keys: Keys, audit: Audit) -> None:
+    """What is newer than the last checkpoint is reported as such."""
+    record(store, audit, 3)
+    sign(store, keys)
+    record(store, audit, 2)
+    report = check(store, keys)
+    assert (report.proven, report.unproven, report.problems) == (3, 2, ())
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("UPDATE audit SET facts = '{\"size\":2}' WHERE seq = 3", "event 3 was changed"),
+        ("UPDATE audit SET event = 'refused' WHERE seq = 3", "event 3 was changed"),
+        ("UPDATE audit SET at = at + 1 WHERE seq = 3", "event 3 was changed"),
+        ("UPDATE audit SET message_id = NULL WHERE seq = 3", "event 3 was changed"),
+        ("DELETE FROM audit WHERE seq = 3", "events 3 to 3 are missing"),
+        ("DELETE FROM audit WHERE seq = 1", "events 1 to 1 are missing"),
+        ("DELETE FROM audit WHERE seq >= 4", "it was cut off"),
+        ("DELETE FROM audit", "the whole chain is missing"),
+        ("UPDATE audit SET seq = 9 - seq WHERE seq IN (4, 5)", "event 3 was changed, or 4 does not follow it"),
+        ("UPDATE audit SET writer = 'relay-9'", "the whole chain is missing"),
+        ("UPDATE checkpoint SET heads = '{}'", "not signed by this installation's key"),
+        ("UPDATE checkpoint SET at = at + 1", "not signed by this installation's key"),
+        ("UPDATE checkpoint SET seq = 2", "does not follow"),
+    ],
+)
+def test_every_change_of_what_was_signed_is_found(
+    store: Store, keys: Keys, audit: Audit, statement: str, words: str
+) -> None:
+    """Editing, deleting, moving and cutting off are named with their place."""
+    record(store, audit, 5)
+    sign(store, keys)
+    if "9 - seq" in statement:  # swapping needs a free place on the way
+        tamper(store, "UPDATE audit SET seq = 40 WHERE seq = 4")
+        tamper(store, "UPDATE audit SET seq = 4 WHERE seq = 5")
+        tamper(store, "UPDATE audit SET seq = 5 WHERE seq = 40")
+    else:
+        tamper(store, statement)
+    assert words in " | ".join(check(store, keys).problems)
+
+
+def test_rewritten_chain_does_not_match_its_signature(store: Store, keys: Keys, audit: Audit) -> None:
+    """Who rewrites a whole chain with correct hashes still cannot sign it."""
+    record(store, audit, 3)
+    sign(store, keys)
+    tamper(store, "DELETE FROM audit")
+    record(store, audit, 3, start=10)
+    assert "event 3 is not the one that a checkpoint signed" in check(store, keys).problems[0]
+
+
+def test_exported_checkpoint_shows_that_later_ones_were_cut_off(store: Store, keys: Keys, audit: Audit) -> None:
+    """Cutting events and checkpoints off together is seen by who keeps the exported lines."""
+    record(store, audit, 3)
+    first = sign(store, keys)
+    record(store, audit, 3)
+    second = sign(store, keys)
+    tamper(store, "DELETE FROM audit WHERE seq > 3")
+    tamper(store, "DELETE FROM checkpoint WHERE seq = 2")
+    assert check(store, keys).problems == ()
+    assert check(store, keys, [first]).problems == ()
+    assert "exported checkpoint is not in the database" in check(store, keys, [first, second]).problems[0]
+
+
+def test_quiet_time_makes_no_checkpoint(store: Store, keys: Keys, audit: Audit) -> None:
+    """Nothing is signed when nothing happened."""
+    assert store.run(lambda connection: checkpoint(connection, keys, NOW)) is None
+    record(store, audit, 1)
+    sign(store, keys)
+    assert store.run(lambda connection: checkpoint(connection, keys, NOW)) is None
+
+
+def test_event_of_a_failed_transaction_is_not_recorded(store: Store, keys: Keys, audit: Audit) -> None:
+    """An event shares the fate of its transaction, and the chain has no gap."""
+
+    def fails(connection: Connection) -> None:
+        audit.append(connection, Event.SEALED, MESSAGE, at=NOW)
+        raise RefusedError("no")
+
+    futures = [store.submit(fails) if number == 1 else None for number in range(3)]
+    record(store, audit, 2)
+    with pytest.raises(RefusedError):
+        futures[1].result(10)  # type: ignore[union-attr]
+    sign(store, keys)
+    assert check(store, keys) == Report(2, 2, 0, 1, NOW, ())
+
+
+def test_two_processes_under_one_name_do_not_fork_a_chain(
+    store: Store, open_another: Callable[[], Store], keys: Keys, audit: Audit
+) -> None:
+    """Two command lines at the same time continue one chain."""
+    other = open_another()
+    futures = [
+        writer.submit(lambda connection: audit.append(connection, Event.RETRIED, MESSAGE, at=NOW))
+        for _ in range(20)
+        for writer in (store, other)
+    ]
+    for future in futures:
+        future.result(20)
+    sign(store, keys)
+    assert check(store, keys) == Report(40, 40, 0, 1, NOW, ())
+
+
+def test_personal_facts_are_readable_until_forgotten(store: Store, keys: Keys, audit: Audit) -> None:
+    """Whom an event names is read with the audit key, stands nowhere in clear, and goes with its key alone."""
+    personal = {"sender": "jane@example.org", "recipients": "joe@example.net"}
+    store.run(lambda connection: audit.append(connection, Event.ACCEPTED, MESSAGE, {"size": 3}, personal, at=NOW))
+    sign(store, keys)
+    with store.read() as connection:
+        assert b"jane" not in b"".join(map(repr_bytes, connection.execute(text("SELECT * FROM audit")).all()))
+        (line,) = audit.events_of(connection, MESSAGE)
+    assert line.personal == personal
+    assert line.sentence == "accepted from jane@example.org for joe@example.net, 3 octets"
+    store.run(lambda connection: audit.forget(connection, [MESSAGE]))
+    with store.read() as connection:
+        (line,) = audit.events_of(connection, MESSAGE)
+    assert line.personal is None
+    assert line.sentence == "accepted, 3 octets"
+    assert check(store, keys).problems == ()
+
+
+def repr_bytes(row: object) -> bytes:
+    return repr(row).encode()
+
+
+def test_personal_facts_need_a_message(audit: Audit, store: Store) -> None:
+    """Without a message there is nothing under which they could be forgotten."""
+    with pytest.raises(ValueError, match="belong to a message"):
+        store.run(lambda connection: audit.append(connection, Event.READ, None, {}, {"name": "Jane"}, at=NOW))
+
+
+@pytest.mark.parametrize("event", list(Event))
+def test_every_event_has_its_sentence(event: Event) -> None:
+    """The vocabulary and the sentences are complete; a sentence reads with and without its facts."""
+    assert event in _SENTENCES
+    assert sentence(event.value, {})
+    facts = {name: "x" for segment in _SENTENCES[event] for name in json.dumps(segment).split() if name}
+    assert "{" not in sentence(event.value, facts)
+
+
+def test_event_of_a_newer_version_is_shown_by_its_word() -> None:
+    """A word that this version does not know is no error."""
+    assert sentence("held", {}) == "held"
+
+
+def test_chain_is_verified_by_an_independent_reading_of_the_layout(sqlite_url: str, audit: Audit) -> None:
+    """The documented layout of an event's hash is what is computed."""
+    import hashlib  # noqa: PLC0415 (only this reader of the documentation needs these)
+    import struct  # noqa: PLC0415
+
+    from relay.store.writer import open_store  # noqa: PLC0415
+
+    store = open_store(sqlite_url)
+    record(store, audit, 2)
+    store.close()
+    rows = (
+        sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))
+        .execute("SELECT writer, seq, prev, at, event, message_id, facts FROM audit ORDER BY seq")
+        .fetchall()
+    )
+    writer, seq, prev, at, event, message_id, facts = rows[0]
+    one = b"letterlock/1 audit event\0"
+    one += struct.pack(">H", len(writer)) + writer.encode() + struct.pack(">Q", seq) + prev + struct.pack(">q", at)
+    one += struct.pack(">H", len(event)) + event.encode() + bytes([16]) + message_id
+    one += struct.pack(">I", len(facts)) + facts.encode() + struct.pack(">I", 0)
+    assert hashlib.sha256(one).digest() == rows[1][2]
