@@ -11,6 +11,7 @@ name = "Example Council"
 domains = ["example.org"]
 contact = "Help desk, +44 20 7946 0000"
 languages = ["en", "nl", "de", "fr"]
+time_zone = "Europe/London"
 
 [gateway]
 domain = "letter.example.org"

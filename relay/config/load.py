@@ -123,9 +123,9 @@ def _parse(text: str) -> tuple[dict[str, Any], Positions]:
         raise _UnreadableError(sentence, end.count("\n") + 1, len(end) - end.rfind("\n")) from None
     except RecursionError:
         raise _UnreadableError("lists or tables are nested too deeply") from None
-    for path, place in places.values.items():
+    for path, position in places.values.items():
         if len(path) > DEEPEST:
-            raise _UnreadableError("lists or tables are nested too deeply", place.line, place.column)
+            raise _UnreadableError("lists or tables are nested too deeply", position.line, position.column)
     return document, places
 
 

@@ -27,6 +27,7 @@ from relay.config.values import (
     OptionalFile,
     Size,
     Strictly,
+    TimeZone,
     is_loopback,
 )
 
@@ -45,6 +46,8 @@ class Organisation(Strictly):
     """How a recipient checks that a notice is genuine (a telephone number); stands in every notice."""
     languages: Many[Literal["en", "nl", "de", "fr"]] = Field(default=("en",), min_length=1)
     """Languages of notices and portal; the first one is the default."""
+    time_zone: TimeZone = "UTC"
+    """Time zone of the dates in notices and portal, such as Europe/London."""
 
 
 class Gateway(Strictly):

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import idna
 from pydantic import (
@@ -21,6 +22,8 @@ from pydantic import (
     ValidationInfo,
     WithJsonSchema,
 )
+
+from relay.config.problems import did_you_mean
 
 _SIZE = re.compile(r"(\d{1,9}) ?(B|KiB|MiB|GiB)", re.ASCII)
 _SIZE_UNITS = {"GiB": 1 << 30, "MiB": 1 << 20, "KiB": 1 << 10, "B": 1}
@@ -134,6 +137,17 @@ def domain(value: object) -> str:
     raise ValueError('write a domain such as "example.org"')
 
 
+def time_zone(value: object) -> str:
+    """Return the name of a time zone that this machine knows; UTC always is."""
+    if not isinstance(value, str):
+        raise ValueError('write a time zone such as "Europe/London"')  # noqa: TRY004
+    try:
+        return ZoneInfo(value).key if value != "UTC" else value
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        guess = did_you_mean(value, available_timezones())
+        raise ValueError(guess or 'write a time zone such as "Europe/London"') from None
+
+
 def mail_address(value: object) -> str:
     """Return an ordinary address (dot-atom ``@`` domain) with its domain as lower-case A-labels."""
     if isinstance(value, str):
@@ -213,6 +227,7 @@ Size = Annotated[int, BeforeValidator(size), *_as_text(r"^\d{1,9} ?(B|KiB|MiB|Gi
 Duration = Annotated[timedelta, BeforeValidator(duration), *_as_text(r"^\d{1,9} ?[smhd]$", duration_text)]
 Address = Annotated[Endpoint, BeforeValidator(endpoint), *_as_text(r"^.+:\d{1,5}$")]
 Domain = Annotated[str, BeforeValidator(domain), *_as_text(r"^[^@\s.]+(\.[^@\s.]+)+$")]
+TimeZone = Annotated[str, BeforeValidator(time_zone), *_as_text("")]
 MailAddress = Annotated[str, BeforeValidator(mail_address), *_as_text(r"^[^@\s]+@[^@\s]+$")]
 Member = Annotated[str, BeforeValidator(member), *_as_text("")]
 Network = Annotated[
