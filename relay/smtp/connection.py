@@ -143,6 +143,10 @@ class Connection(SMTP):
 
         Nothing that came before survives it (RFC 3207 section 4.2): unread octets are dropped, the session is new.
         """
+        # Now is the moment: start_tls() takes over the socket before it first waits, and what the client says
+        # right behind its handshake arrives before we go on.
+        if dropped := self.inbox.drop():
+            _log.warning("injection-before-tls", **self.who(), octets=dropped)
         self._shaking_hands, self.deadline = True, NEVER  # the handshake has its own time-out
         try:
             transport = await self.loop.start_tls(
@@ -162,8 +166,6 @@ class Connection(SMTP):
             self._wire.abort()
             self._gone()
             return False
-        if dropped := self.inbox.drop():
-            _log.warning("injection-before-tls", **self.who(), octets=dropped)
         self._wire = transport
         self.transport = transport
         self.inbox.attach(transport)

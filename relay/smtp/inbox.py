@@ -68,6 +68,11 @@ class Inbox:
         return dropped
 
     @property
+    def waiting(self) -> bool:
+        """Whether the conversation has used everything and waits for more."""
+        return self._waiter is not None and not self._waiter.done()
+
+    @property
     def ended(self) -> bool:
         """Whether the client will send nothing more."""
         return self._ended

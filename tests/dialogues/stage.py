@@ -1,0 +1,251 @@
+"""The stage for dialogues: parses a script, opens a listener, plays the client, checks what the server says."""
+
+import ast
+import asyncio
+import re
+import ssl
+import struct
+from collections.abc import Callable
+from itertools import groupby
+from socket import SO_LINGER, SOL_SOCKET
+
+import pytest
+import trustme
+
+from relay.smtp.access import Access, Limits, Occupancy, trusted_networks
+from relay.smtp.connection import Connection
+from relay.smtp.door import Door
+from relay.smtp.listener import Listener
+from relay.smtp.values import ClientFacts, Reply, SmtpEnvelope
+
+_SPOKEN = re.compile(r"([CS])(?:\*(\d+))?([:|])(?: (.*))?")
+
+Step = tuple[str, str]  # a mark (C, S, !, =) and what belongs to it; raw octets are kept as latin-1
+
+
+def parse(text: str) -> tuple[dict[str, str], list[Step]]:
+    """Return the listener's options and the steps of a script."""
+    options: dict[str, str] = {}
+    steps: list[Step] = []
+    for line in text.splitlines():
+        spoken = _SPOKEN.fullmatch(line)
+        if spoken:
+            said = spoken[4] or ""
+            if spoken[3] == "|":
+                said = ast.literal_eval(f'"{said}"')
+            elif spoken[1] == "C":
+                said = (said + "\r\n").encode().decode("latin-1")
+            steps += [(spoken[1], said)] * int(spoken[2] or 1)
+        elif line.startswith("@"):
+            options |= dict(pair.split("=", 1) for pair in line[1:].split())
+        elif line.startswith(("!", "=")):
+            steps.append((line[0], line[1:].strip()))
+        elif line and not line.startswith("#"):
+            raise ValueError(f"cannot read {line!r}")
+    return options, steps
+
+
+class Stage:
+    """One listener, one client, an intake that records, and a clock that moves only when told."""
+
+    def __init__(self, certificates: trustme.CA) -> None:
+        self.certificates = certificates
+        self.seconds = 1000.0
+        self.accepted: list[tuple[SmtpEnvelope, bytes, ClientFacts]] = []
+        self.answer: Reply | Exception = Reply(250, "2.6.0", "queued")
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.sent = 0
+        self.split = 0
+
+    async def accept(self, envelope: SmtpEnvelope, content: bytes, client: ClientFacts) -> Reply:
+        await self.gate.wait()
+        self.accepted.append((envelope, content, client))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+    async def open(self, options: dict[str, str]) -> None:
+        """Start the listener and connect."""
+        trusted = () if options.get("trusted") == "nobody" else ("127.0.0.0/8",)
+        tls = options.get("tls", "none")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.certificates.issue_cert("mx.example").configure_cert(context)
+        self.door = Door(
+            name="dialogue",
+            hostname="mx.example",
+            accept=self.accept,
+            access=Access(trusted_networks(trusted)),
+            occupancy=Occupancy(
+                connections=int(options.get("connections", 10)), memory=int(options.get("memory", 1 << 20))
+            ),
+            limits=Limits(
+                message_size=int(options.get("size", 10_000)),
+                recipients=int(options.get("recipients", 100)),
+                errors=int(options.get("errors", 20)),
+                commands=int(options.get("commands", 100)),
+            ),
+            tls=None if tls == "none" else context,
+            tls_at_once=tls == "implicit",
+            now=lambda: self.seconds,
+        )
+        self.listener = Listener(self.door, "127.0.0.1", 0)
+        await self.listener.start()
+        self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.listener.port)
+        while not self.listener.conversations and options.get("connections") != "0":
+            await asyncio.sleep(0)
+
+    async def close(self) -> None:
+        self.gate.set()
+        self.writer.transport.abort()
+        await self.listener.stop(grace=5)
+
+    async def play(self, steps: list[Step]) -> None:
+        for mark, group in groupby(steps, key=lambda step: step[0]):
+            said = [what for _, what in group]
+            if mark == "C":
+                await self.send("".join(said).encode("latin-1"))
+            for what in said:
+                if mark == "S":
+                    await self.expect(what)
+                elif mark == "!":
+                    name, _, argument = what.partition(" ")
+                    await self.directions[name](self, argument)
+                elif mark == "=":
+                    await self.check(*what.split(" ", 1))
+
+    async def send(self, octets: bytes) -> None:
+        for start in range(0, len(octets), self.split or len(octets)):
+            piece = octets[start : start + self.split] if self.split else octets
+            self.writer.write(piece)
+            self.sent += len(piece)
+            if self.split:
+                await self.settle()
+
+    async def expect(self, pattern: str) -> None:
+        if pattern == "...":
+            while (await self.line())[3:4] == "-":
+                pass
+            return
+        line = await self.line()
+        assert re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), line), f"{line!r} is not {pattern!r}"
+
+    async def line(self) -> str:
+        line = await self.reader.readline()
+        assert line.endswith(b"\r\n"), f"closed instead of a reply: {line!r}"
+        assert len(line) <= 512
+        return line[:-2].decode()
+
+    @property
+    def conversation(self) -> Connection | None:
+        return next(iter(self.listener.conversations), None)
+
+    async def settle(self, _argument: str = "") -> None:
+        """Wait until the server has used all that was sent and waits for more (or has left, or is judging)."""
+        while True:
+            await asyncio.sleep(0)
+            one = self.conversation
+            if one is None or one.leaving or (one.inbox.received == self.sent and (one.inbox.waiting or self.judging)):
+                return
+
+    @property
+    def judging(self) -> bool:
+        return self.conversation is not None and not self.conversation.interruptible(transactions_too=True)
+
+    async def half_close(self, _argument: str) -> None:
+        self.writer.write_eof()
+
+    async def drop(self, _argument: str) -> None:
+        """Leave with a reset, so that the server knows at once that nobody reads any more."""
+        await self.settle()
+        socket = self.writer.get_extra_info("socket")
+        socket.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
+        self.writer.transport.abort()
+        while self.conversation is not None and not self.conversation.leaving:
+            await asyncio.sleep(0)
+
+    async def tls(self, _argument: str) -> None:
+        context = ssl.create_default_context()
+        self.certificates.configure_trust(context)
+        await self.writer.start_tls(context, server_hostname="mx.example")
+
+    async def wait(self, seconds: str) -> None:
+        await self.settle()
+        self.seconds += float(seconds)
+        self.listener.sweep()
+
+    async def set_split(self, octets: str) -> None:
+        self.split = int(octets)
+
+    async def silence(self, _argument: str) -> None:
+        await self.settle()
+        for _ in range(20):  # turns of the loop in which a reply would come
+            await asyncio.sleep(0)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await self.reader.read(1)
+
+    async def closed(self, _argument: str) -> None:
+        try:
+            assert await self.reader.read() == b""
+        except ConnectionResetError:
+            pass
+
+    async def set_answer(self, reply: str) -> None:
+        code, enhanced, text = reply.split(" ", 2)
+        self.answer = Reply(int(code), enhanced, text)
+
+    async def fail(self, text: str) -> None:
+        self.answer = OSError(28, text)
+
+    async def hold(self, _argument: str) -> None:
+        self.gate.clear()
+
+    async def release(self, _argument: str) -> None:
+        self.gate.set()
+
+    async def shut_down(self, _argument: str) -> None:
+        await self.settle()
+        self.stopping = asyncio.create_task(self.listener.stop(grace=5))
+        while not self.door.stopping:
+            await asyncio.sleep(0)
+
+    directions: dict[str, Callable[["Stage", str], object]] = {  # noqa: RUF012
+        "half-close": half_close,
+        "drop": drop,
+        "tls": tls,
+        "wait": wait,  # seconds on the server's clock
+        "settle": settle,
+        "split": set_split,  # octets per write, each read by the server before the next
+        "silence": silence,  # nothing more was said
+        "closed": closed,
+        "answer": set_answer,  # of the intake
+        "fail": fail,  # the intake raises OSError with this text
+        "hold": hold,  # the intake waits
+        "release": release,
+        "shut-down": shut_down,
+    }
+
+    async def check(self, what: str, expected: str = "") -> None:
+        """Compare the last accepted message: from, to, content, accepted (how many), or a field of either value."""
+        if what == "accepted":
+            await self.settle()
+            assert len(self.accepted) == int(expected)
+            return
+        while not self.accepted:
+            await asyncio.sleep(0)
+        envelope, content, client = self.accepted[-1]
+        found = {
+            "from": envelope.reverse_path,
+            "to": " ".join(path.address for path in envelope.recipients),
+            "notify": " ".join(",".join(path.notify) or "-" for path in envelope.recipients),
+            "orcpt": " ".join(path.orcpt or "-" for path in envelope.recipients),
+            "with": client.protocol(smtputf8=envelope.smtputf8),
+            "content": content,
+        }
+        if what == "content":
+            assert content == ast.literal_eval(f'b"{expected}"')
+        elif what in found:
+            assert found[what] == expected
+        else:
+            assert str(getattr(envelope if hasattr(envelope, what) else client, what)) == expected
