@@ -49,11 +49,16 @@ class Judge:
         Blocking: attachments are read by the confined helper, within the time given at the start. What cannot
         be read in that time is a finding, not an error.
         """
+        message = self.message(reverse_path, recipients, reading)
+        return Judgement(reading, message.sender, judge(self._ruleset, message))
+
+    def message(self, reverse_path: str, recipients: Sequence[str], reading: Reading) -> Message:
+        """Return what the policies are asked about: `judge` answers with verdicts, `policies.explanation` with why."""
         sender = self.sender_of(reverse_path, reading)
         visible = visible_addresses(reading)
         judged = tuple(self._recipient(address, visible) for address in recipients)
         outside = {address for address in visible if not self.inside(address)}
-        message = Message(
+        return Message(
             sender=sender,
             recipients=judged,
             content=content_of(reading, self._extractor, self._seconds),
@@ -61,7 +66,6 @@ class Judge:
             acquaintances=self._history(sender, recipients) if self._history else {},
             history_known=self._history is not None,
         )
-        return Judgement(reading, sender, judge(self._ruleset, message))
 
     def sender_of(self, reverse_path: str, reading: Reading) -> str:
         """Return whose message it is: the author where the author is staff, else the reverse-path.
