@@ -60,7 +60,8 @@ def _print_links(folder: Path, before: set[str], configuration: Configuration) -
     click.echo("\nPickup links, as they stand in the recipients' notices:")
     for address, _ in deliveries.mailboxes():
         for delivery in deliveries.of(address):
-            if delivery.path.name not in before and (found := link.search(delivery.content().decode("utf-8", "replace"))):
+            found = link.search(delivery.content().decode("utf-8", "replace"))
+            if found and delivery.path.name not in before:
                 click.echo(f"  {address:28} {found[0]}")
     inbox = configuration.demo.web if configuration.demo else ""
     click.echo(f"\nThe codes that the portal mails, receipts and everything else: http://{inbox}")

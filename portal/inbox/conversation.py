@@ -9,7 +9,7 @@ CLINIC = "intake@clinic.example.com"
 AUDITOR = "audit@example.edu"
 
 _NUMBER = "999 864 1969"  # check digit right; the range is never given to a patient
-_SHEET = f"name;NHS number;next visit\nJane Doe;{_NUMBER};2026-12-03\nJohn Roe;999 150 1935;2026-12-04\n".encode()
+_SHEET = f"name;NHS number;next visit\nJane Doe;{_NUMBER};2026-12-03\nJohn Roe;999 150 1908;2026-12-04\n".encode()
 
 LETTERS: tuple[tuple[str, Letter], ...] = (
     (

@@ -5,7 +5,6 @@ from datetime import datetime
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from relay.message.reading import Part, Reading, read
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -15,6 +14,7 @@ from portal.inbox.deliveries import Deliveries, Delivery
 from portal.inbox.writing import Letter, send
 from portal.rendering.text import text_to_html
 from relay.config.model import Endpoint
+from relay.message.reading import Part, Reading, read
 
 _HERE = Path(__file__).parent
 _LARGEST_FORM = 64 << 20  # octets of one upload

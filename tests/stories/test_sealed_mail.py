@@ -1,23 +1,15 @@
 """A flagged message is sealed for those outside, and everybody gets what was meant for them."""
 
-import re
 import smtplib
 
 import pytest
 
 from tests.gateway import Gateway
 from tests.letters import ANNA, COLLEAGUE, HIDDEN, JANE, NHS_NUMBER, PARTNER, XLSX, letter, spreadsheet
-from tests.postoffice import Delivered, PostOffice
+from tests.postoffice import PostOffice
+from tests.stories.links import link_in
 
 pytestmark = pytest.mark.story
-
-LINK = re.compile(r"http://127\.0\.0\.1:\d+/p/[a-z2-7]{26}/[a-z2-7]{52}")
-
-
-def link_in(notice: Delivered) -> str:
-    """The pickup link of a notice."""
-    [link] = set(LINK.findall(notice.text))
-    return str(link)
 
 
 def test_a_number_on_a_hidden_sheet_is_found(gateway: Gateway, world: PostOffice) -> None:

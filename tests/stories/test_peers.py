@@ -1,0 +1,115 @@
+"""Real peers: swaks as a client, Postfix in front of the gateway and behind it."""
+
+import contextlib
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.gateway import Gateway, free_port, running
+from tests.letters import ANNA, JANE, NHS_NUMBER, letter
+from tests.postoffice import PostOffice
+from tests.stories.links import link_in
+
+pytestmark = pytest.mark.story
+
+MAIN = """\
+compatibility_level = 3.6
+queue_directory = {folder}/spool
+data_directory = {folder}/lib
+daemon_directory = /usr/lib/postfix/sbin
+command_directory = /usr/sbin
+mail_owner = postfix
+setgid_group = postdrop
+myhostname = mx.example.org
+mydestination =
+alias_maps =
+local_recipient_maps =
+mynetworks = 127.0.0.0/8
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+relayhost = [127.0.0.1]:{next_hop}
+smtpd_relay_restrictions = permit_mynetworks, reject
+smtp_tls_security_level = none
+smtpd_tls_security_level = none
+smtp_host_lookup = native
+smtp_dns_support_level = disabled
+maillog_file = {folder}/log
+maillog_file_prefixes = {folder}
+syslog_name = story-postfix
+"""
+
+MASTER = """\
+127.0.0.1:{port} inet n - n - - smtpd
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+smtp unix - - n - - smtp
+error unix - - n - - error
+retry unix - - n - - error
+discard unix - - n - - discard
+anvil unix - - n - 1 anvil
+scache unix - - n - 1 scache
+proxymap unix - - n - - proxymap
+postlog unix-dgram n - n - 1 postlogd
+"""
+
+
+@contextlib.contextmanager
+def postfix(folder: Path, next_hop: int) -> Iterator[int]:
+    """Run a private Postfix that hands everything to ``next_hop``; yield its port."""
+    port = free_port()
+    for name in ("etc", "spool", "lib"):
+        (folder / name).mkdir(parents=True)
+    (folder / "etc" / "main.cf").write_text(MAIN.format(folder=folder, next_hop=next_hop))
+    (folder / "etc" / "master.cf").write_text(MASTER.format(port=port))
+    shutil.chown(folder / "lib", "postfix")
+    for place in (folder, *folder.parents[:3]):
+        with contextlib.suppress(PermissionError):
+            place.chmod(place.stat().st_mode | 0o011)
+    command = ["/usr/sbin/postfix", "-c", str(folder / "etc")]
+    subprocess.run([*command, "start"], check=True, capture_output=True, timeout=60)
+    try:
+        yield port
+    finally:
+        subprocess.run([*command, "stop"], check=False, capture_output=True, timeout=60)
+
+
+def test_swaks_sends_and_is_told_the_queue_id(gateway: Gateway, world: PostOffice) -> None:
+    """The line that the start prints works as it stands."""
+    command = ["swaks", "--server", f"127.0.0.1:{gateway.smtp}", "--from", ANNA, "--to", JANE, "--body", "Hello"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "250 2.0.0 Ok: queued as" in done.stdout
+    [mail] = world.wait_for(JANE)
+    assert "Hello" in mail.text
+
+
+def test_postfix_in_front_of_the_gateway(gateway: Gateway, world: PostOffice, tmp_path: Path) -> None:
+    """A mail server of the organisation hands clean and flagged mail over: one is relayed, one sealed."""
+    with postfix(tmp_path / "front", gateway.smtp) as port:
+        for text in ("Hello\n", f"NHS number {NHS_NUMBER}\n"):
+            command = ["swaks", "--server", f"127.0.0.1:{port}", "--from", ANNA, "--to", JANE, "--body", text]
+            subprocess.run(command, capture_output=True, timeout=60, check=True)
+        first, second = world.wait_for(JANE, 2)
+    notice = first if b"/p/" in first.content else second
+    assert link_in(notice)
+    assert b"Hello" in (second if notice is first else first).content
+
+
+def test_postfix_behind_the_gateway(tmp_path: Path, world: PostOffice) -> None:
+    """Postfix as the smarthost takes what the gateway sends, and delivers it unchanged below the traces."""
+    with postfix(tmp_path / "behind", world.port) as port:
+        home = tmp_path / "gateway"
+        home.mkdir()
+        direct = PostOffice(port=port)
+        with running(Gateway.install(home, direct)) as gateway:
+            sent = letter(to=[JANE])
+            gateway.send(ANNA, [JANE], sent)
+            [mail] = world.wait_for(JANE)
+    assert mail.content.endswith(sent)

@@ -1,0 +1,76 @@
+"""From verdicts to ways out."""
+
+import pytest
+
+from policies.model import Action, Recipient, RuleHit, Verdict
+from relay.routing import WAYS, Routing, Way, route
+from relay.smtp.values import ForwardPath
+
+OUTSIDE = "jane@example.net"
+INSIDE = "ben@example.org"
+
+
+def verdict(address: str, action: Action) -> Verdict:
+    recipient = Recipient(address, address.partition("@")[2], inside=address == INSIDE)
+    hits = () if action is Action.PASS else (RuleHit("a-rule", "it says so", action, ()),)
+    return Verdict(recipient, action, hits)
+
+
+def routed(*actions: tuple[str, Action], null_sender: bool = False, auto_submitted: bool = False) -> Routing:
+    return route(
+        [ForwardPath(address) for address, _ in actions],
+        [verdict(*pair) for pair in actions],
+        null_sender=null_sender,
+        auto_submitted=auto_submitted,
+    )
+
+
+def test_every_action_has_a_way() -> None:
+    """No verdict falls through, and none that is stricter than pass-and-notify relays."""
+    assert set(WAYS) == set(Action)
+    assert {action for action, way in WAYS.items() if way is Way.RELAY} == {Action.PASS, Action.NOTIFY}
+
+
+def test_three_recipients_leave_three_ways() -> None:
+    """Each copy goes its own way, in the envelope's order, and the route names inside or outside."""
+    routing = routed((INSIDE, Action.PASS), (OUTSIDE, Action.SEAL), ("x@example.com", Action.REFUSE))
+    assert [copy.way for copy in routing.copies] == [Way.RELAY, Way.SEAL, Way.REFUSE]
+    assert [copy.route for copy in routing.copies] == ["inside", "outside", "outside"]
+    assert routing.refusal is None
+    assert routing.receipt
+
+
+def test_all_refused_is_refused_with_rule_and_reason() -> None:
+    """When nobody may get it, the client is told at once, in the words of the rule."""
+    refusal = routed((OUTSIDE, Action.REFUSE), (INSIDE, Action.REFUSE)).refusal
+    assert refusal is not None
+    assert (refusal.code, refusal.enhanced) == (550, "5.7.1")
+    assert "it says so (rule a-rule)" in refusal.text
+
+
+def test_null_sender_and_flagged_is_refused() -> None:
+    """Nobody could be told, so nothing is sealed for a bounce or an automatic answer."""
+    refusal = routed((INSIDE, Action.PASS), (OUTSIDE, Action.SEAL), null_sender=True).refusal
+    assert refusal is not None
+    assert refusal.code == 550
+    assert routed((INSIDE, Action.PASS), null_sender=True).refusal is None
+    assert routed((OUTSIDE, Action.NOTIFY), null_sender=True).refusal is None
+
+
+@pytest.mark.parametrize(
+    ("action", "auto_submitted", "told"),
+    [
+        (Action.PASS, False, False),
+        (Action.NOTIFY, False, True),
+        (Action.SEAL, False, True),
+        (Action.SEAL, True, False),
+    ],
+)
+def test_who_is_told(action: Action, auto_submitted: bool, told: bool) -> None:
+    """A person is told of what was sealed or noticed; a machine is not, and clean mail tells nobody."""
+    assert routed((OUTSIDE, action), auto_submitted=auto_submitted).receipt is told
+
+
+def test_a_recipient_named_twice_gets_one_copy() -> None:
+    """RFC 5321 leaves it to us; a person wants one mail."""
+    assert len(routed((OUTSIDE, Action.PASS), (OUTSIDE, Action.PASS)).copies) == 1
