@@ -113,6 +113,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index(
+        "entry_by_reader",
+        "entry",
+        ["participant_id", "created_at"],
+        unique=False,
+        sqlite_where=sa.text("participant_id IS NOT NULL"),
+        postgresql_where=sa.text("participant_id IS NOT NULL"),
+    )
+    op.create_index(
         "entry_due",
         "entry",
         ["route", "due_at"],
