@@ -83,6 +83,19 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def wait_for_port(
+    port: int, process: "subprocess.Popen[bytes] | None" = None, log: Callable[[], str] = str, seconds: float = 30
+) -> None:
+    """Wait until something listens on a port; fail when the process that should do so ends, or after ``seconds``."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        assert process is None or process.poll() is None, f"the gateway ended at once:\n{log()}"
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.05)  # a start of real processes: there is nothing to listen to yet
+    raise AssertionError(f"port {port} did not open:\n{log()}")
+
+
 @dataclass
 class Gateway:
     """One installation in ``folder``. ``smtp`` and ``portal`` are its ports."""
@@ -141,17 +154,7 @@ class Gateway:
                 [Path(sys.executable).parent / "letterlock", "run"], cwd=self.folder, stdout=log, stderr=log
             )
         for port in (self.smtp, self.portal):
-            self._wait_for_port(port)
-
-    def _wait_for_port(self, port: int) -> None:
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            assert self.process is not None
-            assert self.process.poll() is None, f"the gateway ended at once:\n{self.log()}"
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                return
-            time.sleep(0.05)  # a start of real processes: there is nothing to listen to yet
-        raise AssertionError(f"port {port} did not open:\n{self.log()}")
+            wait_for_port(port, self.process, self.log)
 
     def until(self, condition: Callable[[], bool], seconds: float = 20) -> None:
         """Wait until something is so; fail with the log after ``seconds``."""

@@ -11,7 +11,6 @@ from dataclasses import fields
 from pathlib import Path
 
 from relay.config.demo import demo_text
-
 from tests.benchmarks.letters import Writer
 from tests.benchmarks.load import Measured, Sink, build, measure, sink
 from tests.benchmarks.peers import letterlock, postfix

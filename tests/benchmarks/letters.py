@@ -28,9 +28,21 @@ MIX = {
     "a5m": 20,
 }
 SYLLABLES = [consonant + vowel for consonant in "bdklmnrstv" for vowel in "aeiou"]
-BUSINESS = (
-    ["meeting", "invoice", "report", "project", "please", "regards", "attached", "quarterly", "customer", "order", "delivery", "schedule", "budget"]
-)
+BUSINESS = [
+    "meeting",
+    "invoice",
+    "report",
+    "project",
+    "please",
+    "regards",
+    "attached",
+    "quarterly",
+    "customer",
+    "order",
+    "delivery",
+    "schedule",
+    "budget",
+]
 
 
 class Writer:

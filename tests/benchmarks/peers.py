@@ -3,12 +3,12 @@
 import contextlib
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
+
+from tests.gateway import wait_for_port
 
 HERE = Path(__file__).parent
 SINK_PORT = 2600
@@ -44,16 +44,6 @@ base_url = "http://127.0.0.1:8087"
 listen = "127.0.0.1:8087"
 
 """
-
-
-def wait_for_port(port: int, seconds: float = 30) -> None:
-    """Return when something listens; fail after ``seconds``."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
-        time.sleep(0.1)
-    sys.exit(f"nothing listens on port {port}")
 
 
 @contextlib.contextmanager

@@ -1,0 +1,89 @@
+"""The README is run as a newcomer would: the demo, then each command of the tour."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from portal.inbox.app import FOLDER
+from tests.gateway import wait_for_port
+
+ROOT = Path(__file__).parents[2]
+TOUR = re.compile(r"<!-- tour -->\n```sh\n(.*?)```", re.DOTALL)
+
+# The demo has fixed ports: whatever uses it runs in one process of the test runner.
+pytestmark = [pytest.mark.story, pytest.mark.xdist_group("demo")]
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The running demo, started as `make run` starts it, in a folder of its own."""
+    folder = tmp_path_factory.mktemp("demo")
+    command = Path(sys.executable).parent / "letterlock"
+    subprocess.run([command, "init", "--demo"], cwd=folder, check=True, capture_output=True, timeout=60)
+    with (folder / "output").open("wb") as output:
+        process = subprocess.Popen([command, "run"], cwd=folder, stdout=output, stderr=output)
+    try:
+        for port in (2525, 8080, 8025, 2526):
+            wait_for_port(port)
+        yield folder
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(40) == 0, (folder / "output").read_text()
+
+
+def _run(demo: Path, script: str) -> str:
+    """Run a block of the README in the demo's folder, with the environment that the tour activates."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    shutil.copytree(ROOT / "tests" / "mail", demo / "tests" / "mail", dirs_exist_ok=True)
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=demo,
+        env={**os.environ, "PATH": path, "NO_COLOR": "1", "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_start_says_what_to_do_next(demo: Path) -> None:
+    """`letterlock run` prints a swaks line, a Python line and where to look; both lines work."""
+    output = (demo / "output").read_text()
+    assert "http://127.0.0.1:8025" in output
+    for beginning in ("  swaks ", "  python3 -c "):
+        [line] = [line for line in output.splitlines() if line.startswith(beginning)]
+        _run(demo, line)
+
+
+def test_the_tour_works_as_written(demo: Path) -> None:
+    """Each command of the tour runs and shows what the README promises."""
+    commands = TOUR.findall((ROOT / "README.md").read_text())
+    assert len(commands) >= 6
+    outputs = {command: _run(demo, command) for command in commands}
+    said = "\n".join(outputs.values())
+    assert "Ok: queued as" in said
+    assert said.count("http://127.0.0.1:8080/p/") >= 4
+    assert "nhs-numbers" in said
+    assert "999 864 1969" not in outputs[next(command for command in commands if "report" in command)]
+
+
+def test_the_inbox_shows_what_arrived(demo: Path) -> None:
+    """Both sides of the demo have their mail: Jane a notice, Anna a receipt."""
+    _run(demo, "letterlock demo")
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        files = [path.read_bytes() for path in (demo / FOLDER).glob("*.eml")]
+        if any(b"Delivered-To: jane@example.net" in one and b"/p/" in one for one in files):
+            break
+        time.sleep(0.2)  # between looks at another process
+    assert any(b"Delivered-To: anna.baker@example.org" in one and b"nhs-numbers" in one for one in files)
