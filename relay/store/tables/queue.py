@@ -84,6 +84,14 @@ class Entry(SQLModel, table=True):
             sqlite_where=text("state = 'due'"),
             postgresql_where=text("state = 'due'"),
         ),
+        # the code page asks again and again how far its mail has come
+        Index(
+            "entry_by_reader",
+            "participant_id",
+            "created_at",
+            sqlite_where=text("participant_id IS NOT NULL"),
+            postgresql_where=text("participant_id IS NOT NULL"),
+        ),
         Index(
             "entry_leased",
             "lease_until",
