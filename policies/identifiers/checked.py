@@ -51,7 +51,7 @@ class DigitIdentifier:
                 whole += 1
                 passed += fits
             # 1111111111 passes a modulo-11 check and is nobody's number.
-            if fits and len(set(stretch.digits)) > 1 and stretch.stands_alone(page.data):
+            if fits and len(set(stretch.digits)) > 1 and stretch.stands_alone(page.data, self.context.is_label):
                 confidence = self._confidence(stretch, page)
                 if confidence is not None:
                     written = page.data[stretch.start : stretch.end].decode("ascii")

@@ -106,6 +106,10 @@ class Context:
             )
         return _reading(nearest, contrary, named=named)
 
+    def is_label(self, word: str) -> bool:
+        """Tell whether this word, in lower case, is a label."""
+        return self._sense(word) is Sense.LABEL
+
     def labelled_anywhere(self, data: bytes) -> bool:
         """Tell whether a label stands anywhere in the text: a column heading, a subject, a first line."""
         return self._label.search(data) is not None

@@ -1,7 +1,8 @@
 """UK National Insurance numbers: two prefix letters, six digits, a suffix letter A to D (HMRC manual NIM39110).
 
 There is no check digit, and python-stdnum has no module for it: the prefix rules leave 380 of 676 letter pairs.
-Without its suffix a number counts only with a label; so do lower case and marks between the pairs half of the way.
+Without its suffix a number counts only with a label; in lower case or with marks between the pairs it needs a word
+near it that fits.
 """
 
 import re
@@ -68,7 +69,7 @@ class NationalInsurance:
         if len(value) < _WITH_SUFFIX:
             return None
         tidy = written.isupper() and not set(written) & set(b".-")
-        return confidence if tidy else Confidence.LOW
+        return confidence if tidy or reading is Reading.HINTED else Confidence.LOW
 
 
 def _issued(value: str) -> bool:

@@ -6,7 +6,7 @@ find numbers anywhere. Digits inside a longer number, a word, a link or an amoun
 
 import re
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
@@ -23,10 +23,12 @@ RUN_SOURCE = rf"[0-9](?:{_SEPARATOR}?[0-9]){{7}}"
 _RUN = re2.compile(rf"[0-9](?:{_SEPARATOR}?[0-9]){{7,}}")
 _GROUP = re.compile(rb"[0-9]+")
 _INTERNATIONAL = re.compile(rb"(?:\+|(?<![0-9])00)[0-9]{1,3}[ .\-()0]{0,4}\Z")
+_GLUED = re.compile(rb"(?<![A-Za-z0-9])[A-Za-z]+\Z")
 _CURRENCY = re.compile("(?:[€£$¥]|EUR|GBP|USD) ?\\Z".encode())
 _SEPARATORS = b" .-\r\n>"
 _JOINING = frozenset({b".", b"-"})  # without a space: a decimal, a date, a longer number
 _ALONE = (b"", b"")
+_LONG_GROUP = 3
 
 Lengths = tuple[int, ...]
 
@@ -85,26 +87,30 @@ def _groups(data: bytes, start: int, end: int) -> tuple[Sequence[int], Sequence[
 
 
 class Stretch(NamedTuple):
-    """Digit groups at ``data[start:end]`` whose lengths make a layout; ``around`` are the separators outside."""
+    """Digit groups at ``data[start:end]`` whose lengths make a layout.
+
+    ``around`` are the separators outside; ``crowded`` says that a group of three digits or more stands a single
+    space away, so that all may belong to something longer.
+    """
 
     start: int
     end: int
     digits: str
     layout: Layout
     around: tuple[bytes, bytes]
+    crowded: bool
 
-    def stands_alone(self, data: bytes) -> bool:
-        """Tell whether it is a number of its own and not a part of something longer."""
-        return not _JOINING.intersection(self.around) and not embedded(data, self.start, self.end)
+    def stands_alone(self, data: bytes, is_label: Callable[[str], bool]) -> bool:
+        """Tell whether it is a number of its own, or glued to its own label ("BSN123456782")."""
+        if _JOINING.intersection(self.around):
+            return False
+        word = _GLUED.search(data, max(0, self.start - 24), self.start)
+        start = word.start() if word is not None and is_label(word[0].decode("ascii").lower()) else self.start
+        return not embedded(data, start, self.end)
 
     def spaced(self, data: bytes) -> bool:
         """Tell whether only spaces separate the groups."""
         return not data[self.start : self.end].translate(None, b"0123456789 \r\n>")
-
-    @property
-    def crowded(self) -> bool:
-        """Whether more digits stand a single space away, so that the groups may belong to something longer."""
-        return b" " in self.around
 
 
 def stretches(page: Page, layouts: Mapping[Lengths, Layout], beginnings: frozenset[Lengths]) -> Iterator[Stretch]:
@@ -119,7 +125,7 @@ def stretches(page: Page, layouts: Mapping[Lengths, Layout], beginnings: frozens
         if layout is not None:
             for start in found:
                 digits = data[start : start + length].decode("ascii")
-                yield Stretch(start, start + length, digits, layout, _ALONE)
+                yield Stretch(start, start + length, digits, layout, _ALONE, crowded=False)
     for starts, ends in runs:
         count = len(starts)
         for first in range(count):
@@ -132,9 +138,12 @@ def stretches(page: Page, layouts: Mapping[Lengths, Layout], beginnings: frozens
                 if layout is not None:
                     before = data[ends[first - 1] : starts[first]] if first else b""
                     after = data[ends[last] : starts[last + 1]] if last + 1 < count else b""
+                    crowded = (before == b" " and ends[first - 1] - starts[first - 1] >= _LONG_GROUP) or (
+                        after == b" " and ends[last + 1] - starts[last + 1] >= _LONG_GROUP
+                    )
                     written = data[starts[first] : ends[last]]
                     digits = written.translate(None, _SEPARATORS).decode("ascii")
-                    yield Stretch(starts[first], ends[last], digits, layout, (before, after))
+                    yield Stretch(starts[first], ends[last], digits, layout, (before, after), crowded)
 
 
 def beginnings_of(layouts: Mapping[Lengths, Layout]) -> frozenset[Lengths]:
