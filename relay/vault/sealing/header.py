@@ -46,12 +46,12 @@ class CoreHeader:
     commitment: bytes
 
     def __post_init__(self) -> None:
-        require_id(self.conversation_id)
-        require_id(self.message_id)
+        require_id(self.conversation_id, Layer.HEADER)
+        require_id(self.message_id, Layer.HEADER)
         if len(self.commitment) != KEY_LENGTH:
-            raise ValueError("a commitment has 32 bytes")
+            raise SealingError(Layer.HEADER, "a commitment has 32 bytes")
         if not 0 <= self.created <= _MAX_CREATED:
-            raise ValueError("the time of a header is an unsigned 64-bit number of seconds")
+            raise SealingError(Layer.HEADER, "its time is an unsigned 64-bit number of seconds")
 
     def encode(self) -> bytes:
         """Return the 96 bytes of the header."""

@@ -48,8 +48,8 @@ class FileKek:
     """A KEK of 32 bytes that was read from a file: HKDF with a fresh salt, then AES-256-GCM."""
 
     def __init__(self, kek_id: bytes, key: bytes) -> None:
-        if require_id(kek_id) == NO_KEK:
-            raise ValueError("an identifier of zeros stands for no KEK")
+        if require_id(kek_id, Layer.KEK) == NO_KEK:
+            raise SealingError(Layer.KEK, "an identifier of zeros stands for no server key")
         self._kek_id = kek_id
         self._key = require_key(key)
 

@@ -50,14 +50,14 @@ def link_pair(secret: bytes, link_id: bytes) -> KeyPair:
     """Return the pair KDF(L, link id, lab "link"); SealingError (key) when L has not 32 bytes."""
     if len(secret) != LINK_SECRET_LENGTH:
         raise SealingError(Layer.KEY, "the secret of a link has 32 bytes")
-    return pair_from_private(kdf(secret, require_id(link_id), LINK))
+    return pair_from_private(kdf(secret, require_id(link_id, Layer.KEY), LINK))
 
 
 def sender_pair(secret: bytes, conversation_id: bytes) -> KeyPair:
     """Return the pair KDF(S, conversation id, lab "sender"); SealingError (key) when S has not 20 bytes."""
     if len(secret) != SENDER_SECRET_LENGTH:
         raise SealingError(Layer.KEY, "the secret of a sender has 20 bytes")
-    return pair_from_private(kdf(secret, require_id(conversation_id), SENDER))
+    return pair_from_private(kdf(secret, require_id(conversation_id, Layer.KEY), SENDER))
 
 
 def same_key(pair: KeyPair, public: bytes) -> bool:

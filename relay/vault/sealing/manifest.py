@@ -26,7 +26,7 @@ _PART_KEYS = {"id", "kind", "name", "type", "size"}
 _ID = re.compile(r"[0-9a-f]{32}")
 _TOKEN = r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}"  # noqa: S105 - a restricted-name of RFC 6838 section 4.2, not a secret
 _TYPE = re.compile(rf"{_TOKEN}/{_TOKEN}")
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[+-][0-9]{2}:[0-9]{2}")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[+-](?:[01][0-9]|2[0-3]):[0-5][0-9]")
 
 
 class PartRole(StrEnum):
@@ -58,7 +58,7 @@ class PartEntry:
     cid: str = ""
 
     def __post_init__(self) -> None:
-        require_id(self.id)
+        require_id(self.id, Layer.MANIFEST)
 
 
 @dataclass(frozen=True, slots=True)

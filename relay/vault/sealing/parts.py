@@ -37,7 +37,7 @@ def stored_length(size: int) -> int:
 
 
 def _part_key(message: MessageKey, kind: PartKind, part_id: bytes) -> bytes:
-    return kdf(message.dek, message.header.digest, PART + bytes([kind]) + require_id(part_id))
+    return kdf(message.dek, message.header.digest, PART + bytes([kind]) + require_id(part_id, Layer.PART))
 
 
 class PartWriter:
@@ -87,7 +87,7 @@ class PartReader:
             raise SealingError(Layer.PART, "no part has this length")
         if size is not None and padded_length(size) != self._layout.plain:
             raise SealingError(Layer.PART, "its stored length does not fit its size")
-        self.id = require_id(part_id)
+        self.id = require_id(part_id, Layer.PART)
         self.size = size
         self._key = _part_key(message, kind, part_id)
 

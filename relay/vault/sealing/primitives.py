@@ -66,10 +66,10 @@ LABELS = (
 )
 
 
-def require_id(value: bytes) -> bytes:
-    """Return ``value`` when it is 16 bytes; ValueError otherwise (a mistake of the caller)."""
+def require_id(value: bytes, layer: Layer) -> bytes:
+    """Return ``value`` when it is 16 bytes; SealingError of ``layer`` otherwise."""
     if len(value) != ID_LENGTH:
-        raise ValueError("an identifier has 16 bytes")
+        raise SealingError(layer, "an identifier has 16 bytes")
     return value
 
 

@@ -27,8 +27,8 @@ def queue_public(private: bytes) -> bytes:
 
 def _bound(kind: int, entry_id: bytes) -> bytes:
     if not 0 <= kind <= _MAX_KIND:
-        raise ValueError("the kind of a queue item is one byte")
-    return bytes([kind]) + require_id(entry_id)
+        raise SealingError(Layer.QUEUE_ITEM, "its kind is one byte")
+    return bytes([kind]) + require_id(entry_id, Layer.QUEUE_ITEM)
 
 
 def seal_queue_item(public: bytes, enqueue_key: bytes, kind: int, entry_id: bytes, payload: bytes) -> bytes:

@@ -34,7 +34,7 @@ def participant_mac(
         raise SealingError(Layer.ROW, "the address is not Unicode") from None
     if not (0 <= role <= _MAX_BYTE and 0 <= flags <= _MAX_BYTE and len(text) <= MAX_ADDRESS):
         raise SealingError(Layer.ROW, "a value does not fit a participant row")
-    head = ROW_PARTICIPANT + require_id(conversation_id) + require_id(participant_id)
+    head = ROW_PARTICIPANT + require_id(conversation_id, Layer.ROW) + require_id(participant_id, Layer.ROW)
     return mac(row_key, head + bytes([role, flags]) + len(text).to_bytes(2, "big") + text)
 
 
@@ -47,8 +47,8 @@ def key_mac(
     """
     if kind not in (StanzaType.LINK, StanzaType.SENDER) or len(public) != KEY_LENGTH:
         raise SealingError(Layer.ROW, "a value does not fit a key row")
-    head = ROW_KEY + bytes([kind]) + require_id(conversation_id) + require_id(participant_id)
-    return mac(row_key, head + require_id(key_id) + public)
+    head = ROW_KEY + bytes([kind]) + require_id(conversation_id, Layer.ROW) + require_id(participant_id, Layer.ROW)
+    return mac(row_key, head + require_id(key_id, Layer.ROW) + public)
 
 
 def check_participant(

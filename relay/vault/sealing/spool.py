@@ -1,6 +1,6 @@
 """Spooled items: what the relay keeps for itself at rest, such as queued mail, under one of its keys.
 
-``key id 16 | salt 32 | chunks`` with the key ``KDF(key, salt, lab "spool" | item id 16 | label)``. The salt
+``key id 16 | salt 32 | chunks`` with the key ``KDF(key, salt, lab "spool" | key id | item id 16 | label)``. The salt
 is drawn for every sealing, so that a row may be written again and again; label and item id keep one item from
 standing in for another.
 """
@@ -16,8 +16,9 @@ _SALT_LENGTH = 32
 HEAD_LENGTH = ID_LENGTH + _SALT_LENGTH  # 48
 
 
-def _item_key(key: bytes, salt: bytes, label: str, item_id: bytes) -> bytes:
-    return kdf(require_key(key), salt, SPOOL + require_id(item_id) + label.encode("ascii"))
+def _item_key(key: bytes, head: bytes, label: str, item_id: bytes) -> bytes:
+    key_id, salt = head[:ID_LENGTH], head[ID_LENGTH:]
+    return kdf(require_key(key), salt, SPOOL + key_id + require_id(item_id, Layer.SPOOL) + label.encode("ascii"))
 
 
 def spooled_length(size: int) -> int:
@@ -39,9 +40,8 @@ class SpoolWriter:
     """
 
     def __init__(self, key: bytes, key_id: bytes, label: str, item_id: bytes) -> None:
-        salt = secrets.token_bytes(_SALT_LENGTH)
-        self._head = require_id(key_id) + salt
-        self._sealer = ChunkSealer(_item_key(key, salt, label, item_id))
+        self._head = require_id(key_id, Layer.SPOOL) + secrets.token_bytes(_SALT_LENGTH)
+        self._sealer = ChunkSealer(_item_key(key, self._head, label, item_id))
 
     def write(self, data: bytes | bytearray | memoryview) -> bytes:
         """Take the next bytes and return the next bytes of the item, possibly none."""
@@ -62,7 +62,7 @@ class SpoolReader:
     """Reads one item of ``stored_length`` bytes in all; SealingError (spool) for a length that none has."""
 
     def __init__(self, key: bytes, label: str, item_id: bytes, stored_length: int) -> None:
-        self._key, self._label, self._item_id = require_key(key), label, require_id(item_id)
+        self._key, self._label, self._item_id = require_key(key), label, require_id(item_id, Layer.SPOOL)
         self._layout = Layout.of_sealed(stored_length - HEAD_LENGTH, Layer.SPOOL)
         self.size = self._layout.plain  # plain bytes
 
@@ -78,7 +78,7 @@ class SpoolReader:
             if piece is None:
                 raise SealingError(Layer.SPOOL, "nothing spooled is so short")
             front += piece
-        key = _item_key(self._key, front[ID_LENGTH:HEAD_LENGTH], self._label, self._item_id)
+        key = _item_key(self._key, front[:HEAD_LENGTH], self._label, self._item_id)
         rest = _joined(front[HEAD_LENGTH:], source)
         for chunk in open_chunks(key, self._layout, rest, layer=Layer.SPOOL):
             if chunk:

@@ -47,9 +47,9 @@ class StanzaKey:
     public: bytes
 
     def __post_init__(self) -> None:
-        require_id(self.key_id)
+        require_id(self.key_id, Layer.KEY)
         if self.type not in (StanzaType.LINK, StanzaType.SENDER):
-            raise ValueError("only links and senders have key rows")
+            raise SealingError(Layer.KEY, "only links and senders have key rows")
 
 
 @dataclass(frozen=True, slots=True)

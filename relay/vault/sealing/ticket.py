@@ -12,6 +12,7 @@ from relay.vault.sealing.primitives import KEY_LENGTH, MAC_LENGTH, TICKET, mac, 
 
 LIFETIME = 24 * 3600  # seconds; the caller adds it to the present when it issues a ticket
 _LAYOUT = struct.Struct(">16s16s32sQ")  # visit id | link id | public key | until
+_MAX_UNTIL = (1 << 64) - 1
 TICKET_LENGTH = _LAYOUT.size + MAC_LENGTH  # 104
 
 
@@ -25,10 +26,12 @@ class Ticket:
     until: int
 
     def __post_init__(self) -> None:
-        require_id(self.visit_id)
-        require_id(self.link_id)
+        require_id(self.visit_id, Layer.TICKET)
+        require_id(self.link_id, Layer.TICKET)
         if len(self.public) != KEY_LENGTH:
-            raise ValueError("a public key has 32 bytes")
+            raise SealingError(Layer.TICKET, "a public key has 32 bytes")
+        if not 0 <= self.until <= _MAX_UNTIL:
+            raise SealingError(Layer.TICKET, "its time is an unsigned 64-bit number of seconds")
 
 
 def issue_ticket(ticket_key: bytes, ticket: Ticket) -> bytes:

@@ -24,16 +24,16 @@ VISIT_LENGTH = KEY_LENGTH + TAG_LENGTH  # 48
 def seal_visit(visit_id: bytes, link_id: bytes, pair: KeyPair) -> tuple[bytes, bytes]:
     """Return V for the cookie (32 bytes) and the link key for the row (48 bytes)."""
     secret = secrets.token_bytes(KEY_LENGTH)
-    key = kdf(secret, require_id(visit_id), VISIT)
-    return secret, seal_once(key, pair.private_bytes(), require_id(link_id))
+    key = kdf(secret, require_id(visit_id, Layer.VISIT), VISIT)
+    return secret, seal_once(key, pair.private_bytes(), require_id(link_id, Layer.VISIT))
 
 
 def open_visit(secret: bytes, visit_id: bytes, link_id: bytes, sealed: bytes) -> KeyPair:
     """Return the link's key pair; SealingError (visit) when V, ids and row do not belong together."""
     if len(secret) != KEY_LENGTH or len(sealed) != VISIT_LENGTH:
         raise SealingError(Layer.VISIT, "no visit has these lengths")
-    key = kdf(secret, require_id(visit_id), VISIT)
+    key = kdf(secret, require_id(visit_id, Layer.VISIT), VISIT)
     private = open_once(
-        key, sealed, require_id(link_id), layer=Layer.VISIT, sentence="it was not opened by this browser"
+        key, sealed, require_id(link_id, Layer.VISIT), layer=Layer.VISIT, sentence="it was not opened by this browser"
     )
     return pair_from_private(private)
