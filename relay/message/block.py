@@ -45,7 +45,7 @@ def fields(original: bytes, start: int = 0, end: int | None = None) -> Iterator[
 
 
 def whole_fields(block: bytes) -> list[tuple[bytes, bytes, bytes]]:
-    """Return the fields of a header block as (all of the field, name as written, raw value): the fast form of `fields`."""
+    """Return each field of a header block as (whole field, name as written, raw value): the fast form of `fields`."""
     return _FIELD.findall(block)
 
 

@@ -1,0 +1,40 @@
+"""What makes two submissions the same message, and whom its recipients can see.
+
+Exchange splits one mail into several transactions, clients send again after a lost 250: the trace differs, the message
+does not.
+"""
+
+import hashlib
+
+from relay.message.block import fields, header_end, unfold
+from relay.message.parts import Reading
+
+_LABEL = b"letterlock message 1"
+_FIELDS = (b"message-id", b"from", b"to", b"cc", b"date", b"subject")
+
+
+def message_key(sender: str, original: bytes) -> bytes:
+    """Return the canonical bytes of a message, to be put through an HMAC.
+
+    Over the reverse-path, the fields From, To, Cc, Date, Subject and Message-ID (unfolded, in their order, with their
+    number) and the SHA-256 of the body; each with its length in front, so that nothing can be moved from one to the
+    other. Trace and every other field are left out.
+    """
+    found: dict[bytes, list[bytes]] = {name: [] for name in _FIELDS}
+    for field in fields(original):
+        if field.name in found:
+            found[field.name].append(unfold(field.value))
+    pieces = [_LABEL, sender.encode("utf-8", "surrogateescape")]
+    for name in _FIELDS:
+        pieces += [name, len(found[name]).to_bytes(4, "big"), *found[name]]
+    body = memoryview(original)[header_end(original)[1] :]
+    pieces.append(hashlib.sha256(body).digest())
+    return b"".join(len(piece).to_bytes(8, "big") + piece for piece in pieces)
+
+
+def visible_addresses(reading: Reading) -> frozenset[str]:
+    """Return the addresses that every recipient sees in To and Cc, without regard to case.
+
+    For facts only ("too many visible", who is a Bcc): recipients are those of the envelope.
+    """
+    return frozenset(address.casefold() for address in (*reading.to, *reading.cc))
