@@ -1,0 +1,104 @@
+"""What a reader did, as the sender and the data-protection officer will see it: link opened, read, downloaded, left.
+
+*Link opened* and *read* are different facts: link scanners press buttons, people type codes. Only reading makes an
+address familiar to the sender (a mis-sent mail that nobody reads must not).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, select, update
+
+from relay.clock import id_text
+from relay.store.audit import Audit
+from relay.store.events import Event
+from relay.store.history import observe_sent
+from relay.store.tables import Participant, Stanza
+from relay.store.tables.sealed import ReaderState
+from relay.vault.opener import Link
+
+_PARTICIPANT = Participant.__table__  # type: ignore[attr-defined]
+_STANZA = Stanza.__table__  # type: ignore[attr-defined]
+_SENDER = 1  # participant.role
+
+_BEFORE_OPENED = (ReaderState.WAITING.value, ReaderState.NOTIFIED.value)
+_BEFORE_PROVED = (*_BEFORE_OPENED, ReaderState.LINK_OPENED.value)
+_BEFORE_READ = (*_BEFORE_PROVED, ReaderState.PROVED.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """Writes the trail. Every method runs inside the transaction of what it records."""
+
+    audit: Audit
+
+    def link_opened(self, conn: Connection, link: Link, now: datetime) -> None:
+        """Note that somebody, or something, pressed the button on the link's page; once per reader."""
+        if self._advance(conn, link, _BEFORE_OPENED, state=ReaderState.LINK_OPENED.value, opened_at=now):
+            self.note(conn, Event.LINK_OPENED, link, now)
+
+    def proved(self, conn: Connection, link: Link, now: datetime, *, named: bool) -> None:
+        """Note that the right code was entered: a visit begins. ``named`` tells whether a name was given."""
+        self._advance(conn, link, _BEFORE_PROVED, state=ReaderState.PROVED.value)
+        self.note(conn, Event.VISIT_STARTED, link, now, {"named": named})
+
+    def read(self, conn: Connection, link: Link, messages: Sequence[bytes], now: datetime) -> None:
+        """Note that these messages were shown; the first time, the reader becomes familiar to the senders."""
+        if not self._advance(conn, link, _BEFORE_READ, state=ReaderState.READ.value, read_at=now):
+            return
+        for message_id in messages:
+            self.audit.append(conn, Event.READ, message_id, {"participant": id_text(link.participant_id)}, at=now)
+        reader = conn.execute(
+            select(_PARTICIPANT.c.address_hash).where(_PARTICIPANT.c.id == link.participant_id)
+        ).scalar_one()
+        senders = conn.execute(
+            select(_PARTICIPANT.c.address_hash).where(
+                _PARTICIPANT.c.conversation_id == link.conversation_id, _PARTICIPANT.c.role == _SENDER
+            )
+        )
+        for sender in senders.scalars().all():
+            observe_sent(conn, now, sender, (reader,))
+
+    @staticmethod
+    def unread(conn: Connection, link: Link) -> bool:
+        """Say whether the reader has not read yet: spares a page its transaction."""
+        state = conn.execute(select(_PARTICIPANT.c.state).where(_PARTICIPANT.c.id == link.participant_id))
+        return state.scalar_one() in _BEFORE_READ
+
+    def note(
+        self,
+        conn: Connection,
+        event: Event,
+        link: Link,
+        now: datetime,
+        facts: Mapping[str, str | int | bool] | None = None,
+    ) -> None:
+        """Append an event to the audit of every message that the link opens."""
+        messages = conn.execute(select(_STANZA.c.message_id).where(_STANZA.c.key_id == link.link_id)).scalars().all()
+        for message_id in messages:
+            self.note_message(conn, event, link, now, message_id=message_id, facts=facts)
+
+    def note_message(
+        self,
+        conn: Connection,
+        event: Event,
+        link: Link,
+        now: datetime,
+        *,
+        message_id: bytes,
+        facts: Mapping[str, str | int | bool] | None = None,
+    ) -> None:
+        """Append an event to the audit of one message."""
+        known = {"participant": id_text(link.participant_id), **(facts or {})}
+        self.audit.append(conn, event, message_id, known, at=now)
+
+    @staticmethod
+    def _advance(conn: Connection, link: Link, before: Sequence[str], **values: object) -> bool:
+        """Move the reader on when the state is one of ``before``; say whether that was so."""
+        moved = conn.execute(
+            update(_PARTICIPANT)
+            .where(_PARTICIPANT.c.id == link.participant_id, _PARTICIPANT.c.state.in_(before))
+            .values(**values)
+        )
+        return bool(moved.rowcount)

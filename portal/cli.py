@@ -1,0 +1,21 @@
+"""The portal's own commands, added to ``letterlock`` through the entry-point group ``letterlock.commands``."""
+
+import click
+
+from portal.app import serve
+
+
+@click.group(name="portal")
+def commands() -> None:
+    """Commands of the recipient portal."""
+
+
+@commands.command(name="portal")
+@click.pass_context
+def portal(context: click.Context) -> None:
+    """Run the recipient portal alone, in the foreground.
+
+    `letterlock run` starts it together with the relay; use this on a machine that runs nothing but portals.
+    Ctrl-C or SIGTERM stops it after the downloads that are under way.
+    """
+    serve(context.find_root().obj.configuration())

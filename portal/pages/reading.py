@@ -1,0 +1,212 @@
+"""The conversation: who wrote, when, what, with which files; and the frame with the formatted mail."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from markupsafe import Markup
+from sqlalchemy import Connection
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from portal.access.csrf import FIELD, Csrf, Verdict
+from portal.access.headers import MAIL_POLICY
+from portal.access.trail import Trail
+from portal.access.visits import Guest, Visits
+from portal.pages.parts import Letterbox, octets_of, parts_of
+from portal.rendering.html import HTML_LIMIT, mail_document
+from portal.rendering.images import ONE_IMAGE
+from portal.rendering.names import file_name, visible
+from portal.rendering.pages import Pages
+from portal.rendering.plain import html_to_text
+from portal.rendering.text import TEXT_LIMIT, text_to_html
+from relay.clock import id_text
+from relay.store.events import Event
+from relay.vault.opener import OpenedMessage
+from relay.vault.sealing.manifest import PartEntry, PartRole
+
+_CID = re.compile(r"cid:([^\s\"'<>)]{1,500})", re.IGNORECASE)
+_FRAME_SIZES = (12, 18, 26, 36, 50, 70)  # lines; each is a class in the style sheet
+
+
+@dataclass(frozen=True, slots=True)
+class FileView:
+    """A file to download."""
+
+    name: str
+    path: str
+    size: int
+    label: str  # "PDF"
+
+
+@dataclass(frozen=True, slots=True)
+class MessageView:
+    """One message as the page shows it. ``frame`` is empty where no formatted version is offered."""
+
+    anchor: str
+    sender: str
+    to: tuple[str, ...]
+    cc: tuple[str, ...]
+    subject: str
+    at: datetime
+    body: Markup
+    shortened: bool
+    frame: str
+    frame_size: int
+    files: tuple[FileView, ...]
+    original: FileView | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingPages:
+    """The pages of a running visit."""
+
+    letterbox: Letterbox
+    visits: Visits
+    trail: Trail
+    csrf: Csrf
+    pages: Pages
+    now: Callable[[], datetime]
+
+    def conversation(self, request: Request) -> Response:
+        """Show the conversation. The first time, note that it was read: this is behind the code, unlike the link."""
+        guest = self.letterbox.guest(request)
+        if guest is None:
+            return self.pages.respond(request, "ended.html", 403)
+        store = self.letterbox.store
+        with store.read() as conn:
+            opened = self.letterbox.opener.open_messages(conn, guest.link, self.now())
+            earlier = self.visits.earlier(conn, guest)
+            unread = self.trail.unread(conn, guest.link)
+        plain = request.query_params.get("view") == "text"
+        views = tuple(self._view(guest, message, plain=plain) for message in opened.messages)
+        if opened.messages and unread:
+            shown = [message.header.message_id for message in opened.messages]
+            store.run(lambda conn: self.trail.read(conn, guest.link, shown, self.now()))
+        return self.pages.respond(
+            request,
+            "conversation.html",
+            messages=views,
+            damaged=len(opened.refused),
+            plain=plain,
+            formatted=any(view.frame for view in views),
+            here=guest.path,
+            name=guest.name,
+            earlier=earlier,
+            until=guest.link.expires_at,
+            token=self.csrf.token(guest.scope, self.now()),
+        )
+
+    def formatted(self, request: Request) -> Response:
+        """Return the formatted mail as the sandboxed document of its own."""
+        found = self.letterbox.message(request)
+        if isinstance(found, Response):
+            return found
+        _, message = found
+        language = self.pages.language(request)
+        source = self._text(message, PartRole.HTML, HTML_LIMIT + 1)
+        inline = {part.cid: part for part in parts_of(message, PartRole.INLINE) if part.cid}
+
+        def load(cid: str) -> bytes | None:
+            part = inline.get(cid)
+            return octets_of(self.letterbox.opener, message, part) if part and part.size <= ONE_IMAGE else None
+
+        safe = mail_document(
+            source,
+            language=language.tag,
+            title=visible(message.manifest.subject),
+            gettext=language.gettext,
+            load_image=load,
+        )
+        document = safe.document if safe else self.pages.render(language, "unformatted.html")
+        return HTMLResponse(document, headers={"Content-Security-Policy": MAIL_POLICY})
+
+    def leave(self, request: Request, form: Mapping[str, str]) -> Response:
+        """End the visit and make the browser forget it."""
+        guest = self.letterbox.guest(request)
+        if guest is None:
+            return self.pages.respond(request, "ended.html", 403)
+        verdict = self.csrf.judge(request.headers, guest.scope, form.get(FIELD, ""), self.now())
+        if verdict is Verdict.FOREIGN:
+            return self.pages.respond(request, "foreign.html", 403)
+
+        def work(conn: Connection) -> None:
+            self.visits.close(conn, guest)
+            self.trail.note(conn, Event.LEFT, guest.link, self.now())
+
+        self.letterbox.store.run(work)
+        response = RedirectResponse("/left", 303)
+        self.visits.clear_cookie(response, guest.visit_id)
+        # What the browser may have kept of the pages goes as well (Clear Site Data, W3C).
+        response.headers["Clear-Site-Data"] = '"cache"'
+        return response
+
+    def _view(self, guest: Guest, message: OpenedMessage, *, plain: bool) -> MessageView:
+        manifest = message.manifest
+        here = f"{guest.path}/{id_text(message.header.message_id)}"
+        html_size = sum(part.size for part in parts_of(message, PartRole.HTML))
+        formatted = 0 < html_size <= HTML_LIMIT
+        source = self._text(message, PartRole.HTML, HTML_LIMIT) if html_size else ""
+        text = self._text(message, PartRole.TEXT, TEXT_LIMIT + 1) or html_to_text(source)
+        shown = set(_CID.findall(source)) if formatted else set()
+        files = [
+            part
+            for part in manifest.parts
+            if part.kind is PartRole.ATTACHMENT or (part.kind is PartRole.INLINE and part.cid not in shown)
+        ]
+        originals = parts_of(message, PartRole.ORIGINAL)
+        return MessageView(
+            anchor=id_text(message.header.message_id)[:8],
+            sender=visible(manifest.sender),
+            to=tuple(map(visible, manifest.to)),
+            cc=tuple(map(visible, manifest.cc)),
+            subject=visible(manifest.subject, 500),
+            at=_sent_at(manifest.date, message.header.created),
+            body=text_to_html(text),
+            shortened=len(text) > TEXT_LIMIT or html_size > HTML_LIMIT,
+            frame=f"{here}/formatted" if formatted and not plain else "",
+            frame_size=_frame_size(text, len(shown)),
+            files=tuple(_file(here, part, number) for number, part in enumerate(files, 1)),
+            original=_original(here, manifest.subject, originals[0]) if originals else None,
+        )
+
+    def _text(self, message: OpenedMessage, role: PartRole, limit: int) -> str:
+        pieces: list[str] = []
+        room = limit
+        for part in parts_of(message, role):
+            if room <= 0:
+                break
+            octets = octets_of(self.letterbox.opener, message, part, room * 4)
+            pieces.append(octets.decode("utf-8", "replace")[:room])
+            room -= len(pieces[-1])
+        return ("\n" if role is PartRole.HTML else "\n\n").join(pieces)
+
+
+def _sent_at(date: str, created: int) -> datetime:
+    """Return the date the sender's program wrote, unless it is missing, impossible or far from when we sealed."""
+    sealed = datetime.fromtimestamp(created, UTC)
+    try:
+        sent = datetime.fromisoformat(date).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return sealed
+    return sent if abs((sent - sealed).total_seconds()) < 7 * 86400 else sealed
+
+
+def _frame_size(text: str, images: int) -> int:
+    """Return the class of a frame that is likely to hold the mail: it scrolls when it does not."""
+    lines = sum(1 + len(line) // 80 for line in text.split("\n", 200)[:200]) + 8 * images
+    return next((size for size in _FRAME_SIZES if lines + 3 <= size), _FRAME_SIZES[-1])
+
+
+def _file(here: str, part: PartEntry, number: int) -> FileView:
+    name = file_name(part.name, f"attachment-{number}")
+    suffix = name.rpartition(".")[2] if "." in name else ""
+    label = suffix.upper() if suffix.isalnum() and len(suffix) <= 5 else ""  # noqa: PLR2004  # "XHTML" is the longest
+    return FileView(name, f"{here}/part/{id_text(part.id)}", part.size, label)
+
+
+def _original(here: str, subject: str, part: PartEntry) -> FileView:
+    return FileView(
+        file_name(f"{subject[:80]}.eml", "message.eml"), f"{here}/part/{id_text(part.id)}", part.size, "EML"
+    )

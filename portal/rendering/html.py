@@ -1,0 +1,163 @@
+"""Mail HTML made safe: one complete document for the sandboxed frame (docs/threats.md, R38 and R39).
+
+Three layers, each sufficient for scripts: this filter, the document's Content-Security-Policy, the sandbox. The order
+matters: structure first (portal/rendering/markup.py), then nh3 on the tree with our attribute filter; its output is
+never edited again, so that no later step can bring anything back to life.
+"""
+
+import html
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import nh3
+
+from portal.rendering.attributes import ATTRIBUTES, AttributeFilter
+from portal.rendering.images import InlineImages
+from portal.rendering.links import destination, followable
+from portal.rendering.markup import After, Tag, rewrite
+from portal.rendering.styles import safe_sheet
+
+HTML_LIMIT = 1 << 20  # octets of UTF-8; larger HTML is offered as text and as the original only
+
+_TAG_NAMES = (
+    "a abbr address article aside b bdi bdo big blockquote br caption center cite code col colgroup dd del dfn "
+    "div dl dt em figcaption figure font footer h1 h2 h3 h4 h5 h6 header hr i img ins kbd li main mark nav ol "
+    "p pre q s samp section small span strike strong sub summary sup table tbody td tfoot th thead time tr tt "
+    "u ul var wbr"
+)
+_TAGS = frozenset(_TAG_NAMES.split())
+_REFERENCES = 200_000  # ampersands: nh3 takes quadratic time on more
+_OURS = "ll-"  # classes of our own notes; the sender's are taken away
+_TINY = frozenset({"0", "1", "2", "0px", "1px", "2px"})
+_MARKUP = re.compile(r"<[^>]*>")
+
+# Also inside the frame: light, whatever the page around it does, because mail is written for white paper.
+_STYLE_BEFORE = """
+:root{color-scheme:light}
+body{margin:0;padding:16px;background:#fff;color:#1a1c1e;font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,\
+"Helvetica Neue",Arial,sans-serif;overflow-wrap:anywhere}
+img{max-width:100%;height:auto}
+table{max-width:100%}
+pre{white-space:pre-wrap}
+blockquote{margin:0 0 0 4px;padding-left:12px;border-left:3px solid #c4c9cf}
+a{color:#0b57a4}
+"""
+_STYLE_AFTER = """
+.ll-to,.ll-note{display:inline!important;visibility:visible!important;opacity:1!important;position:static!important;\
+float:none!important;font:400 13px/1.4 system-ui,-apple-system,"Segoe UI",Roboto,Arial,sans-serif!important;\
+color:#4a5058!important;background:#eef1f4!important;letter-spacing:0!important;text-transform:none!important;\
+text-indent:0!important;white-space:normal!important}
+.ll-note{padding:2px 6px!important;border:1px solid #c4c9cf!important}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SafeMail:
+    """A document for the frame. ``blocked`` counts remote images; ``used`` are the Content-IDs it refers to."""
+
+    document: str
+    blocked: int
+    used: frozenset[str]
+
+
+def mail_document(
+    source: str,
+    *,
+    language: str,
+    title: str,
+    gettext: Callable[[str], str],
+    load_image: Callable[[str], bytes | None],
+) -> SafeMail | None:
+    """Return the HTML part ``source`` as a complete, safe document, or None when it is too large or too intricate.
+
+    ``load_image`` returns the octets behind a Content-ID of the same message, or None. Never raises for hostile
+    input; what is not understood is left out. Takes at most some seconds for the worst input within the limits.
+    """
+    if len(source) > HTML_LIMIT:
+        return None
+    images = InlineImages(load_image)
+    rewriting = _Rewriting(images, gettext)
+    rewritten = rewrite(source, _TAGS | {"body"}, rewriting.hook)
+    if rewritten.fragment.count("&") > _REFERENCES:
+        return None
+    fragment = nh3.clean(
+        rewritten.fragment,
+        tags=set(_TAGS),
+        attributes=ATTRIBUTES,
+        attribute_filter=AttributeFilter(images.sources),
+        url_schemes={"http", "https", "mailto", "tel", "image"},
+        url_relative="deny",
+        link_rel="noopener noreferrer nofollow",
+        set_tag_attribute_values={"a": {"target": "_blank"}},
+    )
+    document = (
+        f'<!doctype html><html lang="{html.escape(language)}"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{html.escape(title)}</title>"
+        f"<style>{_STYLE_BEFORE}</style><style>{safe_sheet(rewritten.style)}</style><style>{_STYLE_AFTER}</style>"
+        f"</head><body>{fragment}</body></html>"
+    )
+    return SafeMail(document, rewriting.blocked, frozenset(images.used))
+
+
+@dataclass(slots=True)
+class _Rewriting:
+    images: InlineImages
+    gettext: Callable[[str], str]
+    blocked: int = 0
+
+    def hook(self, tag: Tag) -> tuple[Tag | None, After | None]:
+        attributes = dict(tag.attributes)
+        if "class" in attributes:
+            names = [name for name in attributes["class"].split() if not name.lower().startswith(_OURS)]
+            attributes["class"] = " ".join(names)
+        match tag.name:
+            case "img":
+                return self._image(attributes)
+            case "a":
+                return self._link(attributes)
+            case "body":
+                return Tag("div", {"style": _body_style(attributes)}), None
+        return Tag(tag.name, attributes), None
+
+    def _image(self, attributes: dict[str, str]) -> tuple[Tag | None, After | None]:
+        number = self.images.take(attributes.get("src", ""))
+        if number is not None:
+            return Tag("img", {**attributes, "src": f"image:{number}"}), None
+        if attributes.get("width", "").strip() in _TINY or attributes.get("height", "").strip() in _TINY:
+            return None, None  # a tracking pixel or spacer: nothing to tell
+        self.blocked += 1
+        words = self.gettext("Image not shown")
+        alternative = " ".join(attributes.get("alt", "").split())[:200]
+        text = f"{words}: {alternative}" if alternative else words
+        return None, lambda _: f'<span class="ll-note">{html.escape(text)}</span>'
+
+    @staticmethod
+    def _link(attributes: dict[str, str]) -> tuple[Tag | None, After | None]:
+        address = followable(attributes.pop("href", ""))
+        if not address:
+            return Tag("a", attributes), None
+        attributes["href"] = address
+        attributes["title"] = address
+        target = destination(address)
+
+        def after(content: str) -> str:
+            # A link whose text already names the place needs no note; one that names another place needs it most.
+            if html.escape(target, quote=False).lower() in _MARKUP.sub(" ", content).lower().split():
+                return ""
+            words = re.split(r"[\s/]+", _MARKUP.sub("", content).strip().lower())
+            if target.lower() in words[:4] and words[0] in ("http:", "https:", target.lower()):
+                return ""
+            return f' <span class="ll-to">[{html.escape(target)}]</span>'
+
+        return Tag("a", attributes), after
+
+
+def _body_style(attributes: Mapping[str, str]) -> str:
+    parts = [attributes.get("style", "")]
+    if re.fullmatch(r"#?\w{3,20}", colour := attributes.get("bgcolor", "")):
+        parts.insert(0, f"background-color:{colour}")
+    if re.fullmatch(r"#?\w{3,20}", colour := attributes.get("text", "")):
+        parts.insert(0, f"color:{colour}")
+    return ";".join(parts)

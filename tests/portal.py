@@ -1,0 +1,142 @@
+"""A portal over a real store, real keys and a real vault, without the relay: letters are sealed here, codes are kept."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection
+from starlette.types import ASGIApp
+
+from portal.access.codes import CodeMail
+from portal.app import Services, create_app, server_of
+from portal.rendering.pages import Site
+from relay.clock import new_id
+from relay.message.reading import read
+from relay.queue.requests import request_code
+from relay.store.audit import Audit
+from relay.store.schema import migrate
+from relay.store.writer import Store, open_store
+from relay.vault.blobs import FileBlobs
+from relay.vault.keyring import Keyring
+from relay.vault.opener import Opener
+from relay.vault.vault import PickupLink, SealedDraft, Vault
+from tests.letters import ANNA, JANE
+
+LANGUAGES = ("en", "nl", "de", "fr")
+MONDAY = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+CONTACT = "Help desk, +44 20 7946 0000"
+
+
+@dataclass(slots=True)
+class Clock:
+    """A clock that only moves when a test moves it."""
+
+    at: datetime = MONDAY
+
+    def now(self) -> datetime:
+        """Return the moment that is set."""
+        return self.at
+
+    def pass_time(self, **amount: float) -> None:
+        """Move on, for example ``minutes=10``."""
+        self.at += timedelta(**amount)
+
+
+@dataclass(slots=True)
+class Stage:
+    """One installation in ``folder``; ``codes`` are the code mails that the portal asked for, oldest first."""
+
+    folder: Path
+    base_url: str = "https://portal.example.org"
+    now: Callable[[], datetime] = field(default_factory=lambda: Clock().now)
+    inline_limit: int = 16 << 10
+    codes: list[CodeMail] = field(default_factory=list)
+    store: Store = field(init=False)
+    vault: Vault = field(init=False)
+    app: ASGIApp = field(init=False)
+    healthy: bool = True
+
+    def __post_init__(self) -> None:
+        url = f"sqlite:///{self.folder / 'letterlock.db'}"
+        migrate(url)
+        Keyring.create(self.folder / "keys")
+        self.store = open_store(url)
+        blobs = FileBlobs(self.folder / "blobs")
+        relay_keys = Keyring.open(self.folder / "keys", role="relay")
+        self.vault = Vault(relay_keys, blobs, self.store, inline_limit=self.inline_limit)
+        keyring = Keyring.open(self.folder / "keys", role="portal")
+
+        def send(conn: Connection, mail: CodeMail, at: datetime) -> None:
+            request_code(
+                conn,
+                keyring,
+                link_id=mail.link_id,
+                participant_id=mail.participant_id,
+                code=mail.code,
+                expires_at=mail.expires_at,
+                language=mail.language,
+                now=at,
+            )
+            self.codes.append(mail)
+
+        services = Services(
+            store=self.store,
+            keyring=keyring,
+            opener=Opener(keyring, blobs),
+            audit=Audit(keyring, writer="portal"),
+            send_code=send,
+            health=lambda: (self.healthy, {"status": "ok" if self.healthy else "failing"}),
+        )
+        site = Site("Example Council", CONTACT, LANGUAGES, ZoneInfo("Europe/London"))
+        self.app = create_app(site, self.base_url, services, self.now)
+
+    def seal(self, original: bytes, readers: Sequence[str] = (JANE,), *, days: int = 30) -> dict[str, PickupLink]:
+        """Seal a letter as the relay does; return each reader's link."""
+        return self.seal_draft(original, readers, days=days).links
+
+    def seal_draft(self, original: bytes, readers: Sequence[str] = (JANE,), *, days: int = 30) -> SealedDraft:
+        """Seal a letter as the relay does; return all that is known of it."""
+        now = self.now()
+        draft = self.vault.seal(
+            message_id=new_id(),
+            reading=read(original),
+            original=original,
+            sender=ANNA,
+            readers=readers,
+            now=now,
+            expires_at=now + timedelta(days=days),
+        )
+        self.store.run(lambda conn: self.vault.insert(conn, draft))
+        return draft
+
+    def close(self) -> None:
+        """Close the store."""
+        self.store.close()
+
+
+class Served:
+    """A stage behind a real web server in a thread of this process."""
+
+    def __init__(self, stage: Stage, port: int) -> None:
+        self.stage = stage
+        self._server = server_of(stage.app, "127.0.0.1", port)
+        self._thread = threading.Thread(target=self._server.run, daemon=True)
+        self._thread.start()
+        deadline = time.monotonic() + 10
+        while not self._server.started:
+            assert time.monotonic() < deadline, "the portal does not listen"
+            threading.Event().wait(0.01)
+
+    def url(self, link: PickupLink) -> str:
+        """The address that stands in the notice."""
+        return self.stage.base_url + link.path
+
+    def close(self) -> None:
+        """Stop the server, then close the store."""
+        self._server.should_exit = True
+        self._thread.join(10)
+        self.stage.close()
