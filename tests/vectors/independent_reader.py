@@ -1,10 +1,11 @@
 """A second reader of the sealed format, from docs/sealed-format.md alone, without a line of relay/.
 
 HPKE is built here from X25519, ML-KEM, HMAC and AES-GCM. Run it beside the vectors: it opens every message
-and both bundles, recomputes every derived value, and refuses what must be refused, by the same name. It prints
-one line and ends with 0, or names each vector that it does not agree with and ends with 1.
+and both bundles, recomputes every derived value, and refuses what must be refused, by the same name. It
+prints one line and ends with 0, or names each vector that it does not agree with and ends with 1.
 """
 
+import base64
 import hashlib
 import hmac
 import json
@@ -104,7 +105,9 @@ def recovery_secret(key, enc, name):
 
 def key_schedule(kem, aead, shared, info):
     suite = b"HPKE" + u(kem, 2) + u(1, 2) + u(aead, 2)
-    hashed = labelled_extract(suite, b"", b"psk_id_hash", b"") + labelled_extract(suite, b"", b"info_hash", info)
+    hashed = labelled_extract(suite, b"", b"psk_id_hash", b"") + labelled_extract(
+        suite, b"", b"info_hash", info
+    )
     secret = labelled_extract(suite, shared, b"secret", b"")
     key = labelled_expand(suite, secret, b"key", b"\0" + hashed, 32)
     return key, labelled_expand(suite, secret, b"base_nonce", b"\0" + hashed, 12)
@@ -240,7 +243,10 @@ def parse_manifest(data):
         "manifest",
     )
     if m["date"]:
-        need(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]([01]\d|2[0-3]):[0-5]\d", m["date"], re.A), "manifest")
+        need(
+            re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]([01]\d|2[0-3]):[0-5]\d", m["date"], re.A),
+            "manifest",
+        )
         try:
             datetime.fromisoformat(m["date"])
         except ValueError:
@@ -445,6 +451,7 @@ def positive(load):
             private = private_key(v, unhex(v.get("conversation_id", "")))
             need(private.private_bytes_raw().hex() == v["private"], "wrong")
             need(private.public_key().public_bytes_raw().hex() == v["public"], "wrong")
+            need(base64.b32decode(v.get("address_text", "").upper()) in (b"", unhex(v["secret"])), "wrong")
 
         yield f"{name} key", derived
 

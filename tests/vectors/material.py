@@ -10,7 +10,6 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from unittest.mock import patch
 
 from relay.vault.sealing import hpke
 
@@ -60,9 +59,13 @@ class Recorder:
 @contextmanager
 def repeatable(recorder: Recorder, case: str) -> Iterator[None]:
     """Make everything that is sealed inside repeatable."""
-    with (
-        patch.object(secrets, "token_bytes", Randomness(case)),
-        patch.object(hpke, "seal", recorder.seal),
-        patch.object(hpke, "seal_recovery", recorder.seal_recovery),
-    ):
+    before = secrets.token_bytes, hpke.seal, hpke.seal_recovery
+    secrets.token_bytes, hpke.seal, hpke.seal_recovery = (
+        Randomness(case),
+        recorder.seal,
+        recorder.seal_recovery,
+    )
+    try:
         yield
+    finally:
+        secrets.token_bytes, hpke.seal, hpke.seal_recovery = before

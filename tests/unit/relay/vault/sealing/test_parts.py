@@ -20,7 +20,8 @@ POSITIONS = st.one_of(
 
 def sliced(data: bytes, lengths: list[int]) -> list[bytes]:
     """Cut ``data`` into slices of these lengths, over and over."""
-    slices, position = [], 0
+    slices: list[bytes] = []
+    position = 0
     while position < len(data):
         length = lengths[len(slices) % len(lengths)]
         slices.append(data[position : position + length])
