@@ -1,0 +1,338 @@
+"""The delivery worker: sends what is due, writes down what became of it, gives up in the end, and says so.
+
+Work comes in two ways. The intake hands over what it has just committed (`Delivery.offer`), leased to this
+worker in that same commit, so that a message usually leaves without having been read back; beyond a byte
+budget it is simply due. And once a second, or sooner while there is more, due entries are claimed from the
+table.
+
+An outcome is recorded in the next group: while one commit is on its way, the outcomes of the meantime gather.
+Between the final dot and that record lies the only window in which a crash sends a message twice (R3).
+"""
+
+import asyncio
+import hashlib
+import random
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection
+from sqlalchemy.engine import Row
+
+from relay.errors import StoreError
+from relay.queue import entries as leases
+from relay.queue.backoff import Ladder
+from relay.queue.items import Consignment
+from relay.queue.lanes import Lane
+from relay.queue.outcomes import Deferred, Outcome, local_answer
+from relay.queue.recording import ReportDraft, record, record_damaged
+from relay.queue.reports import Reports
+from relay.queue.routes import Routes
+from relay.queue.session import Path, Transaction
+from relay.queue.settling import Settled, settle
+from relay.queue.spooling import Draft, Lease
+from relay.queue.steady import SteadyClock
+from relay.queue.transport import Transport
+from relay.store.audit import Audit
+from relay.store.writer import Store
+from relay.vault.blobs import BlobStore
+from relay.vault.keyring import Keyring
+
+POLL_SECONDS = 1.0
+RETRY_SECONDS = 1.0  # between attempts to record outcomes that the store refused
+RECIPIENTS = 100  # in one transaction: every server takes as many (RFC 5321 section 4.5.3.1.8)
+LANE_ENTRIES = 200  # waiting in memory for one route; more stay in the table
+UNRECORDED = 1000  # outcomes; when the store does not take them, sending stops
+HOUSEKEEPING_POLLS = 30
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """Room in this worker's memory for one message, and the lease to draft it with. Offer it or cancel it."""
+
+    lease: Lease
+    octets: int
+
+
+@dataclass(slots=True)
+class _Room:
+    """What one hand-over occupies until its last consignment is sent."""
+
+    octets: int
+    jobs: int
+
+
+def owner_of(installation: bytes, worker: int) -> bytes:
+    """Return the lease owner of a worker slot: the same after each restart, so that it finds its own leases."""
+    return hashlib.sha256(b"letterlock lease owner\0" + installation + worker.to_bytes(4, "big")).digest()[:16]
+
+
+class Delivery:
+    """One worker's delivery, on one event loop. `start`, then `reserve` and `offer`, at the end `stop`.
+
+    ``owner`` names the worker slot (`owner_of`): two live workers never share one. ``couriers`` is how many
+    transactions run at once per route, ``budget`` how many octets of handed-over messages are held in memory.
+    ``now`` and ``spread`` are injected by tests.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        keyring: Keyring,
+        blobs: BlobStore,
+        audit: Audit,
+        routes: Routes,
+        transport: Transport,
+        ladder: Ladder,
+        reports: Reports,
+        owner: bytes,
+        couriers: int = 10,
+        budget: int = 64 << 20,
+        now: Callable[[], datetime] | None = None,
+        spread: Callable[[float, float], float] = random.uniform,
+        poll_seconds: float = POLL_SECONDS,
+        retry_seconds: float = RETRY_SECONDS,
+    ) -> None:
+        self._store = store
+        self._keyring = keyring
+        self._blobs = blobs
+        self._audit = audit
+        self.routes = routes
+        self._transport = transport
+        self._ladder = ladder
+        self._reports = reports
+        self._owner = owner
+        self._budget = budget
+        self._now = now or SteadyClock()
+        self._spread = spread
+        self._poll_seconds = poll_seconds
+        self._retry_seconds = retry_seconds
+        self._lanes = {name: Lane(couriers, LANE_ENTRIES, self._carry, self._on_room) for name in routes.names()}
+        self._held: dict[bytes, datetime] = {}  # entry id -> when its lease was taken or renewed
+        self._rooms: dict[bytes, _Room] = {}  # first entry of a handed-over consignment -> what it occupies
+        self._settled: list[Settled] = []
+        self._something_settled = asyncio.Event()
+        self._recordable = asyncio.Event()
+        self._recordable.set()
+        self._poll_now = asyncio.Event()
+        self._more_due = False
+        self._stopping = False
+        self._closing = False
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Take back the leases of this worker's earlier life and begin to work; StoreError when that fails."""
+        recovered = await self._store.commit(lambda conn: leases.recover(conn, self._owner))
+        if recovered:
+            _log.info("leases recovered", entries=recovered)
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(self._poll()), loop.create_task(self._record_outcomes())]
+
+    async def stop(self, seconds: float = 20.0) -> None:
+        """Stop gracefully: finish what is being sent within ``seconds``, give back the rest, record all."""
+        self._stopping = True
+        self._poll_now.set()
+        polling, recording = self._tasks
+        await asyncio.wait([polling], timeout=seconds)
+        polling.cancel()  # if the store does not answer, nothing more is claimed all the same
+        left = await asyncio.gather(*(lane.stop(seconds) for lane in self._lanes.values()))
+        begun = [entry.id for lane in left for consignment in lane for entry in consignment.entries]
+        self._closing = True
+        self._something_settled.set()
+        self._recordable.set()
+        await recording
+        with suppress(StoreError):  # if the store is gone, the next start recovers them
+            await self._store.commit(lambda conn: leases.release(conn, self._owner, begun))
+        await self._transport.close()
+
+    def reserve(self, octets: int) -> Reservation | None:
+        """Return room for a message to be handed over after its commit; None: then it is simply due."""
+        if self._stopping or octets > self._budget:
+            return None
+        self._budget -= octets
+        return Reservation(Lease(self._owner, self._now() + leases.LEASE), octets)
+
+    def cancel(self, reservation: Reservation) -> None:
+        """Give a reservation back: the message was not committed."""
+        self._budget += reservation.octets
+
+    def offer(self, reservation: Reservation, drafts: Iterable[Draft]) -> None:
+        """Send what was drafted with the reservation's lease; call it after the commit, on the event loop."""
+        jobs = [
+            part for draft in drafts for consignment in draft.consignments for part in consignment.split(RECIPIENTS)
+        ]
+        if not jobs:
+            self.cancel(reservation)
+        room = _Room(reservation.octets, len(jobs))
+        now = self._now()
+        for job in jobs:
+            self._rooms[job.entries[0].id] = room
+            self._admit(job, now)
+
+    @property
+    def holding(self) -> int:
+        """How many entries this worker holds at the moment."""
+        return len(self._held)
+
+    def _admit(self, consignment: Consignment, now: datetime) -> None:
+        self._held.update((entry.id, now) for entry in consignment.entries)
+        self._lanes[consignment.route].put(consignment)
+
+    async def _carry(self, consignment: Consignment) -> None:
+        """Send one consignment and settle its entries. Whatever happens, each entry gets an outcome."""
+        outcome: Outcome = Deferred(local_answer("4.3.2", "the gateway was stopped while it was sending"))
+        outcomes: tuple[Outcome, ...] = (outcome,) * len(consignment.entries)
+        try:
+            await self._recordable.wait()
+            outcomes = await self._send(consignment)
+        except Exception:  # noqa: BLE001  # a defect of ours must neither lose an entry nor end the lane
+            _log.exception("sending failed", message_id=consignment.message_id.hex())
+            outcome = Deferred(local_answer("4.3.0", "an error of this gateway; it is logged"))
+            outcomes = (outcome,) * len(consignment.entries)
+        finally:
+            self._forget(consignment)
+            self._settle(consignment, outcomes)
+
+    async def _send(self, consignment: Consignment) -> tuple[Outcome, ...]:
+        envelope = consignment.envelope
+        if envelope.until is not None and self._now() >= envelope.until:
+            late = Deferred(local_answer("4.4.7", "it was no longer worth sending"))
+            return (late,) * len(consignment.entries)
+        mail = Transaction(
+            reverse_path=envelope.reverse_path,
+            paths=tuple(
+                Path(entry.envelope.recipient, entry.envelope.orcpt, entry.envelope.notify)
+                for entry in consignment.entries
+            ),
+            content=consignment.content,
+            eight_bit=envelope.body == "8BITMIME",
+            utf8=envelope.smtputf8,
+            ret=envelope.ret,
+            envid=envelope.envid,
+        )
+        return await self._transport.send(self.routes[consignment.route], mail)
+
+    def _settle(self, consignment: Consignment, outcomes: tuple[Outcome, ...]) -> None:
+        now = self._now()
+        self._settled += (
+            settle(consignment, entry, outcome, ladder=self._ladder, now=now, spread=self._spread)
+            for entry, outcome in zip(consignment.entries, outcomes, strict=True)
+        )
+        if len(self._settled) >= UNRECORDED:
+            self._recordable.clear()
+        self._something_settled.set()
+
+    def _forget(self, consignment: Consignment) -> None:
+        """Give the room back with the last consignment of what was handed over together."""
+        room = self._rooms.pop(consignment.entries[0].id, None)
+        if room is not None:
+            room.jobs -= 1
+            if room.jobs == 0:
+                self._budget += room.octets
+
+    async def _record_outcomes(self) -> None:
+        """Record what is settled, group by group, until the worker is closed and nothing is left."""
+        while self._settled or not self._closing:
+            self._something_settled.clear()
+            if self._settled:
+                batch, self._settled = self._settled, []
+                await self._record(batch)
+                self._recordable.set()
+            else:
+                await self._something_settled.wait()
+
+    async def _record(self, batch: list[Settled]) -> None:
+        """Record one group, however long the store refuses it: what was sent must not be forgotten."""
+        reports: list[ReportDraft] | None = None
+        while True:
+            try:
+                if reports is None:
+                    reports = await asyncio.to_thread(self._reports.draft, batch) if _to_report(batch) else []
+                work = partial(record, keyring=self._keyring, audit=self._audit, settled=batch, reports=reports)
+                await self._store.commit(work)
+                break
+            except StoreError as error:
+                _log.warning("outcomes not recorded", entries=len(batch), reason=str(error))
+                if self._closing:
+                    return
+                await asyncio.sleep(self._retry_seconds)
+        for one in batch:
+            self._held.pop(one.entry.id, None)
+
+    async def _poll(self) -> None:
+        polls = 0
+        while not self._stopping:
+            self._poll_now.clear()
+            try:
+                if polls % HOUSEKEEPING_POLLS == 0:
+                    await self._keep_house()
+                await self._claim()
+            except StoreError as error:
+                _log.warning("queue not read", reason=str(error))
+            polls += 1
+            self._transport.tidy()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._poll_seconds):
+                    await self._poll_now.wait()
+
+    async def _claim(self) -> None:
+        """Claim what is due, as far as the lanes have room, and put it into them."""
+        now = self._now()
+        wanted = {name: lane.room for name, lane in self._lanes.items() if lane.room}
+        rows = await self._store.commit(
+            lambda conn: [
+                row for route, room in wanted.items() for row in leases.claim(conn, self._owner, route, now, room)
+            ]
+        )
+        self._more_due = sum(wanted.values()) == len(rows) > 0 or any(
+            sum(row.route == route for row in rows) == room for route, room in wanted.items()
+        )
+        if not rows:
+            return
+        try:
+            consignments, damaged = await asyncio.to_thread(self._load, rows)
+        except StoreError:
+            ids = [row.id for row in rows]
+            await self._store.commit(lambda conn: leases.release(conn, self._owner, ids))
+            raise
+        if damaged:
+            _log.error("queue entries cannot be read", entries=[one.entry_id.hex() for one in damaged])
+            later = now + self._ladder.longest
+            await self._store.commit(lambda conn: record_damaged(conn, damaged, later))
+        for consignment in consignments:
+            for part in consignment.split(RECIPIENTS):
+                self._admit(part, now)
+
+    def _load(self, rows: Sequence[Row[Any]]) -> tuple[list[Consignment], list[leases.Damaged]]:
+        with self._store.read() as conn:
+            return leases.load(conn, self._keyring, self._blobs, rows)
+
+    async def _keep_house(self) -> None:
+        """Renew long leases, return lapsed ones, and undo what a jumping clock did to the table."""
+        now = self._now()
+        old = [entry_id for entry_id, since in self._held.items() if now - since > leases.LEASE / 3]
+
+        def work(conn: Connection) -> int:
+            leases.renew(conn, self._owner, old, now)
+            leases.bring_forward(conn, self.routes.names(), now, self._ladder.longest)
+            return leases.return_lapsed(conn, now)
+
+        lapsed = await self._store.commit(work)
+        self._held.update((entry_id, now) for entry_id in old if entry_id in self._held)
+        if lapsed:
+            _log.warning("lapsed leases returned", entries=lapsed)
+
+    def _on_room(self) -> None:
+        if self._more_due:
+            self._poll_now.set()
+
+
+def _to_report(batch: Iterable[Settled]) -> bool:
+    return any(one.report is not None for one in batch)

@@ -1,0 +1,183 @@
+"""Reports of delivery (RFC 3464), as multipart/report: words for people, fields for machines, headers of the original.
+
+The original's body is never returned, whatever RET says: a report may travel ways that the message was not
+meant for. The headers are enough to tell which message it was (RFC 3461 section 6.2 g allows it for large
+messages).
+"""
+
+import binascii
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import format_datetime
+
+from relay.languages import Language
+from relay.message.headers import header_value, named_address
+from relay.notices.mime import message, multipart, new_message_id, text_part
+from relay.queue.outcomes import Answer
+from relay.queue.settling import Report
+
+HEADER_LIMIT = 32 * 1024  # octets of the original's header section that are returned
+_XTEXT = re.compile(r"\+([0-9A-F]{2})")
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedRecipient:
+    """What happened to one recipient.
+
+    ``orcpt`` is the parameter as received. ``until`` is when we give up, for a delay. ``notice`` is true when
+    what could not be delivered is our notice that a sealed message waits.
+    """
+
+    address: str
+    action: Report
+    answer: Answer
+    at: datetime
+    orcpt: str = ""
+    until: datetime | None = None
+    notice: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reporter:
+    """Who writes the reports: names of this gateway, and the language of its people."""
+
+    organisation: str
+    domain: str
+    host_name: str
+    language: Language
+
+    def compose(
+        self,
+        *,
+        to: str,
+        recipients: Sequence[ReportedRecipient],
+        headers: bytes,
+        arrival: datetime,
+        now: datetime,
+        envid: str = "",
+    ) -> bytes:
+        """Return the report as bytes, to be sent with the null reverse-path.
+
+        At least one recipient; ``headers`` is the original's header section
+        (`relay.queue.content.header_section`), ``arrival`` when we accepted it, ``envid`` the parameter as
+        received.
+        """
+        worst = min((one.action for one in recipients), key=list(Report).index)
+        words = _Words(self.language, self.organisation)
+        return message(
+            from_=named_address(self.organisation, f"mailer-daemon@{self.domain}"),
+            to=to,
+            subject=words.subject(worst),
+            now=now,
+            message_id=new_message_id(self.domain),
+            body=multipart(
+                "report",
+                [
+                    text_part("plain", words.text(recipients)),
+                    self._status(recipients, arrival, envid),
+                    _returned(headers),
+                ],
+                " report-type=delivery-status;",
+            ),
+        )
+
+    def _status(self, recipients: Sequence[ReportedRecipient], arrival: datetime, envid: str) -> bytes:
+        """Return message/delivery-status: one block for the message, one for each recipient."""
+        general = [("Reporting-MTA", f"dns; {self.host_name}"), ("Arrival-Date", format_datetime(arrival))]
+        if envid:
+            general.insert(0, ("Original-Envelope-Id", decoded_xtext(envid)))
+        blocks = [general, *(_recipient_fields(one) for one in recipients)]
+        lines = ["".join(f"{name}: {_ascii(value)}\r\n" for name, value in block) for block in blocks]
+        return b"Content-Type: message/delivery-status\r\n\r\n" + "\r\n".join(lines).encode("ascii")
+
+
+class _Words:
+    """The part for people, in the language of the organisation."""
+
+    def __init__(self, language: Language, organisation: str) -> None:
+        self._ = language.gettext
+        self._language = language
+        self._organisation = organisation
+
+    def subject(self, action: Report) -> str:
+        _ = self._
+        return {
+            Report.FAILED: _("Your message could not be delivered"),
+            Report.DELAYED: _("Your message is delayed"),
+            Report.RELAYED: _("Your message was handed on"),
+        }[action]
+
+    def text(self, recipients: Sequence[ReportedRecipient]) -> str:
+        _ = self._
+        paragraphs = [_("This is the mail gateway of %(organisation)s.") % {"organisation": self._organisation}]
+        paragraphs += ["\n".join([header_value(one.address, 254), *self._said(one)]) for one in recipients]
+        return "\n\n".join(paragraphs) + "\n"
+
+    def _said(self, one: ReportedRecipient) -> list[str]:
+        _ = self._
+        said = {
+            Report.FAILED: _("Your message could not be delivered to this address. It will not be tried again."),
+            Report.DELAYED: _("Your message could not be delivered to this address yet. You need not do anything."),
+            Report.RELAYED: _("Your message was handed on to a mail server that does not report on delivery."),
+        }[one.action]
+        if one.notice:
+            said = _(
+                "Your message was sealed, but the notice to this address could not be delivered: "
+                "the recipient does not know of it."
+            )
+        lines = [said]
+        if one.action is Report.DELAYED and one.until is not None:
+            until = self._language.moment(one.until, one.until.tzinfo) if one.until.tzinfo else ""
+            lines.append(_("We go on trying until %(until)s.") % {"until": until})
+        if one.action is not Report.RELAYED:
+            answer = header_value(f"{one.answer.code or ''} {one.answer.enhanced} {one.answer.text}".strip(), 600)
+            if one.answer.code:
+                lines.append(_("The mail server answered: %(answer)s") % {"answer": answer})
+            else:
+                lines.append(_("The reason: %(reason)s") % {"reason": answer})
+        return lines
+
+
+def decoded_xtext(text: str) -> str:
+    """Return what an xtext value stands for (RFC 3461 section 4); malformed ``+`` sequences stay as they are."""
+    octets = _XTEXT.sub(lambda match: chr(int(match[1], 16)), text)
+    return octets.encode("latin-1", "replace").decode("utf-8", "replace")
+
+
+def _recipient_fields(one: ReportedRecipient) -> list[tuple[str, str]]:
+    fields = []
+    if one.orcpt:
+        kind, _, address = one.orcpt.partition(";")
+        fields.append(("Original-Recipient", f"{kind}; {decoded_xtext(address)}"))
+    fields += [
+        ("Final-Recipient", f"{'rfc822' if one.address.isascii() else 'utf-8'}; {one.address}"),
+        ("Action", one.action.value),
+        ("Status", one.answer.enhanced),
+    ]
+    if one.answer.code:
+        fields.append(("Remote-MTA", f"dns; {one.answer.next_hop}"))
+        fields.append(("Diagnostic-Code", f"smtp; {one.answer.code} {one.answer.enhanced} {one.answer.text}"))
+    fields.append(("Last-Attempt-Date", format_datetime(one.at)))
+    if one.until is not None and one.action is Report.DELAYED:
+        fields.append(("Will-Retry-Until", format_datetime(one.until)))
+    return fields
+
+
+def _ascii(value: str) -> str:
+    r"""Return a safe value in ASCII; other characters as ``\x{HEX}`` (RFC 6533 section 3)."""
+    return "".join(char if char.isascii() else f"\\x{{{ord(char):X}}}" for char in header_value(value, 900))
+
+
+def _returned(headers: bytes) -> bytes:
+    """Return the original's header section as a part: RFC 6533's type where it is not ASCII."""
+    cut = headers[:HEADER_LIMIT]
+    if len(headers) > HEADER_LIMIT:
+        cut = cut[: cut.rfind(b"\r\n") + 2]
+    kind = b"text/rfc822-headers" if cut.isascii() else b"message/global-headers"
+    if cut.isascii() and all(len(line) <= 998 for line in cut.split(b"\r\n")):  # noqa: PLR2004  # RFC 5322
+        return b"Content-Type: %s\r\n\r\n%s" % (kind, cut)
+    encoded = binascii.b2a_base64(cut, newline=False)
+    lines = b"\r\n".join(encoded[start : start + 76] for start in range(0, len(encoded), 76))
+    return b"Content-Type: %s\r\nContent-Transfer-Encoding: base64\r\n\r\n%s\r\n" % (kind, lines)

@@ -1,0 +1,205 @@
+"""Leases: which worker sends which entry, so that no two ever do it knowingly.
+
+``due -> leased`` by a claim. A lease has an owner, an end and an epoch; each claim and each lapse counts the
+epoch up, and `relay.queue.recording` only writes under the epoch it was given. So a worker that was stopped
+for a minute and has lost its leases records nothing, whatever it believes it has done.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, and_, bindparam, or_, select, update
+from sqlalchemy.engine import Row
+
+from relay.errors import LetterlockError
+from relay.queue.content import Content, MemoryContent
+from relay.queue.items import (
+    SPOOL,
+    Consignment,
+    QueuedEntry,
+    QueuedEnvelope,
+    StoredContent,
+    open_entry,
+    open_message,
+)
+from relay.store.tables import Entry, QueuedMessage, Spool
+from relay.store.tables.queue import EntryState, Kind
+from relay.vault.blobs import BlobStore
+from relay.vault.keyring import Keyring
+
+_ENTRY = Entry.__table__  # type: ignore[attr-defined]
+_MESSAGE = QueuedMessage.__table__  # type: ignore[attr-defined]
+_SPOOL = Spool.__table__  # type: ignore[attr-defined]
+
+LEASE = timedelta(minutes=10)  # a worker renews what it holds longer than a third of this
+
+_DUE = (
+    select(_ENTRY.c.id)
+    .where(
+        _ENTRY.c.state == EntryState.DUE.value,
+        _ENTRY.c.route == bindparam("of_route"),
+        _ENTRY.c.due_at <= bindparam("at"),
+    )
+    .order_by(_ENTRY.c.due_at)
+    .limit(bindparam("most"))
+    # PostgreSQL: two workers never wait for each other's rows. SQLite has one writer and ignores it.
+    .with_for_update(skip_locked=True)
+)
+_CLAIM = (
+    update(_ENTRY)
+    .where(_ENTRY.c.id.in_(_DUE.scalar_subquery()))
+    .values(
+        state=EntryState.LEASED.value,
+        lease_owner=bindparam("owner"),
+        lease_epoch=_ENTRY.c.lease_epoch + 1,
+        lease_until=bindparam("until"),
+    )
+    .returning(
+        _ENTRY.c.id,
+        _ENTRY.c.message_id,
+        _ENTRY.c.route,
+        _ENTRY.c.kind,
+        _ENTRY.c.envelope,
+        _ENTRY.c.lease_epoch,
+        _ENTRY.c.created_at,
+        _ENTRY.c.attempts,
+        _ENTRY.c.warned_at,
+        _ENTRY.c.participant_id,
+    )
+)
+_BACK_TO_DUE = {
+    "state": EntryState.DUE.value,
+    "lease_owner": None,
+    "lease_until": None,
+    "lease_epoch": _ENTRY.c.lease_epoch + 1,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """A claimed entry that cannot be read: its key is gone, or somebody changed the row."""
+
+    entry_id: bytes
+    message_id: bytes
+    epoch: int
+    created_at: datetime
+    attempts: int
+
+
+def claim(conn: Connection, owner: bytes, route: str, now: datetime, limit: int) -> list[Row[Any]]:
+    """Lease up to ``limit`` due entries of a route to ``owner``, the longest due first; `load` opens the rows."""
+    values = {"of_route": route, "at": now, "most": limit, "owner": owner, "until": now + LEASE}
+    return list(conn.execute(_CLAIM, values).all())
+
+
+def load(
+    conn: Connection, keyring: Keyring, blobs: BlobStore, claimed: Sequence[Row[Any]]
+) -> tuple[list[Consignment], list[Damaged]]:
+    """Open claimed rows: one consignment per message and route, contents that lie in rows in memory.
+
+    ``conn`` reads what was committed. What cannot be opened comes back apart: nothing is dropped for it.
+    """
+    ids = list({row.message_id for row in claimed})
+    envelopes = {
+        row.id: row
+        for row in conn.execute(
+            select(_MESSAGE.c.id, _MESSAGE.c.size, _MESSAGE.c.envelope).where(_MESSAGE.c.id.in_(ids))
+        )
+    }
+    spool = {row.message_id: row for row in conn.execute(select(_SPOOL).where(_SPOOL.c.message_id.in_(ids)))}
+    groups: dict[tuple[bytes, str], list[QueuedEntry]] = {}
+    whole: dict[bytes, tuple[QueuedEnvelope, Content]] = {}
+    damaged: list[Damaged] = []
+    for row in claimed:
+        try:
+            if row.message_id not in whole:
+                whole[row.message_id] = (
+                    open_message(keyring, row.message_id, envelopes[row.message_id].envelope),
+                    _content(keyring, blobs, spool[row.message_id]),
+                )
+            envelope = open_entry(keyring, row.id, row.message_id, row.route, row.envelope)
+        except (LetterlockError, KeyError, OSError, ValueError):
+            damaged.append(Damaged(row.id, row.message_id, row.lease_epoch, row.created_at, row.attempts))
+            continue
+        groups.setdefault((row.message_id, row.route), []).append(
+            QueuedEntry(
+                id=row.id,
+                kind=Kind(row.kind),
+                envelope=envelope,
+                epoch=row.lease_epoch,
+                created_at=row.created_at,
+                attempts=row.attempts,
+                warned=row.warned_at is not None,
+                participant_id=row.participant_id,
+            )
+        )
+    consignments = [
+        Consignment(message_id, route, *whole[message_id], tuple(entries))
+        for (message_id, route), entries in groups.items()
+    ]
+    return consignments, damaged
+
+
+def renew(conn: Connection, owner: bytes, entry_ids: Sequence[bytes], now: datetime) -> None:
+    """Put off the end of leases that ``owner`` still holds."""
+    if entry_ids:
+        conn.execute(
+            update(_ENTRY)
+            .where(_ENTRY.c.id.in_(entry_ids), _ENTRY.c.lease_owner == owner, _held())
+            .values(lease_until=now + LEASE)
+        )
+
+
+def release(conn: Connection, owner: bytes, entry_ids: Sequence[bytes]) -> None:
+    """Give back entries that ``owner`` holds and has not begun to send: they are due at once."""
+    if entry_ids:
+        conn.execute(
+            update(_ENTRY)
+            .where(_ENTRY.c.id.in_(entry_ids), _ENTRY.c.lease_owner == owner, _held())
+            .values(**_BACK_TO_DUE)
+        )
+
+
+def recover(conn: Connection, owner: bytes) -> int:
+    """Take back everything that an earlier life of this worker held; return how many entries.
+
+    Only for the start of a worker: two live workers must never share an owner.
+    """
+    return conn.execute(update(_ENTRY).where(_ENTRY.c.lease_owner == owner, _held()).values(**_BACK_TO_DUE)).rowcount
+
+
+def return_lapsed(conn: Connection, now: datetime) -> int:
+    """Make lapsed leases of any worker due again; return how many entries.
+
+    A lease that ends later than any worker could have asked for was written under a clock that has since been
+    put right: it counts as lapsed.
+    """
+    lapsed = or_(_ENTRY.c.lease_until < now, _ENTRY.c.lease_until > now + 2 * LEASE)
+    return conn.execute(update(_ENTRY).where(and_(_held(), lapsed)).values(**_BACK_TO_DUE)).rowcount
+
+
+def bring_forward(conn: Connection, routes: Sequence[str], now: datetime, longest: timedelta) -> int:
+    """Make due what no honest pause explains: a clock that jumped must not silence the queue for a year (R7)."""
+    return conn.execute(
+        update(_ENTRY)
+        .where(
+            _ENTRY.c.state == EntryState.DUE.value,
+            _ENTRY.c.route.in_(routes),
+            _ENTRY.c.due_at > now + 2 * longest,
+        )
+        .values(due_at=now)
+    ).rowcount
+
+
+def _held() -> Any:
+    return _ENTRY.c.state == EntryState.LEASED.value
+
+
+def _content(keyring: Keyring, blobs: BlobStore, row: Row[Any]) -> Content:
+    if row.content is not None:
+        return MemoryContent(keyring.spool_open(SPOOL, row.message_id, row.content))
+    length = blobs.length(row.blob_id)
+    reader = keyring.spool_reader(SPOOL, row.message_id, row.epoch_id, length)
+    return StoredContent(keyring, blobs, row.message_id, row.blob_id, row.epoch_id, reader.size)

@@ -1,0 +1,159 @@
+"""Queued messages at rest: their values, how they are sealed, and how they are written.
+
+Sealed under the epoch key, each with its row id and its kind as associated data: the message's envelope, each
+entry's envelope, the content. An entry's envelope repeats its message and route, so that a row that was moved
+to another message or another route no longer opens as what it claims to be.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from relay.errors import StoreError
+from relay.queue.content import Content
+from relay.store.tables.queue import Kind
+from relay.vault.blobs import BlobStore
+from relay.vault.keyring import Keyring
+
+MESSAGE, ENTRY, SPOOL, REPLY = "message", "entry", "spool", "reply"  # labels of what is sealed
+BLOCK = 1 << 20  # octets of a stored content that are read at once
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedEnvelope:
+    """What all entries of a message share.
+
+    ``ret`` and ``envid`` are the DSN parameters as received (RFC 3461). ``body`` is ``8BITMIME`` and
+    ``smtputf8`` is true only where content or header section really need it. ``report_to`` is who learns of a
+    failure when that is not the reverse-path: our notices leave with a reverse-path that brings nothing back,
+    and their failure is the original sender's business. ``until`` is the moment after which sending makes no
+    sense (a code that lapsed).
+    """
+
+    reverse_path: str
+    ret: str = ""
+    envid: str = ""
+    smtputf8: bool = False
+    body: str = ""
+    report_to: str = ""
+    until: datetime | None = None
+
+    @property
+    def reports_go_to(self) -> str:
+        """Return the address that gets reports about this message, empty when nobody does."""
+        return self.report_to or self.reverse_path
+
+
+@dataclass(frozen=True, slots=True)
+class EntryEnvelope:
+    """One recipient: address, and ORCPT and NOTIFY as received (RFC 3461 section 4)."""
+
+    recipient: str
+    orcpt: str = ""
+    notify: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedEntry:
+    """One entry as a worker holds it. ``epoch`` is the fence: an outcome under another epoch is not recorded."""
+
+    id: bytes
+    kind: Kind
+    envelope: EntryEnvelope
+    epoch: int
+    created_at: datetime
+    attempts: int = 0
+    warned: bool = False
+    participant_id: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Consignment:
+    """One message with those of its entries that one worker holds, all on one route."""
+
+    message_id: bytes
+    route: str
+    envelope: QueuedEnvelope
+    content: Content
+    entries: tuple[QueuedEntry, ...]
+
+    def split(self, size: int) -> Iterator["Consignment"]:
+        """Return consignments of at most ``size`` entries each."""
+        for start in range(0, len(self.entries), size):
+            yield replace(self, entries=self.entries[start : start + size])
+
+
+@dataclass(frozen=True, slots=True)
+class StoredContent:
+    """A message whose bytes lie sealed in the blob store."""
+
+    keyring: Keyring
+    blobs: BlobStore
+    message_id: bytes
+    blob_id: bytes
+    epoch_id: bytes
+    size: int
+
+    @property
+    def in_memory(self) -> bool:
+        """Tell that reading takes the disk."""
+        return False
+
+    def pieces(self) -> Iterator[bytes]:
+        """Return the message in verified pieces; SealingError or OSError when it is not what was stored."""
+        length = self.blobs.length(self.blob_id)
+        reader = self.keyring.spool_reader(SPOOL, self.message_id, self.epoch_id, length)
+        return reader.read(
+            self.blobs.read(self.blob_id, start, min(start + BLOCK, length)) for start in range(0, length, BLOCK)
+        )
+
+
+def seal_message(keyring: Keyring, message_id: bytes, envelope: QueuedEnvelope, at: datetime) -> bytes:
+    """Return the sealed envelope of a message."""
+    one = envelope
+    until = one.until.timestamp() if one.until else None
+    fields = [one.reverse_path, one.ret, one.envid, one.smtputf8, one.body, one.report_to, until]
+    return keyring.spool_seal(MESSAGE, message_id, _pack(fields), at=at)
+
+
+def open_message(keyring: Keyring, message_id: bytes, sealed: bytes) -> QueuedEnvelope:
+    """Return the envelope of a message; SealingError when it is not what was sealed."""
+    reverse_path, ret, envid, smtputf8, body, report_to, until = _unpack(
+        keyring.spool_open(MESSAGE, message_id, sealed)
+    )
+    return QueuedEnvelope(
+        reverse_path=reverse_path,
+        ret=ret,
+        envid=envid,
+        smtputf8=smtputf8,
+        body=body,
+        report_to=report_to,
+        until=datetime.fromtimestamp(until, UTC) if until is not None else None,
+    )
+
+
+def seal_entry(
+    keyring: Keyring, entry_id: bytes, message_id: bytes, route: str, envelope: EntryEnvelope, *, at: datetime
+) -> bytes:
+    """Return the sealed envelope of an entry, bound to its message and route."""
+    fields = [message_id.hex(), route, envelope.recipient, envelope.orcpt, list(envelope.notify)]
+    return keyring.spool_seal(ENTRY, entry_id, _pack(fields), at=at)
+
+
+def open_entry(keyring: Keyring, entry_id: bytes, message_id: bytes, route: str, sealed: bytes) -> EntryEnvelope:
+    """Return the envelope of an entry; SealingError or StoreError if it was sealed for another."""
+    of_message, of_route, recipient, orcpt, notify = _unpack(keyring.spool_open(ENTRY, entry_id, sealed))
+    if (of_message, of_route) != (message_id.hex(), route):
+        raise StoreError("a queue entry was moved to another message or route")
+    return EntryEnvelope(recipient, orcpt, tuple(notify))
+
+
+def _pack(fields: list[Any]) -> bytes:
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _unpack(data: bytes) -> list[Any]:
+    fields: list[Any] = json.loads(data)
+    return fields

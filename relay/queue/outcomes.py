@@ -1,0 +1,78 @@
+"""What became of one recipient in one attempt: values, never exceptions.
+
+``Delivered`` means that the next hop took responsibility (RFC 5321 section 4.2.5). ``Deferred`` may be tried
+again, ``Failed`` may not. Every outcome carries the answer it rests on.
+"""
+
+import re
+from dataclasses import dataclass
+
+_TEXT_LIMIT = 500
+_UNPRINTABLE = re.compile(r"[^ -~\u00a1-\u1fff\u2c00-\ud7ff\uf900-\ufffd]+")
+_ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?: |$)")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a next hop said, or what kept us from asking it.
+
+    ``code`` is the SMTP reply code, 0 when no reply came (the text is then our own). ``enhanced`` is the
+    status of RFC 3463, always present. ``text`` is one line without control characters, at most 500
+    characters. ``next_hop`` is ``host:port``, ``tls`` names version, cipher and whether the certificate was
+    verified; it is empty on a plain connection.
+    """
+
+    code: int
+    enhanced: str
+    text: str
+    next_hop: str = ""
+    tls: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The next hop answered 2xx after the final dot; ``dsn_passed_on`` when it took over the duty to report."""
+
+    answer: Answer
+    dsn_passed_on: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """Not now: 4xx, no connection, no TLS where it is required, or a connection lost before its reply."""
+
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Never: 5xx, or a message that this next hop cannot carry unchanged."""
+
+    answer: Answer
+
+
+Outcome = Delivered | Deferred | Failed
+
+
+def local_answer(enhanced: str, text: str, next_hop: str = "", tls: str = "") -> Answer:
+    """Return an answer of our own: no next hop said it."""
+    return Answer(0, enhanced, one_line(text), next_hop, tls)
+
+
+def remote_answer(code: int, lines: str, next_hop: str, tls: str) -> Answer:
+    """Return a next hop's reply as an answer; a missing or contradicting enhanced status becomes ``x.0.0``."""
+    text = one_line(lines)
+    match = _ENHANCED.match(text)
+    if match and match[1][0] == str(code)[0]:
+        return Answer(code, match[1], text[match.end() :].strip(), next_hop, tls)
+    return Answer(code, f"{str(code)[0]}.0.0", text, next_hop, tls)
+
+
+def outcome_of(answer: Answer) -> Deferred | Failed:
+    """Return what a refusing answer means for the recipient: only 5xx is final."""
+    return Failed(answer) if 500 <= answer.code <= 599 else Deferred(answer)  # noqa: PLR2004
+
+
+def one_line(text: str) -> str:
+    """Return foreign text as one printable line of at most 500 characters: fit for logs, reports and terminals."""
+    return " ".join(_UNPRINTABLE.sub(" ", text[: 4 * _TEXT_LIMIT]).split())[:_TEXT_LIMIT]

@@ -1,0 +1,200 @@
+"""Writing outcomes down, many at a time, and letting go of what nobody needs any more.
+
+Everything happens in the caller's transaction: states, the reader's state, the audit, the report to the
+sender, and the end of the spooled bytes with the last entry of their message.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, exists, select, update
+
+from relay.queue.entries import Damaged
+from relay.queue.items import REPLY
+from relay.queue.outcomes import Delivered
+from relay.queue.settling import Report, Settled
+from relay.queue.spooling import Draft, insert_message
+from relay.store.audit import Audit
+from relay.store.events import Event
+from relay.store.tables import Entry, Participant, Spool
+from relay.store.tables.queue import EntryState, Kind
+from relay.store.tables.sealed import ReaderState
+from relay.vault import blobs as journal
+from relay.vault.keyring import Keyring
+
+_ENTRY = Entry.__table__  # type: ignore[attr-defined]
+_SPOOL = Spool.__table__  # type: ignore[attr-defined]
+_READER = Participant.__table__  # type: ignore[attr-defined]
+_OPEN = (EntryState.DUE.value, EntryState.LEASED.value)
+_IDS_AT_ONCE = 500  # bound values in one statement
+
+_RECORD = (
+    update(_ENTRY)
+    .where(
+        _ENTRY.c.id == bindparam("of_id"),
+        _ENTRY.c.lease_epoch == bindparam("of_epoch"),
+        _ENTRY.c.state == EntryState.LEASED.value,
+    )
+    .values(
+        state=bindparam("new_state"),
+        attempts=bindparam("new_attempts"),
+        due_at=bindparam("new_due_at"),
+        finished_at=bindparam("new_finished_at"),
+        last_code=bindparam("new_code"),
+        last_reply=bindparam("new_reply"),
+        lease_owner=None,
+        lease_until=None,
+    )
+)
+_WARNED = update(_ENTRY).where(_ENTRY.c.id == bindparam("of_id")).values(warned_at=bindparam("at"))
+_RELEASE = (
+    delete(_SPOOL)
+    .where(
+        _SPOOL.c.message_id.in_(bindparam("ids", expanding=True)),
+        ~exists(select(1).where(_ENTRY.c.message_id == _SPOOL.c.message_id, _ENTRY.c.state.in_(_OPEN))),
+    )
+    .returning(_SPOOL.c.blob_id)
+)
+_READER_STATE = (
+    update(_READER)
+    .where(_READER.c.id == bindparam("of_id"), _READER.c.state == ReaderState.WAITING.value)
+    .values(state=bindparam("new_state"), notified_at=bindparam("at"))
+)
+_EVENTS = {
+    EntryState.DONE: Event.DELIVERED,
+    EntryState.DUE: Event.DEFERRED,
+    EntryState.BOUNCED: Event.BOUNCED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ReportDraft:
+    """A drafted report about some of the outcomes: written only when at least one of them was still ours."""
+
+    entry_ids: frozenset[bytes]
+    draft: Draft
+
+
+def record(
+    conn: Connection, keyring: Keyring, audit: Audit, settled: Sequence[Settled], reports: Sequence[ReportDraft] = ()
+) -> None:
+    """Write outcomes and reports. An outcome whose lease was lost changes nothing but the audit.
+
+    May run again after a commit whose fate was unknown: entries that are no longer leased under their epoch
+    stay as they are, and nothing is reported twice.
+    """
+    written = _write(conn, keyring, settled)
+    for report in reports:
+        if report.entry_ids & written:
+            insert_message(conn, report.draft)
+    for one in settled:
+        _audit(conn, audit, one)
+    finished = {one.consignment.message_id for one in settled if one.state is not EntryState.DUE}
+    if finished:
+        let_go(conn, finished, settled[0].at)
+
+
+def _write(conn: Connection, keyring: Keyring, settled: Sequence[Settled]) -> set[bytes]:
+    """Write entries and readers' states; return the ids of those written that may be reported."""
+    quick = [one for one in settled if not _one_by_one(one)]
+    written: set[bytes] = set()
+    if quick:
+        conn.execute(_RECORD, [_row(one, keyring) for one in quick])
+        told = [_reader_state(one) for one in quick if _notice_finished(one)]
+        if told:
+            conn.execute(_READER_STATE, told)
+    for one in filter(_one_by_one, settled):
+        if conn.execute(_RECORD, _row(one, keyring)).rowcount:
+            written.add(one.entry.id)
+            if _notice_finished(one):
+                conn.execute(_READER_STATE, _reader_state(one))
+            if one.report is Report.DELAYED:
+                conn.execute(_WARNED, {"of_id": one.entry.id, "at": one.at})
+    return written
+
+
+def record_damaged(conn: Connection, damaged: Iterable[Damaged], due_at: datetime) -> None:
+    """Put entries that could not be read aside until ``due_at``: they are kept for a person to look at."""
+    for one in damaged:
+        conn.execute(
+            update(_ENTRY)
+            .where(_ENTRY.c.id == one.entry_id, _ENTRY.c.lease_epoch == one.epoch)
+            .values(
+                state=EntryState.DUE.value,
+                attempts=one.attempts + 1,
+                due_at=due_at,
+                lease_owner=None,
+                lease_until=None,
+            )
+        )
+
+
+def let_go(conn: Connection, message_ids: Iterable[bytes], now: datetime) -> None:
+    """Delete the spooled bytes of messages that have no unfinished entry left; their blobs are doomed with them."""
+    ids = list(message_ids)
+    for start in range(0, len(ids), _IDS_AT_ONCE):
+        gone = conn.execute(_RELEASE, {"ids": ids[start : start + _IDS_AT_ONCE]}).scalars()
+        if doomed := [blob_id for blob_id in gone if blob_id is not None]:
+            journal.doom(conn, doomed, now)
+
+
+def _row(one: Settled, keyring: Keyring) -> dict[str, Any]:
+    finished = one.state is not EntryState.DUE
+    delivered = isinstance(one.outcome, Delivered)
+    return {
+        "of_id": one.entry.id,
+        "of_epoch": one.entry.epoch,
+        "new_state": one.state.value,
+        "new_attempts": one.attempts,
+        "new_due_at": one.due_at or one.at,
+        "new_finished_at": one.at if finished else None,
+        "new_code": one.answer.code or None,
+        # What a next hop says may name people. After delivery the audit alone remembers it.
+        "new_reply": None if delivered else keyring.spool_seal(REPLY, one.entry.id, _words(one), at=one.at),
+    }
+
+
+def _words(one: Settled) -> bytes:
+    answer = one.answer
+    return f"{answer.enhanced} {answer.text} ({answer.next_hop})".encode()
+
+
+def _one_by_one(one: Settled) -> bool:
+    """Tell whether what else is written depends on the outcome having been ours to record."""
+    return one.report is not None or (_notice_finished(one) and one.state is EntryState.BOUNCED)
+
+
+def _notice_finished(one: Settled) -> bool:
+    entry = one.entry
+    return entry.kind is Kind.NOTICE and entry.participant_id is not None and one.state is not EntryState.DUE
+
+
+def _reader_state(one: Settled) -> dict[str, Any]:
+    delivered = one.state is EntryState.DONE
+    state = ReaderState.NOTIFIED if delivered else ReaderState.UNDELIVERABLE
+    return {"of_id": one.entry.participant_id, "new_state": state.value, "at": one.at if delivered else None}
+
+
+def _audit(conn: Connection, audit: Audit, one: Settled) -> None:
+    answer = one.answer
+    facts: dict[str, str | int] = {
+        "entry": one.entry.id.hex(),
+        "kind": one.entry.kind.value,
+        "attempt": one.attempts,
+        "next_hop": answer.next_hop,
+        "tls": answer.tls,
+        "code": answer.code,
+        "status": answer.enhanced,
+    }
+    if one.due_at is not None:
+        facts["due_at"] = one.due_at.isoformat(timespec="seconds")
+    audit.append(
+        conn,
+        _EVENTS[one.state],
+        one.consignment.message_id,
+        facts,
+        {"recipient": one.entry.envelope.recipient, "reply": answer.text},
+        at=one.at,
+    )

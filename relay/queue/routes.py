@@ -1,0 +1,53 @@
+"""Where mail leaves: a route's next hops in order of preference, and how each connection is protected."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from relay.config.values import Endpoint
+
+
+class TlsMode(StrEnum):
+    """What protects a connection to a next hop.
+
+    OPPORTUNISTIC takes STARTTLS wherever it is offered, without asking whose certificate it is (RFC 7435),
+    and goes on in clear only where it is *not offered*: a failed handshake is a failed connection, never a
+    reason to fall back. REQUIRED verifies certificate and host name. NONE is for loopback.
+    """
+
+    NONE = "none"
+    OPPORTUNISTIC = "opportunistic"
+    REQUIRED = "required"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One way out: ``hosts`` are tried in order, all with the same ``tls``. ``name`` is stored with each entry."""
+
+    name: str
+    hosts: tuple[Endpoint, ...]
+    tls: TlsMode
+
+
+class Routes:
+    """The routes of relay.toml, and which of them an address takes."""
+
+    def __init__(self, routes: Iterable[Route], *, inside_domains: Iterable[str]) -> None:
+        self._routes: Mapping[str, Route] = {route.name: route for route in routes}
+        self._inside = frozenset(inside_domains)
+
+    def __getitem__(self, name: str) -> Route:
+        return self._routes[name]
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of all routes."""
+        return tuple(self._routes)
+
+    def name_for(self, address: str) -> str:
+        """Return the route of an address: ``inside`` for the organisation's own domains, else ``outside``."""
+        return "inside" if domain_of(address) in self._inside else "outside"
+
+
+def domain_of(address: str) -> str:
+    """Return the domain of an address in lower case, empty when it has none."""
+    return address.rpartition("@")[2].lower() if "@" in address else ""

@@ -1,0 +1,95 @@
+"""What an outcome means for an entry: finished, tried again, or given up, and who has to be told. Pure."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from relay.queue.backoff import Ladder
+from relay.queue.items import Consignment, QueuedEntry, QueuedEnvelope
+from relay.queue.outcomes import Answer, Deferred, Delivered, Failed, Outcome
+from relay.store.tables.queue import EntryState, Kind
+
+EXPIRED = "5.4.7"  # delivery time expired (RFC 3463 section 3.5)
+
+
+class Report(StrEnum):
+    """The action field of a DSN (RFC 3464 section 2.3.3), as far as we write it."""
+
+    FAILED = "failed"
+    DELAYED = "delayed"
+    RELAYED = "relayed"
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """One entry after one attempt: what is to be recorded. ``due_at`` is set only where it is due again."""
+
+    consignment: Consignment
+    entry: QueuedEntry
+    outcome: Outcome
+    state: EntryState
+    attempts: int
+    at: datetime
+    due_at: datetime | None = None
+    report: Report | None = None
+
+    @property
+    def answer(self) -> Answer:
+        """Return the answer that the outcome rests on."""
+        return self.outcome.answer
+
+
+def settle(
+    consignment: Consignment,
+    entry: QueuedEntry,
+    outcome: Outcome,
+    *,
+    ladder: Ladder,
+    now: datetime,
+    spread: Callable[[float, float], float],
+) -> Settled:
+    """Return what one outcome means. ``spread`` draws jitter (`relay.queue.backoff.Ladder.pause`)."""
+    attempts = entry.attempts + 1
+    match outcome:
+        case Delivered():
+            state, due_at = EntryState.DONE, None
+            report = Report.RELAYED if not outcome.dsn_passed_on else None
+        case Failed():
+            state, due_at, report = EntryState.BOUNCED, None, Report.FAILED
+        case Deferred() if _past(consignment.envelope, now):
+            state, due_at, report = EntryState.BOUNCED, None, None
+        case Deferred(answer) if ladder.gives_up(attempts, now - entry.created_at):
+            outcome = Failed(Answer(answer.code, EXPIRED, answer.text, answer.next_hop, answer.tls))
+            state, due_at, report = EntryState.BOUNCED, None, Report.FAILED
+        case Deferred():
+            state, due_at = EntryState.DUE, now + ladder.pause(attempts, spread)
+            late = not entry.warned and ladder.warns(now - entry.created_at)
+            report = Report.DELAYED if late else None
+    if report is not None and not wants(report, entry, consignment.envelope):
+        report = None
+    return Settled(consignment, entry, outcome, state, attempts, now, due_at, report)
+
+
+def wants(report: Report, entry: QueuedEntry, envelope: QueuedEnvelope) -> bool:
+    """Tell whether a report is to be written.
+
+    Never about a report, a receipt or a code, never without an address to report to; otherwise what NOTIFY
+    asks (RFC 3461 section 4.1); without NOTIFY, failures and delays. Our notices ask for failures only.
+    """
+    if not envelope.reports_go_to or entry.kind not in _REPORTED:
+        return False
+    if entry.kind is Kind.NOTICE:
+        return report is Report.FAILED
+    asked = entry.envelope.notify
+    if report is Report.RELAYED:
+        return "SUCCESS" in asked
+    return _WORD[report] in asked if asked else True
+
+
+_REPORTED = (Kind.MAIL, Kind.NOTICE)
+_WORD: Mapping[Report, str] = {Report.FAILED: "FAILURE", Report.DELAYED: "DELAY"}
+
+
+def _past(envelope: QueuedEnvelope, now: datetime) -> bool:
+    return envelope.until is not None and now >= envelope.until

@@ -1,0 +1,191 @@
+"""Putting a message into the queue: sealed and on disk first, then a handful of rows in somebody's transaction."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from relay.clock import new_id
+from relay.queue.content import MemoryContent, header_section
+from relay.queue.items import (
+    BLOCK,
+    SPOOL,
+    Consignment,
+    EntryEnvelope,
+    QueuedEntry,
+    QueuedEnvelope,
+    StoredContent,
+    seal_entry,
+    seal_message,
+)
+from relay.queue.routes import domain_of
+from relay.store.tables import Entry, QueuedMessage, Spool
+from relay.store.tables.queue import Direction, EntryState, Kind
+from relay.store.writer import Store, insert_later
+from relay.vault import blobs as journal
+from relay.vault.blobs import BlobStore
+from relay.vault.keyring import Keyring
+
+_MESSAGE = QueuedMessage.__table__  # type: ignore[attr-defined]
+_ENTRY = Entry.__table__  # type: ignore[attr-defined]
+_SPOOL = Spool.__table__  # type: ignore[attr-defined]
+_FIRST_EPOCH = 1
+EPOCH_ID = 16  # octets in front of everything sealed for the spool: the id of its key
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A worker's claim on entries it will send at once; `relay.queue.delivery.Delivery.reserve` hands it out."""
+
+    owner: bytes
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewEntry:
+    """One recipient to be queued. ``participant_id`` is the reader whom a notice or code speaks to."""
+
+    kind: Kind
+    route: str
+    envelope: EntryEnvelope
+    participant_id: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A message that is ready for the queue: rows to insert, and what a worker needs to send it without reading them.
+
+    ``consignments`` has one item per route; offer them only after the commit, and only when drafted with a
+    lease.
+    """
+
+    message_id: bytes
+    rows: dict[str, Any]
+    entry_rows: list[dict[str, Any]]
+    spool_row: dict[str, Any]
+    consignments: tuple[Consignment, ...]
+
+
+class Spooler:
+    """Seals messages for the queue. Contents above ``inline_limit`` octets go to the blob store, sealed in chunks."""
+
+    def __init__(self, store: Store, keyring: Keyring, blobs: BlobStore, *, inline_limit: int) -> None:
+        self._store = store
+        self._keyring = keyring
+        self._blobs = blobs
+        self._inline_limit = inline_limit
+
+    def draft(
+        self,
+        envelope: QueuedEnvelope,
+        entries: Sequence[NewEntry],
+        content: bytes,
+        *,
+        now: datetime,
+        message_id: bytes | None = None,
+        parent: bytes | None = None,
+        direction: Direction = Direction.NOTICE,
+        message_id_hash: bytes | None = None,
+        message_key: bytes | None = None,
+        size: int | None = None,
+        lease: Lease | None = None,
+    ) -> Draft:
+        """Return a draft; `insert_message` puts it into a transaction.
+
+        For large content this blocks until the blob is durable (call it in a thread then): StoreError,
+        StoreFullError. ``content`` is the message as it will be sent. ``size`` is what the client sent, if
+        that differs. ``envelope.body`` and ``.smtputf8`` are corrected to what the content really needs. A
+        blob whose transaction never comes is swept as an orphan.
+        """
+        message_id = message_id or new_id()
+        envelope = _as_needed(envelope, content)
+        spool_row, stored = self._spool(message_id, content, now)
+        rows = {
+            "id": message_id,
+            "parent": parent,
+            "direction": direction.value,
+            "accepted_at": now,
+            "message_id_hash": message_id_hash,
+            "message_key": message_key,
+            "size": len(content) if size is None else size,
+            "envelope": seal_message(self._keyring, message_id, envelope, now),
+        }
+        queued = [_queued(entry, now) for entry in entries]
+        entry_rows = [
+            self._entry_row(message_id, new, held, now, lease) for new, held in zip(entries, queued, strict=True)
+        ]
+        by_route: dict[str, list[QueuedEntry]] = {}
+        for new, held in zip(entries, queued, strict=True):
+            by_route.setdefault(new.route, []).append(held)
+        consignments = tuple(
+            Consignment(message_id, route, envelope, stored or MemoryContent(content), tuple(held))
+            for route, held in by_route.items()
+        )
+        return Draft(message_id, rows, entry_rows, spool_row, consignments)
+
+    def _spool(self, message_id: bytes, content: bytes, now: datetime) -> tuple[dict[str, Any], StoredContent | None]:
+        row: dict[str, Any] = {"message_id": message_id, "content": None, "blob_id": None, "epoch_id": b""}
+        if len(content) <= self._inline_limit:
+            sealed = self._keyring.spool_seal(SPOOL, message_id, content, at=now)
+            return row | {"content": sealed, "epoch_id": sealed[:EPOCH_ID]}, None
+        blob_id = new_id()
+        self._store.run(lambda conn: journal.begin(conn, [blob_id], now))
+        epoch_ids: list[bytes] = []
+        self._blobs.write(blob_id, self._sealed(message_id, content, now, epoch_ids))
+        stored = StoredContent(self._keyring, self._blobs, message_id, blob_id, epoch_ids[0], len(content))
+        return row | {"blob_id": blob_id, "epoch_id": epoch_ids[0]}, stored
+
+    def _sealed(self, message_id: bytes, content: bytes, now: datetime, epoch_ids: list[bytes]) -> Iterator[bytes]:
+        writer = self._keyring.spool_writer(SPOOL, message_id, at=now)
+        whole = memoryview(content)
+        for start in range(0, len(whole), BLOCK):
+            sealed = writer.write(whole[start : start + BLOCK])
+            if start == 0:
+                epoch_ids.append(sealed[:EPOCH_ID])
+            yield sealed
+        yield writer.finish()
+
+    def _entry_row(
+        self, message_id: bytes, new: NewEntry, held: QueuedEntry, now: datetime, lease: Lease | None
+    ) -> dict[str, Any]:
+        return {
+            "id": held.id,
+            "message_id": message_id,
+            "kind": new.kind.value,
+            "route": new.route,
+            "domain": domain_of(new.envelope.recipient),
+            "recipient_hash": self._keyring.address_hash(new.envelope.recipient),
+            "envelope": seal_entry(self._keyring, held.id, message_id, new.route, new.envelope, at=now),
+            "state": (EntryState.LEASED if lease else EntryState.DUE).value,
+            "created_at": now,
+            "due_at": now,
+            "attempts": 0,
+            "lease_owner": lease.owner if lease else None,
+            "lease_epoch": _FIRST_EPOCH,
+            "lease_until": lease.until if lease else None,
+            "participant_id": new.participant_id,
+        }
+
+
+def insert_message(conn: Connection, draft: Draft) -> None:
+    """Write a drafted message and its entries: three rows and one more per entry, none of them an ORM object."""
+    insert_later(conn, _MESSAGE, [draft.rows])
+    insert_later(conn, _SPOOL, [draft.spool_row])
+    insert_later(conn, _ENTRY, draft.entry_rows)
+    if draft.spool_row["blob_id"] is not None:
+        length = draft.consignments[0].content.size
+        journal.stored(conn, {draft.spool_row["blob_id"]: length}, draft.rows["accepted_at"])
+
+
+def _queued(new: NewEntry, now: datetime) -> QueuedEntry:
+    return QueuedEntry(new_id(), new.kind, new.envelope, _FIRST_EPOCH, now, participant_id=new.participant_id)
+
+
+def _as_needed(envelope: QueuedEnvelope, content: bytes) -> QueuedEnvelope:
+    """Return the envelope with what the message really needs of a next hop (RFC 6152, RFC 6531)."""
+    if content.isascii():
+        return replace(envelope, body="7BIT", smtputf8=False)
+    utf8 = envelope.smtputf8 and not header_section([content]).isascii()
+    return replace(envelope, body="8BITMIME", smtputf8=utf8)

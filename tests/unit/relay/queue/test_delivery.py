@@ -1,0 +1,419 @@
+"""The delivery worker, from the queue to a real socket and back into the queue."""
+
+import asyncio
+from email import message_from_bytes
+from email.message import Message
+from typing import cast
+
+import pytest
+
+from relay.errors import StoreError
+from relay.queue.items import EntryEnvelope, QueuedEnvelope
+from relay.queue.spooling import insert_message
+from relay.store.tables.queue import Kind
+from tests.unit.relay.queue.nexthop import DROP, SILENCE, NextHop
+from tests.unit.relay.queue.yard import DAY, HOUR, LADDER, LETTER, MINUTE, Yard, until
+
+
+def report_in(content: bytes) -> tuple[str, Message, str]:
+    """Return text, machine-readable part and returned headers of a report."""
+    report = message_from_bytes(content)
+    assert report.get_content_type() == "multipart/report"
+    text, status, headers = cast("list[Message]", report.get_payload())
+    words = cast("bytes", text.get_payload(decode=True)).decode()
+    return words, status, cast("bytes", headers.get_payload(decode=True)).decode()
+
+
+def test_what_is_due_is_sent_and_let_go(any_yard: Yard) -> None:
+    """A due message arrives; its entry is done and its sealed bytes are gone. On both databases."""
+    yard = any_yard
+    yard.queue("ann@example.net", "ben@example.net")
+
+    async def work() -> None:
+        async with NextHop() as hop:
+            worker = yard.delivery(yard.routes([hop]))
+            await worker.start()
+            await until(lambda: yard.states() == ["done", "done"])
+            await worker.stop()
+            assert [mail.content for mail in hop.taken] == [LETTER]
+            assert len(hop.taken[0].commands) == 3, "both recipients in one transaction"
+
+    asyncio.run(work())
+    assert yard.spooled() == 0
+
+
+def test_a_large_message_goes_through_the_blob_store(any_yard: Yard) -> None:
+    """A message above the inline limit arrives whole from its blob, which is then doomed."""
+    yard = any_yard
+    content = b"Subject: large\r\n\r\n" + b"0123456789\r\n" * 200_000
+    yard.queue("ann@example.net", content=content)
+    assert yard.blob_states() == ["stored"]
+
+    async def work() -> None:
+        async with NextHop() as hop:
+            worker = yard.delivery(yard.routes([hop]))
+            await worker.start()
+            await until(lambda: yard.states() == ["done"])
+            await worker.stop()
+            assert [mail.content for mail in hop.taken] == [content]
+
+    asyncio.run(work())
+    assert yard.blob_states() == ["doomed"]
+
+
+def test_a_handed_over_message_is_sent_without_being_due(yard: Yard) -> None:
+    """What the intake commits with a lease and offers leaves at once; nobody polls for it."""
+
+    async def work() -> None:
+        async with NextHop() as hop:
+            worker = yard.delivery(yard.routes([hop]), poll_seconds=3600)
+            await worker.start()
+            reservation = worker.reserve(len(LETTER))
+            assert reservation is not None
+            draft = yard.draft("ann@example.net", lease=reservation.lease)
+            await yard.store.commit(lambda conn: insert_message(conn, draft))
+            assert yard.states() == ["leased"]
+            worker.offer(reservation, [draft])
+            await until(lambda: yard.states() == ["done"])
+            await worker.stop()
+
+    asyncio.run(work())
+    assert yard.spooled() == 0
+
+
+def test_beyond_the_byte_budget_nothing_is_reserved(yard: Yard) -> None:
+    """The budget bounds what is held in memory, and comes back when a message was sent or cancelled."""
+
+    async def work() -> None:
+        async with NextHop() as hop:
+            worker = yard.delivery(yard.routes([hop]), budget=1000)
+            await worker.start()
+            first = worker.reserve(600)
+            assert first is not None
+            assert worker.reserve(600) is None
+            draft = yard.draft("ann@example.net", "eve@example.org", lease=first.lease)
+            await yard.store.commit(lambda conn: insert_message(conn, draft))
+            worker.offer(first, [draft])
+            await until(lambda: yard.states() == ["done", "done"])
+            second = worker.reserve(1000)
+            assert second is not None
+            worker.cancel(second)
+            assert worker.reserve(1000) is not None
+            await worker.stop()
+
+    asyncio.run(work())
+
+
+def test_a_deferred_message_climbs_the_ladder(yard: Yard) -> None:
+    """4xx puts a message off by 1, 5, 15, 30 minutes, then an hour; it stays in the queue and then arrives."""
+    yard.queue("ann@example.net")
+
+    async def work() -> None:
+        async with NextHop({"RCPT": "451 4.7.1 greylisted"}) as hop:
+            worker = yard.delivery(yard.routes([hop]))
+            await worker.start()
+            pauses = []
+            for attempt in range(1, 7):
+                await until(lambda: yard.entries()[0].attempts == attempt)  # noqa: B023
+                (entry,) = yard.entries()
+                assert (entry.state, entry.last_code) == ("due", 451)
+                pauses.append((entry.due_at - yard.clock()) / MINUTE)
+                yard.clock.time = entry.due_at
+            assert pauses == [1, 5, 15, 30, 60, 60]
+            hop.answers.clear()
+            await until(lambda: yard.states() == ["done"])
+            await worker.stop()
+            assert len(hop.taken) == 1
+
+    asyncio.run(work())
+
+
+def test_the_last_attempt_ends_in_a_report(yard: Yard) -> None:
+    """After five days in vain the entry is bounced and the sender gets one report with the original's headers."""
+    yard.queue("ann@example.net", "ben@example.net")
+
+    async def work() -> None:
+        async with NextHop({"RCPT": "451 4.7.1 not now"}) as hop, NextHop() as inside:
+            worker = yard.delivery(yard.routes([hop], [inside]))
+            await worker.start()
+            for attempt in range(1, 6):
+                await until(lambda: {row.attempts for row in yard.entries()[:2]} == {attempt})  # noqa: B023
+                yard.clock.pass_(2 * HOUR if attempt < 4 else 5 * DAY)
+            await until(lambda: "bounced" in yard.states() and yard.states().count("done") == len(yard.entries()) - 2)
+            await worker.stop()
+            reports = [mail for mail in inside.taken if b"delivery-status" in mail.content]
+            failed = [mail for mail in reports if b"Action: failed" in mail.content]
+            assert len(failed) == 1
+            assert failed[0].commands[0].startswith("MAIL FROM:<>")
+            text, status, headers = report_in(failed[0].content)
+            assert "ann@example.net" in text
+            assert "ben@example.net" in text
+            assert "5.4.7" in str(status)
+            assert "Message-ID: <1@example.org>" in headers
+            assert b"Dear Ann" not in failed[0].content
+
+    asyncio.run(work())
+    assert yard.spooled() == 0
+
+
+def test_a_refusal_is_reported_per_recipient(yard: Yard) -> None:
+    """One recipient refused for good: the other one gets the mail, the sender one report that names the first."""
+    yard.queue("ann@example.net", "ben@example.net")
+
+    async def work() -> None:
+        async with NextHop({"RCPT TO:<BEN@": "550 5.1.1 no such user"}) as hop, NextHop() as inside:
+            worker = yard.delivery(yard.routes([hop], [inside]))
+            await worker.start()
+            await until(lambda: yard.states() == ["bounced", "done", "done"])
+            await worker.stop()
+            text, status, _ = report_in(inside.taken[0].content)
+            assert "ann@example.net" not in text
+            assert "550 5.1.1 no such user" in text
+            assert "Final-Recipient: rfc822; ben@example.net" in str(status)
+            assert "Diagnostic-Code: smtp; 550 5.1.1 no such user" in str(status)
+            assert inside.taken[0].commands[1].startswith("RCPT TO:<bob@example.org>")
+
+    asyncio.run(work())
+
+
+def test_a_delay_is_reported_once(yard: Yard) -> None:
+    """After four hours the sender is told that the message is delayed: once, and that nothing need be done."""
+    yard.queue("ann@example.net")
+
+    async def work() -> None:
+        async with NextHop({"RCPT": "451 4.7.1 not now"}) as hop, NextHop() as inside:
+            worker = yard.delivery(yard.routes([hop], [inside]))
+            await worker.start()
+            for attempt in range(1, 5):
+                await until(lambda: yard.entries()[0].attempts == attempt)  # noqa: B023
+                yard.clock.pass_(4 * HOUR)
+            await until(lambda: yard.entries()[0].attempts == 5)
+            await until(lambda: yard.states().count("done") == 1)
+            await worker.stop()
+            assert [b"Action: delayed" in mail.content for mail in inside.taken] == [True]
+            assert yard.entries()[0].warned_at is not None
+
+    asyncio.run(work())
+
+
+@pytest.mark.parametrize(
+    ("envelope", "recipient", "kind"),
+    [
+        (QueuedEnvelope(""), EntryEnvelope("ann@example.net"), Kind.MAIL),
+        (QueuedEnvelope("bob@example.org"), EntryEnvelope("ann@example.net", notify=("NEVER",)), Kind.MAIL),
+        (QueuedEnvelope("bob@example.org"), EntryEnvelope("ann@example.net", notify=("SUCCESS",)), Kind.MAIL),
+        (QueuedEnvelope("", report_to=""), EntryEnvelope("ann@example.net"), Kind.NOTICE),
+        (QueuedEnvelope("", report_to="bob@example.org"), EntryEnvelope("ann@example.net"), Kind.CODE),
+        (QueuedEnvelope("", report_to="bob@example.org"), EntryEnvelope("ann@example.net"), Kind.DSN),
+    ],
+    ids=["null sender", "never", "success only", "nobody to tell", "code", "report"],
+)
+def test_what_is_never_reported(yard: Yard, envelope: QueuedEnvelope, recipient: EntryEnvelope, kind: Kind) -> None:
+    """A failure is not reported to the null sender, against NOTIFY, about a code, or about a report."""
+    yard.queue(recipient, envelope=envelope, kind=kind)
+
+    async def work() -> None:
+        async with NextHop({"RCPT": "550 5.1.1 no"}) as hop:
+            worker = yard.delivery(yard.routes([hop]))
+            await worker.start()
+            await until(lambda: yard.states() == ["bounced"])
+            await worker.stop()
+            assert hop.taken == []
+
+    asyncio.run(work())
+    assert len(yard.entries()) == 1
+    assert yard.spooled() == 0
+
+
+def test_a_failed_notice_is_reported_to_the_sender_of_the_original(yard: Yard) -> None:
+    """Our notice leaves with the null reverse-path; when it fails, the person who wrote the original learns of it."""
+    yard.queue(
+        "ann@example.net", envelope=QueuedEnvelope("", report_to="bob@example.org"), kind=Kind.NOTICE, parent=b"p" * 16
+    )
+
+    async def work() -> None:
+        async with NextHop({"RCPT": "550 5.1.1 no"}) as hop, NextHop() as inside:
+            worker = yard.delivery(yard.routes([hop], [inside]))
+            await worker.start()
+            await until(lambda: yard.states() == ["bounced", "done"])
+            await worker.stop()
+            text, _, _ = report_in(inside.taken[0].content)
+            assert "the recipient does not know of it" in text
+
+    asyncio.run(work())
+
+
+@pytest.mark.parametrize(("offers", "reports"), [(("DSN", "PIPELINING"), 0), (("PIPELINING",), 1)])
+def test_success_is_reported_where_nobody_else_will(yard: Yard, offers: tuple[str, ...], reports: int) -> None:
+    """NOTIFY=SUCCESS: a next hop with DSN takes the duty over; for one without it we report "relayed"."""
+    yard.queue(EntryEnvelope("ann@example.net", "rfc822;ann@example.net", ("SUCCESS", "FAILURE")))
+
+    async def work() -> None:
+        async with NextHop(offers=offers) as hop, NextHop() as inside:
+            worker = yard.delivery(yard.routes([hop], [inside]))
+            await worker.start()
+            await until(lambda: yard.states() == ["done"] * (1 + reports))
+            await worker.stop()
+            assert [b"Action: relayed" in mail.content for mail in inside.taken] == [True] * reports
+
+    asyncio.run(work())
+
+
+def test_a_code_that_lapsed_is_not_sent(yard: Yard) -> None:
+    """After its end a code mail is given up without an attempt and without a report."""
+    yard.queue("ann@example.net", envelope=QueuedEnvelope("", until=yard.clock() + 10 * MINUTE), kind=Kind.CODE)
+    yard.clock.pass_(10 * MINUTE)
+
+    async def work() -> None:
+        async with NextHop() as hop:
+            worker = yard.delivery(yard.routes([hop]))
+            await worker.start()
+            await until(lambda: yard.states() == ["bounced"])
+            await worker.stop()
+            assert hop.connections == 0
+
+    asyncio.run(work())
+
+
+def test_one_slow_route_holds_up_no_other(yard: Yard) -> None:
+    """While a next hop never answers, with more mail for it than it has couriers, others get theirs."""
+    for number in range(30):
+        yard.queue(f"u{number}@example.net")
+    yard.queue("eve@example.org")
+
+    async def work() -> None:
+        async with NextHop({"MAIL": SILENCE}) as tarpit, NextHop() as inside:
+            worker = yard.delivery(yard.routes([tarpit], [inside]))
+            await worker.start()
+            await until(lambda: len(inside.taken) == 1)
+            await until(lambda: "done" in yard.states())
+            await worker.stop(0.05)
+
+    asyncio.run(work())
+    assert set(yard.states()) == {"done", "due"}
+
+
+def test_more_than_a_hundred_recipients_take_several_transactions(yard: Yard) -> None:
+    """A message for 250 people leaves in three transactions of at most 100."""
+    yard.queue(*(f"u{number}@example.net" for number in range(250)))
+
+    async def work() -> None:
+        async with NextHop() as hop:
+            worker = yard.delivery(yard.routes([hop]))
+            await worker.start()
+            await until(lambda: yard.states() == ["done"] * 250)
+            await worker.stop()
+            assert max(len(mail.commands) - 1 for mail in hop.taken) <= 100
+            assert sum(len(mail.commands) - 1 for mail in hop.taken) == 250
+
+    asyncio.run(work())
+    assert yard.spooled() == 0
+
+
+def test_a_graceful_stop_gives_back_what_was_not_begun(yard: Yard) -> None:
+    """Stop with a slow next hop: what was not begun is due at once, what was begun is deferred; nothing is lost."""
+    for number in range(20):
+        yard.queue(f"u{number}@example.net")
+
+    async def work() -> None:
+        async with NextHop({".": SILENCE}) as hop:
+            worker = yard.delivery(yard.routes([hop]), couriers=2)
+            await worker.start()
+            await until(lambda: hop.seen.count(".") == 2)
+            await worker.stop(0.05)
+
+    asyncio.run(work())
+    rows = yard.entries()
+    assert {row.state for row in rows} == {"due"}
+    assert sorted(row.attempts for row in rows) == [0] * 18 + [1] * 2
+    assert sum(row.due_at <= yard.clock() for row in rows) == 18
+    assert yard.spooled() == 20
+
+
+def test_a_restarted_worker_finds_its_own_leases(yard: Yard) -> None:
+    """What a crashed worker had leased is sent by its successor at once, not when the lease lapses."""
+
+    async def work() -> None:
+        async with NextHop() as hop:
+            crashed = yard.delivery(yard.routes([hop]))
+            reservation = crashed.reserve(100)
+            assert reservation is not None
+            draft = yard.draft("ann@example.net", lease=reservation.lease)
+            await yard.store.commit(lambda conn: insert_message(conn, draft))
+            other = yard.delivery(yard.routes([hop]), worker=1)
+            await other.start()
+            await other.stop()
+            assert yard.states() == ["leased"], "another worker leaves it alone"
+            successor = yard.delivery(yard.routes([hop]))
+            await successor.start()
+            await until(lambda: yard.states() == ["done"])
+            await successor.stop()
+            assert len(hop.taken) == 1
+
+    asyncio.run(work())
+
+
+def test_two_workers_send_each_message_once(any_yard: Yard) -> None:
+    """Two workers on one queue: everything arrives, nothing twice. On both databases."""
+    yard = any_yard
+    for number in range(60):
+        yard.queue(f"u{number}@example.net")
+
+    async def work() -> None:
+        async with NextHop() as hop:
+            workers = [yard.delivery(yard.routes([hop]), worker=number) for number in range(2)]
+            await asyncio.gather(*(worker.start() for worker in workers))
+            await until(lambda: yard.states() == ["done"] * 60, 30)
+            await asyncio.gather(*(worker.stop() for worker in workers))
+            sent = sorted(mail.commands[1] for mail in hop.taken)
+            assert len(sent) == len(set(sent)) == 60
+
+    asyncio.run(work())
+
+
+def test_outcomes_wait_for_a_store_that_refuses(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the store does not take an outcome it is kept and recorded later; the mail is not sent again."""
+    yard.queue("ann@example.net")
+    real = yard.store.commit
+    refusals = [StoreError("the database is locked")] * 3
+
+    async def work() -> None:
+        async with NextHop() as hop:
+            worker = yard.delivery(yard.routes([hop]))
+            await worker.start()
+            await until(lambda: len(hop.taken) == 1 or hop.seen.count("DATA") == 1)
+
+            async def refusing(job: object) -> object:
+                if refusals:
+                    raise refusals.pop()
+                return await real(job)  # type: ignore[arg-type]
+
+            monkeypatch.setattr(yard.store, "commit", refusing)
+            await until(lambda: yard.states() == ["done"])
+            await worker.stop()
+            assert len(hop.taken) == 1
+
+    asyncio.run(work())
+
+
+def test_a_lost_final_reply_is_deferred_and_may_arrive_twice(yard: Yard) -> None:
+    """A connection lost between final dot and reply defers: at most one extra copy, with the same Message-ID."""
+    yard.queue("ann@example.net")
+
+    async def work() -> None:
+        async with NextHop({".": [DROP]}) as hop:
+            worker = yard.delivery(yard.routes([hop]))
+            await worker.start()
+            await until(lambda: yard.entries()[0].attempts == 1)
+            yard.clock.pass_(MINUTE)
+            await until(lambda: yard.states() == ["done"])
+            await worker.stop()
+            assert hop.seen.count(".") == 2
+
+    asyncio.run(work())
+
+
+def test_the_ladder_of_the_yard_is_the_documented_one() -> None:
+    """The tests above count with the pauses that the documentation promises."""
+    assert LADDER.pauses[0] == MINUTE
+    assert LADDER.give_up_after == 5 * DAY
