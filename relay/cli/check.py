@@ -1,0 +1,74 @@
+"""``letterlock check``."""
+
+from typing import Any
+
+import click
+
+from relay.cli.session import Session, pass_session
+from relay.cli.terminal import examples, plural, print_json, print_table, say, warn
+from relay.cli.wording import rule_words
+from relay.config import Configuration, inspect
+from relay.config.schema import json_schema
+from relay.errors import ConfigurationError
+
+
+@click.command(
+    epilog=examples(
+        "letterlock check",
+        "letterlock -c new.toml check && mv new.toml relay.toml",
+        "letterlock check --schema > relay.schema.json",
+    )
+)
+@click.option("--json", "as_json", is_flag=True, help="Print problems and warnings for a script.")
+@click.option("--schema", is_flag=True, help="Print the JSON schema of relay.toml, for editors, and stop.")
+@pass_session
+@click.pass_context
+def command(ctx: click.Context, session: Session, as_json: bool, schema: bool) -> None:
+    """Check relay.toml with everything it names: every mistake at once, at its line.
+
+    Mistakes end with exit code 1; warnings are legal and probably not meant. The rules are repeated in words.
+    """
+    if schema:
+        print_json(json_schema())
+        return
+    inspection = inspect(session.config_path)
+    configuration = inspection.configuration
+    if as_json:
+        print_json(
+            {
+                "ok": configuration is not None,
+                "problems": inspection.problems,
+                "warnings": inspection.warnings,
+                "rules": _rules(configuration) if configuration else [],
+            }
+        )
+        ctx.exit(0 if configuration else ConfigurationError.exit_code)
+    if configuration is None:
+        raise ConfigurationError(inspection.problems)
+    for line in inspection.warnings:
+        warn(f"warning: {line}")
+    _summary(session, configuration)
+
+
+def _summary(session: Session, configuration: Configuration) -> None:
+    domains = ", ".join(configuration.organisation.domains)
+    say(f"{session.config_path} is sound.", style="green")
+    say(
+        f"{configuration.organisation.name}: inside is {domains}; the gateway writes from "
+        f"{configuration.gateway.domain}."
+    )
+    for name, listener in configuration.listen.items():
+        say(f"Listens on {listener.address} ({name}, TLS {listener.tls}).")
+    for name, route in (("inside", configuration.route.inside), ("outside", configuration.route.outside)):
+        say(f"Sends {name} to {', '.join(map(str, route.hosts))} (TLS {route.tls}).")
+    say(f"Portal at {configuration.portal.base_url}.")
+    say()
+    say(f"{plural(len(configuration.rules), 'rule')}; the strictest that holds decides for each recipient:")
+    print_table(("rule", "in words"), ((rule.name, rule_words(rule)) for rule in configuration.rules))
+
+
+def _rules(configuration: Configuration) -> list[dict[str, Any]]:
+    return [
+        {"name": rule.name, "mode": rule.mode.value, "action": str(rule.action), "words": rule_words(rule)}
+        for rule in configuration.rules
+    ]

@@ -1,0 +1,97 @@
+"""``letterlock queue drop``: what was accepted is never lost in silence, so its sender is told."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+from sqlalchemy import Connection, Row, select
+
+from relay import clock
+from relay.cli.opened import Opened, identifier, opened
+from relay.cli.session import Session, pass_session
+from relay.cli.terminal import examples, plural, say
+from relay.errors import NotFoundError, RefusedError
+from relay.gateway import compose_notices
+from relay.queue.dsn import Reporter
+from relay.queue.entries import load
+from relay.queue.inspection import drop as take_out
+from relay.queue.outcomes import Failed, local_answer
+from relay.queue.reports import Reports
+from relay.queue.routes import Route, Routes, TlsMode
+from relay.queue.settling import Report, Settled, wants
+from relay.queue.spooling import Spooler
+from relay.store.tables import Entry
+from relay.store.tables.queue import EntryState
+from relay.vault.blobs import FileBlobs
+
+_ENTRY = Entry.__table__  # type: ignore[attr-defined]
+_DROPPED = local_answer("5.7.0", "taken out of the queue by the administrator")
+
+
+@click.command(epilog=examples("letterlock queue drop 4ig7yxbkzvv2pcsxhxeyzxuuym"))
+@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--silent", is_flag=True, help="Do not tell the senders.")
+@pass_session
+def drop(session: Session, ids: tuple[str, ...], yes: bool, silent: bool) -> None:
+    """Take waiting entries out of the queue for good; each sender gets a report that it was not delivered."""
+    wanted = [identifier(text) for text in ids]
+    if not yes:
+        click.confirm(f"Take {plural(len(wanted), 'item')} out of the queue for good?", abort=True, err=True)
+    with opened(session) as one:
+        dropped = [_drop(one, each, silent=silent) for each in wanted]
+    told = sum(reports for _, reports in dropped)
+    say(f"Took {plural(sum(count for count, _ in dropped), 'entry', 'entries')} out of the queue.")
+    say(f"{plural(told, 'report')} to the sender." if told else "No sender was told.")
+
+
+def _drop(one: Opened, item: bytes, *, silent: bool) -> tuple[int, int]:
+    """Drop one entry or message; return how many entries and reports."""
+    blobs = FileBlobs(one.configuration.storage.blobs)
+    with one.store.read() as conn:
+        waiting = _waiting(conn, item)
+        consignments, _damaged = load(conn, one.keyring, blobs, waiting)
+    now = clock.now()
+    settled = [
+        Settled(consignment, entry, Failed(_DROPPED), EntryState.DROPPED, entry.attempts, now, report=Report.FAILED)
+        for consignment in consignments
+        for entry in consignment.entries
+        if wants(Report.FAILED, entry, consignment.envelope)
+    ]
+    drafts = [] if silent else [report.draft for report in _reports(one, blobs).draft(settled)]
+    seen = {row.id for row in waiting}
+
+    def work(conn: Connection) -> int:
+        if {row.id for row in _waiting(conn, item)} != seen:
+            raise RefusedError("the queue moved on while it was looked at: look again, and drop what still waits")
+        return take_out(conn, one.keyring, one.audit, item, now, drafts)
+
+    return one.store.run(work), len(drafts)
+
+
+def _waiting(conn: Connection, item: bytes) -> Sequence[Row[Any]]:
+    chosen = (_ENTRY.c.id == item) | (_ENTRY.c.message_id == item)
+    rows = conn.execute(select(_ENTRY).where(chosen, _ENTRY.c.state == EntryState.DUE.value)).all()
+    if not rows:
+        known = conn.execute(select(_ENTRY.c.id).where(chosen).limit(1)).first()
+        if known is None:
+            raise NotFoundError(f"there is no queue entry or message {clock.id_text(item)}")
+        raise RefusedError(f"nothing of {clock.id_text(item)} is waiting: it is being sent or finished")
+    return rows
+
+
+def _reports(one: Opened, blobs: FileBlobs) -> Reports:
+    configuration = one.configuration
+    named = {"inside": configuration.route.inside, "outside": configuration.route.outside}
+    language = compose_notices(configuration).languages[configuration.organisation.languages[0]]
+    return Reports(
+        Reporter(
+            configuration.organisation.name, configuration.gateway.domain, configuration.gateway.host_name, language
+        ),
+        Spooler(one.store, one.keyring, blobs, inline_limit=configuration.storage.inline_limit),
+        Routes(
+            (Route(name, route.hosts, TlsMode(route.tls)) for name, route in named.items()),
+            inside_domains=configuration.organisation.domains,
+        ),
+        configuration.delivery.give_up_after,
+    )

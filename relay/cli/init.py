@@ -1,0 +1,82 @@
+"""``letterlock init``."""
+
+import os
+from pathlib import Path
+
+import click
+
+from relay.cli.session import Session, pass_session
+from relay.cli.terminal import examples, say
+from relay.config import Configuration
+from relay.config.demo import WORD_LISTS, demo_text
+from relay.config.starter import starter_text
+from relay.errors import RefusedError
+from relay.store.schema import migrate
+from relay.vault.keyring import Keyring
+
+
+@click.command(
+    epilog=examples(
+        "letterlock init --demo",
+        'letterlock init --name "Example Council" --domain example.org --contact "+44 20 7946 0000"',
+    )
+)
+@click.option("--demo", is_flag=True, help="Write the demo: organisation example.org, everything on this machine.")
+@click.option("--name", help='Name of the organisation, such as "Example Council".')
+@click.option("--domain", help="Mail domain of the organisation, such as example.org.")
+@click.option("--contact", help="Telephone number or place where recipients ask whether a notice is genuine.")
+@pass_session
+def command(session: Session, demo: bool, name: str | None, domain: str | None, contact: str | None) -> None:
+    """Write relay.toml, keys and database where there are none yet.
+
+    What is already there stays as it is: init can be called again at any time.
+    """
+    path = session.config_path
+    if path.exists():
+        say(f"{path} is already there and stays as it is.")
+    elif demo:
+        _write_demo(path)
+    else:
+        text = starter_text(
+            name=name or click.prompt("Name of the organisation"),
+            domain=domain or click.prompt("Its mail domain"),
+            contact=contact or click.prompt("Telephone number of its help desk"),
+        )
+        _write(path, text)
+    _prepare(session.configuration())
+
+
+def _prepare(configuration: Configuration) -> None:
+    """Make keys, folder and database of a configuration; what exists stays."""
+    keys = configuration.keys.folder
+    if keys.is_dir() and any(keys.iterdir()):
+        Keyring.open(keys, role="cli")
+        say(f"The keys in {keys} are already there and stay as they are.")
+    else:
+        Keyring.create(keys)
+        say(f"Made keys in {keys}. Back them up apart from the storage: without them nothing sealed opens again.")
+    configuration.storage.blobs.mkdir(mode=0o700, parents=True, exist_ok=True)
+    migrate(configuration.storage.database)
+    say("The database is ready.")
+    say('Next: "letterlock check" shows what is configured, "letterlock run" starts the gateway.')
+
+
+def _write_demo(path: Path) -> None:
+    _write(path, demo_text())
+    for name, text in WORD_LISTS.items():
+        file = path.parent / name
+        if not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+            say(f"Wrote {file}.")
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        # Exclusive: two calls at once do not overwrite each other. Others may read it, it holds no secret.
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise RefusedError(f"{path} cannot be written ({error.strerror})") from None
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    say(f"Wrote {path}.")

@@ -1,0 +1,124 @@
+"""The root of the command line: finds commands, and turns every error into one sentence and an exit code."""
+
+import hashlib
+import traceback
+from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from relay.cli.session import Session
+from relay.cli.terminal import examples, printable
+from relay.config.problems import did_you_mean
+from relay.errors import LetterlockError
+
+GROUP = "letterlock.commands"  # entry points of click groups whose commands are added
+UNEXPECTED = 70  # EX_SOFTWARE of sysexits.h
+_OWN = ("init", "check", "run", "policy", "queue", "trace", "report", "keys", "version")
+
+
+class Commands(click.Group):
+    """The relay's own commands by name, and those of other packages through entry points.
+
+    A module is imported when its command is asked for, so that ``letterlock version`` does not wait for the policies.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return every command, in the order of the help page."""
+        return [*_OWN, *sorted(set(self._added(ctx)) - set(_OWN))]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command by name; its module is imported now."""
+        if cmd_name in _OWN:
+            command: click.Command = import_module(f"relay.cli.{cmd_name}").command
+            return command
+        return self._added(ctx).get(cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; a mistyped one is answered with the likeliest."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            guess = did_you_mean(args[0], self.list_commands(ctx)) if args else ""
+            raise click.UsageError(f"{error.message} {guess.capitalize()}".strip(), ctx) from None
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; whatever it raises leaves as a sentence."""
+        try:
+            return super().invoke(ctx)
+        except LetterlockError as error:
+            _say(str(error))
+            raise click.exceptions.Exit(error.exit_code) from error
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise
+        except Exception as error:  # noqa: BLE001  # the edge: nobody is shown a traceback unasked
+            _unexpected(error, debug=bool(ctx.params.get("debug")))
+
+    def _added(self, ctx: click.Context) -> Mapping[str, click.Command]:
+        found: dict[str, click.Command] = {}
+        for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+            group = _loaded(entry)
+            if group is not None:
+                names = [name for name in group.list_commands(ctx) if name not in found]
+                found.update((name, command) for name in names if (command := group.get_command(ctx, name)))
+        return found
+
+
+@cache
+def _loaded(entry: EntryPoint) -> click.Group | None:
+    try:
+        group = entry.load()
+    except ImportError as error:
+        click.echo(f"the commands of {entry.name} are not available ({error})", err=True)
+        return None
+    return group if isinstance(group, click.Group) else None
+
+
+def _unexpected(error: Exception, *, debug: bool) -> NoReturn:
+    """Name a fault of ours by kind and place only: its message may hold content."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{type(error).__name__} at {Path(frame.filename).name}:{frame.lineno} in {frame.name}"
+    number = hashlib.sha256(place.encode()).hexdigest()[:8]
+    if debug:
+        traceback.print_exception(error)
+    hint = "" if debug else "; --debug before the command shows where"
+    _say(f"letterlock met a fault of its own (error {number}: {place}){hint}")
+    raise click.exceptions.Exit(UNEXPECTED) from error
+
+
+def _say(message: str) -> None:
+    """Print a message on stderr; lines of a configuration error begin with file and line and stay lines."""
+    click.echo("\n".join(map(printable, message.splitlines())), err=True)
+
+
+@click.group(
+    cls=Commands,
+    epilog=examples(
+        "letterlock init --demo          writes a demo configuration, keys and database",
+        "letterlock run                  starts the gateway",
+        "letterlock policy test m.eml    shows what the rules make of a message",
+    ),
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option(
+    "-c",
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("relay.toml"),
+    envvar="LETTERLOCK_CONFIG",
+    show_envvar=True,
+    show_default=True,
+    help="The configuration file.",
+)
+@click.option("--debug", is_flag=True, help="Show where an unexpected fault happened.")
+@click.pass_context
+def main(ctx: click.Context, config_path: Path, debug: bool) -> None:
+    """Run and look after Letterlock, the secure-mail gateway."""
+    ctx.obj = Session(config_path, debug=debug)

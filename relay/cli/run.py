@@ -1,0 +1,21 @@
+"""``letterlock run``."""
+
+import click
+
+from relay.cli.session import Session, pass_session
+from relay.cli.terminal import examples
+from relay.daemon import run
+from relay.logs import configure
+
+
+@click.command(epilog=examples("letterlock -c /etc/letterlock/relay.toml run"))
+@pass_session
+@click.pass_context
+def command(ctx: click.Context, session: Session) -> None:
+    """Start the gateway: relay, portal and, in the demo, the inbox.
+
+    It stays in the foreground and restarts a process that dies. Ctrl-C or SIGTERM stops it in order: nothing
+    more is accepted, what was accepted is kept.
+    """
+    configure()
+    ctx.exit(run(session.config_path) or 0)

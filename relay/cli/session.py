@@ -1,0 +1,23 @@
+"""What every command knows: the configuration file that was named."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from relay.config import Configuration, load
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One call of the command line."""
+
+    config_path: Path
+    debug: bool = False
+
+    def configuration(self) -> Configuration:
+        """Load the configuration; ConfigurationError names every problem."""
+        return load(self.config_path)
+
+
+pass_session = click.make_pass_decorator(Session)

@@ -1,0 +1,129 @@
+"""``letterlock trace``: what became of one message, from the audit, in words."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import click
+from sqlalchemy import Connection, select
+
+from relay import clock
+from relay.cli.opened import Opened, opened
+from relay.cli.queue import moment
+from relay.cli.session import Session, pass_session
+from relay.cli.terminal import examples, plural, print_json, say
+from relay.config.values import size_words
+from relay.errors import NotFoundError
+from relay.queue.inspection import UNFINISHED, ListedEntry, show_entries
+from relay.store.audit import AuditLine
+from relay.store.tables import QueuedMessage
+
+_MESSAGE = QueuedMessage.__table__  # type: ignore[attr-defined]
+_FORGOTTEN = "names and addresses were forgotten: their key was destroyed"
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One message: when it came, what is recorded of it and of the mails it caused, and what still waits."""
+
+    id: bytes
+    accepted_at: datetime | None  # None: it was refused, or its row has been swept
+    size: int
+    lines: tuple[AuditLine, ...]
+    waiting: tuple[ListedEntry, ...]
+
+
+@click.command(
+    epilog=examples(
+        "letterlock trace '<20261122.4711@mail.example.org>'", "letterlock trace 4ig7yxbkzvv2pcsxhxeyzxuuym"
+    )
+)
+@click.argument("message_id", metavar="MESSAGE-ID")
+@click.option("--json", "as_json", is_flag=True, help="Print for a script.")
+@pass_session
+def command(session: Session, message_id: str, as_json: bool) -> None:
+    """Tell what became of a message: accepted, judged, sealed, delivered, opened, read.
+
+    MESSAGE-ID is what stands in the message's header (with or without <>), or the id of the 250 reply. Every mail
+    with that Message-ID is told, and with it the notices and reports that it caused.
+    """
+    with opened(session) as one, one.store.read() as conn:
+        traces = [trace(conn, one, found) for found in _find(conn, one, message_id)]
+    traces = [each for each in traces if each.accepted_at or each.lines]
+    if not traces:
+        raise NotFoundError(f"nothing is recorded of {message_id}")
+    if as_json:
+        print_json([_as_json(each) for each in traces])
+        return
+    for each in traces:
+        _print(each)
+
+
+def trace(conn: Connection, one: Opened, message_id: bytes) -> Trace:
+    """Return everything that is known of a message, the mails that it caused included."""
+    row = conn.execute(select(_MESSAGE.c.accepted_at, _MESSAGE.c.size).where(_MESSAGE.c.id == message_id)).one_or_none()
+    children = conn.execute(select(_MESSAGE.c.id).where(_MESSAGE.c.parent == message_id)).scalars().all()
+    lines: list[AuditLine] = []
+    waiting: list[ListedEntry] = []
+    for each in (message_id, *children):
+        lines += one.audit.events_of(conn, each)
+        with suppress(NotFoundError):  # a sealed or refused message has no entry of its own
+            waiting += [entry for entry in show_entries(conn, one.keyring, each) if entry.state in UNFINISHED]
+    lines.sort(key=lambda line: line.at)
+    return Trace(message_id, row.accepted_at if row else None, row.size if row else 0, tuple(lines), tuple(waiting))
+
+
+def _find(conn: Connection, one: Opened, text: str) -> Sequence[bytes]:
+    try:
+        return (clock.id_from_text(text.strip().lower()),)
+    except ValueError:
+        pass
+    bare = text.strip().removeprefix("<").removesuffix(">")
+    if not bare:
+        return ()
+    sought = one.keyring.text_hash("message-id", f"<{bare}>")
+    return (
+        conn.execute(select(_MESSAGE.c.id).where(_MESSAGE.c.message_id_hash == sought).order_by(_MESSAGE.c.accepted_at))
+        .scalars()
+        .all()
+    )
+
+
+def _print(found: Trace) -> None:
+    size = f", {size_words(found.size)}" if found.size else ""
+    accepted = f", accepted {moment(found.accepted_at)}" if found.accepted_at else ""
+    say(f"Message {clock.id_text(found.id)}{accepted}{size}", style="bold")
+    for line in found.lines:
+        reply = (line.personal or {}).get("reply", "")
+        say(f"  {moment(line.at)}  {line.sentence}{f': {reply}' if reply else ''}")
+    for entry in found.waiting:
+        say(f"  now                  {entry.kind} to {entry.recipient} {entry.why}", style="yellow")
+    if found.lines and all(line.personal is None for line in found.lines):
+        say(f"  ({_FORGOTTEN})", style="dim")
+    if not found.waiting:
+        say(f"  {plural(len(found.lines), 'event')}; nothing of it waits in the queue.", style="dim")
+    say()
+
+
+def _as_json(found: Trace) -> dict[str, Any]:
+    return {
+        "id": clock.id_text(found.id),
+        "accepted": found.accepted_at.isoformat() if found.accepted_at else None,
+        "size": found.size,
+        "events": [
+            {
+                "at": line.at.isoformat(),
+                "writer": line.writer,
+                "event": line.event,
+                "sentence": line.sentence,
+                "facts": dict(line.facts),
+                "personal": dict(line.personal) if line.personal is not None else None,
+            }
+            for line in found.lines
+        ],
+        "waiting": [
+            {"id": clock.id_text(entry.id), "recipient": entry.recipient, "why": entry.why} for entry in found.waiting
+        ],
+    }

@@ -1,0 +1,171 @@
+"""How this installation is, for /healthz: queue, disk, certificates, and how long a commit takes (R50).
+
+Nothing personal stands here, so that a monitor may ask without signing in. ``ok`` turns false only for what needs a
+person now; what needs one soon is a problem too, and ``status`` says which of both.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from sqlalchemy import Connection, func, select
+
+from relay import clock
+from relay.config.certificates import read_certificate
+from relay.config.model import Configuration
+from relay.errors import StoreError
+from relay.store.room import free_room
+from relay.store.tables import Entry, Meta
+from relay.store.tables.queue import EntryState
+from relay.store.writer import Store
+
+OVERDUE = timedelta(minutes=15)  # an entry that is due this long says that nothing is being sent
+RENEW = timedelta(days=7)  # before a certificate ends
+SLOW = 2.0  # seconds that a commit may take
+PROBE_EVERY = timedelta(seconds=10)  # however often somebody asks, the database is written to this often
+
+_ENTRY = Entry.__table__  # type: ignore[attr-defined]
+_META = Meta.__table__  # type: ignore[attr-defined]
+_PROBE = "commit probe"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong: ``urgent`` needs a person now."""
+
+    sentence: str
+    urgent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """What waits: how many entries, since when the oldest of them is due, and since when it is ours."""
+
+    waiting: int = 0
+    overdue: timedelta = timedelta()
+    oldest: timedelta = timedelta()
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The facts of one moment. ``free`` is in octets, ``commit`` in seconds, ``certificates`` by listener."""
+
+    at: datetime
+    queue: Queue
+    free: int | None
+    commit: float | None
+    certificates: dict[str, datetime]
+    problems: tuple[Problem, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing needs a person now."""
+        return not any(problem.urgent for problem in self.problems)
+
+    @property
+    def status(self) -> Literal["ok", "warning", "failing"]:
+        """The same in one word."""
+        if not self.ok:
+            return "failing"
+        return "warning" if self.problems else "ok"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the facts for a monitor; times in seconds, sizes in octets."""
+        return {
+            "status": self.status,
+            "problems": [problem.sentence for problem in self.problems],
+            "at": self.at.isoformat(),
+            "queue": {
+                "waiting": self.queue.waiting,
+                "overdue_seconds": int(self.queue.overdue.total_seconds()),
+                "oldest_seconds": int(self.queue.oldest.total_seconds()),
+            },
+            "disk_free": self.free,
+            "commit_seconds": None if self.commit is None else round(self.commit, 4),
+            "certificate_days": {name: (ends - self.at).days for name, ends in self.certificates.items()},
+        }
+
+
+def facts(configuration: Configuration, store: Store) -> Health:
+    """Look at everything once. Blocks for a commit now and then; never raises for what it finds."""
+    now = clock.now()
+    problems: list[Problem] = []
+    queue, commit = Queue(), None
+    try:
+        with store.read() as conn:
+            queue = _queue(conn, now)
+        commit = _commit_time(store, now)
+    except StoreError as error:
+        problems.append(Problem(f"the database: {error}", urgent=True))
+    try:
+        free: int | None = free_room(configuration.storage.blobs)
+    except StoreError as error:
+        free = None
+        problems.append(Problem(f"the disk: {error}", urgent=True))
+    certificates = dict(_certificates(configuration))
+    problems += _problems(configuration, queue, free, commit)
+    problems += _ending(certificates, now)
+    return Health(now, queue, free, commit, certificates, tuple(problems))
+
+
+def _queue(conn: Connection, now: datetime) -> Queue:
+    due = _ENTRY.c.state == EntryState.DUE.value
+    unfinished = due | (_ENTRY.c.state == EntryState.LEASED.value)
+    waiting, created = conn.execute(select(func.count(), func.min(_ENTRY.c.created_at)).where(unfinished)).one()
+    due_at = conn.execute(select(func.min(_ENTRY.c.due_at)).where(due)).scalar_one()
+    return Queue(waiting, _since(now, due_at), _since(now, created))
+
+
+def _since(now: datetime, moment: datetime | None) -> timedelta:
+    return max(now - moment, timedelta()) if moment else timedelta()
+
+
+def _commit_time(store: Store, now: datetime) -> float | None:
+    """Return what the last probe took; write a new one when it is too old. The row keeps the pace for all processes."""
+    with store.read() as conn:
+        row = conn.execute(select(_META.c.value).where(_META.c.name == _PROBE)).scalar_one_or_none()
+    last = json.loads(row) if row else {"at": 0.0, "seconds": None}
+    age = now.timestamp() - last["at"]
+    if 0 <= age < PROBE_EVERY.total_seconds():
+        seconds: float | None = last["seconds"]
+        return seconds
+    began = clock.monotonic()
+    store.run(lambda conn: _write_probe(conn, now, last["seconds"]))
+    took = clock.monotonic() - began
+    store.submit(lambda conn: _write_probe(conn, now, took))
+    return took
+
+
+def _write_probe(conn: Connection, now: datetime, seconds: float | None) -> None:
+    value = json.dumps({"at": now.timestamp(), "seconds": seconds})
+    if conn.execute(_META.update().where(_META.c.name == _PROBE).values(value=value)).rowcount == 0:
+        conn.execute(_META.insert(), [{"name": _PROBE, "value": value}])
+
+
+def _certificates(configuration: Configuration) -> Iterator[tuple[str, datetime]]:
+    for name, listener in configuration.listen.items():
+        if listener.certificate and listener.tls != "none":
+            try:
+                yield name, read_certificate(listener.certificate).ends
+            except (OSError, ValueError):
+                yield name, datetime.fromtimestamp(0, clock.now().tzinfo)  # a file that vanished is as good as ended
+
+
+def _problems(configuration: Configuration, queue: Queue, free: int | None, commit: float | None) -> Iterator[Problem]:
+    if queue.overdue > OVERDUE:
+        minutes = int(queue.overdue.total_seconds() // 60)
+        yield Problem(f"mail has been due for {minutes} minutes and is not being sent", urgent=True)
+    if free is not None and free < configuration.storage.disk_reserve:
+        yield Problem("the disk is fuller than storage.disk_reserve allows: new mail is put off", urgent=True)
+    if commit is not None and commit > SLOW:
+        yield Problem(f"a commit took {commit:.1f} seconds", urgent=False)
+
+
+def _ending(certificates: dict[str, datetime], now: datetime) -> Iterator[Problem]:
+    for name, ends in certificates.items():
+        if ends <= now:
+            yield Problem(f"the certificate of listen.{name} has ended", urgent=True)
+        elif ends <= now + RENEW:
+            yield Problem(f"the certificate of listen.{name} ends in {(ends - now).days} days", urgent=False)
