@@ -83,6 +83,14 @@ def size_text(octets: int) -> str:
     return f"{octets // _SIZE_UNITS[unit]} {unit}"
 
 
+def size_words(octets: int) -> str:
+    """Return octets for a person, rounded: ``3.1 MiB``."""
+    if octets < _SIZE_UNITS["KiB"]:
+        return f"{octets} B"
+    unit, factor = next((unit, factor) for unit, factor in _SIZE_UNITS.items() if octets >= factor)
+    return f"{octets / factor:.1f} {unit}"
+
+
 def duration(value: object) -> timedelta:
     """Return the time for a text such as ``90s``, ``15m``, ``4h`` or ``30d``."""
     if isinstance(value, timedelta):
