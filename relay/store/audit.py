@@ -20,7 +20,7 @@ import secrets
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, Protocol, cast
 
@@ -30,17 +30,20 @@ from sqlalchemy import Connection, Row, Table, select, text
 
 from relay.store.batch import insert_later, later
 from relay.store.events import Event, sentence
-from relay.store.tables import AuditEvent, AuditKey
+from relay.store.tables import AuditEvent, AuditKey, Meta
 from relay.store.types import Moment
 
 AUDIT: Table = cast("Any", AuditEvent).__table__
 _KEYS: Table = cast("Any", AuditKey).__table__
+_META: Table = cast("Any", Meta).__table__
 _LABEL = b"letterlock/1 audit event\x00"
 _GENESIS = b"letterlock/1 audit chain\x00"
 _PERSONAL = b"letterlock/1 audit personal\x00"
 _WRAPPED = b"letterlock/1 audit key\x00"
 _NONCE = 12
 _ID = 16
+_FORGOTTEN = "personal facts forgotten"
+_STEP = 500
 
 Fact = str | int | bool | Sequence[str]
 
@@ -138,6 +141,28 @@ def _seal(audit_key: bytes, message_id: bytes, personal: Mapping[str, str]) -> t
     sealed = key_id + AESGCM(key).encrypt(bytes(_NONCE), plain, _PERSONAL + message_id)
     wrapped = nonce + AESGCM(audit_key).encrypt(nonce, key, _WRAPPED + message_id + key_id)
     return sealed, {"message_id": message_id, "id": key_id, "wrapped": wrapped}
+
+
+def forget_until(connection: Connection, before: datetime) -> int:
+    """Destroy the keys of some personal facts recorded before that moment; return how many events were looked at.
+
+    Goes through the audit once, in small steps; how far it came stands in the meta table.
+    """
+    row = connection.execute(select(_META.c.value).where(_META.c.name == _FORGOTTEN)).scalar_one_or_none()
+    begin = datetime.min.replace(tzinfo=UTC) if row is None else datetime.fromisoformat(row)
+    window = AUDIT.c.at > begin, AUDIT.c.at < before
+    times = connection.execute(select(AUDIT.c.at).where(*window).order_by(AUDIT.c.at).limit(_STEP)).scalars().all()
+    if not times:
+        return 0
+    events = connection.execute(
+        select(AUDIT.c.message_id, AUDIT.c.personal).where(AUDIT.c.at > begin, AUDIT.c.at <= times[-1])
+    ).all()
+    for message_id, personal in events:
+        if personal is not None:
+            connection.execute(_KEYS.delete().where(_KEYS.c.message_id == message_id, _KEYS.c.id == personal[:_ID]))
+    statement: Any = _META.insert() if row is None else _META.update().where(_META.c.name == _FORGOTTEN)
+    connection.execute(statement.values(name=_FORGOTTEN, value=times[-1].isoformat()))
+    return len(events)
 
 
 class _Chain:

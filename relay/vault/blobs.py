@@ -1,0 +1,222 @@
+"""Large sealed bytes outside the database: one file each, named by a random id, and a journal of them.
+
+    writing   committed before the first byte: after a crash the file is known, and swept when 24 hours old
+    stored    committed together with the rows that refer to it; the file is whole and on disk by then
+    doomed    committed before the file goes; then the row goes too
+
+What is in a blob is sealed by whoever writes it. ``BlobStore`` is all that the rest of Letterlock knows of the place.
+"""
+
+import errno
+import os
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from sqlalchemy import Connection, Table, bindparam, select
+
+from relay.errors import StoreError, StoreFullError
+from relay.store.tables import Blob
+from relay.store.tables.sealed import BlobState
+
+_BLOB: Table = cast("Any", Blob).__table__
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_DRAFT = ".draft"
+_MANY = 500  # ids in one statement
+
+
+class BlobStore(Protocol):
+    """A place for bytes under an id of 16 random bytes. What was written never changes."""
+
+    def write(self, blob_id: bytes, chunks: Iterable[bytes]) -> int:
+        """Store all chunks under ``blob_id`` and return their length; durable and whole when it returns.
+
+        Raises StoreFullError when there is no room, StoreError for other faults; nothing is left behind then.
+        """
+
+    def read(self, blob_id: bytes, start: int, stop: int) -> bytes:
+        """Return the bytes ``start`` to ``stop`` (exclusive), fewer at the end; StoreError when it is not there."""
+
+    def length(self, blob_id: bytes) -> int:
+        """Return the length in octets; StoreError when it is not there."""
+
+    def remove(self, blob_id: bytes) -> None:
+        """Remove a blob; nothing happens when there is none."""
+
+    def older_than(self, moment: datetime) -> Iterator[bytes]:
+        """Yield the ids of all blobs, whole or half written, that were last written before ``moment``."""
+
+
+class FileBlobs:
+    """Blobs as files ``ab/abcdef…`` in 256 sub-folders of ``folder``."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def write(self, blob_id: bytes, chunks: Iterable[bytes]) -> int:
+        """Write a draft, sync it, give it its name, sync the folder (see BlobStore)."""
+        file = self._file(blob_id)
+        draft = file.with_name(f"{file.name}.{secrets.token_hex(4)}{_DRAFT}")
+        with _explained():
+            self._make_folder(file.parent)
+            try:
+                length = _write(draft, chunks)
+                draft.rename(file)
+            except BaseException:
+                draft.unlink(missing_ok=True)
+                raise
+            _sync(file.parent)
+        return length
+
+    def read(self, blob_id: bytes, start: int, stop: int) -> bytes:
+        """Read a range (see BlobStore)."""
+        with _explained(), _opened(self._file(blob_id)) as descriptor:
+            return os.pread(descriptor, stop - start, start)
+
+    def length(self, blob_id: bytes) -> int:
+        """Ask the file (see BlobStore)."""
+        with _explained():
+            return self._file(blob_id).stat().st_size
+
+    def remove(self, blob_id: bytes) -> None:
+        """Unlink the file (see BlobStore)."""
+        file = self._file(blob_id)
+        with _explained():
+            file.unlink(missing_ok=True)
+            for draft in file.parent.glob(f"{file.name}.*{_DRAFT}"):
+                draft.unlink(missing_ok=True)
+
+    def older_than(self, moment: datetime) -> Iterator[bytes]:
+        """Walk all folders (see BlobStore)."""
+        limit = moment.timestamp()
+        with _explained():
+            if not self._folder.exists():
+                return
+            for shard in os.scandir(self._folder):
+                if not shard.is_dir():
+                    continue
+                for entry in os.scandir(shard):
+                    if (blob_id := _id_of(entry.name)) is not None and entry.stat().st_mtime < limit:
+                        yield blob_id
+
+    def _file(self, blob_id: bytes) -> Path:
+        name = blob_id.hex()
+        return self._folder / name[:2] / name
+
+    def _make_folder(self, folder: Path) -> None:
+        if folder.is_dir():
+            return
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        _sync(self._folder)
+
+
+def begin(connection: Connection, blob_ids: Sequence[bytes], now: datetime) -> None:
+    """Journal blobs that are about to be written; commit this before the first byte."""
+    rows = [{"id": one, "length": 0, "state": BlobState.WRITING.value, "changed_at": now} for one in blob_ids]
+    if rows:
+        connection.execute(_BLOB.insert(), rows)
+
+
+def stored(connection: Connection, lengths: Mapping[bytes, int], now: datetime) -> None:
+    """Journal written blobs in the transaction of the rows that refer to them.
+
+    StoreError when one is not journalled as being written: it was swept meanwhile, and must not be referred to.
+    """
+    for blob_id, length in lengths.items():
+        moved = connection.execute(
+            _BLOB.update()
+            .where(_BLOB.c.id == blob_id, _BLOB.c.state == BlobState.WRITING.value)
+            .values(length=length, state=BlobState.STORED.value, changed_at=now)
+        )
+        if moved.rowcount != 1:
+            raise StoreError("a stored part took more than a day to write and was swept: send the message again")
+
+
+def doom(connection: Connection, blob_ids: Sequence[bytes], now: datetime) -> None:
+    """Journal that these blobs go, in the transaction that removes what refers to them. ``purge`` does the rest."""
+    for start in range(0, len(blob_ids), _MANY):
+        connection.execute(
+            _BLOB.update()
+            .where(_BLOB.c.id.in_(blob_ids[start : start + _MANY]))
+            .values(state=BlobState.DOOMED.value, changed_at=now)
+        )
+
+
+def doomed(connection: Connection, limit: int) -> list[bytes]:
+    """Return up to ``limit`` blobs whose file is to go."""
+    find = select(_BLOB.c.id).where(_BLOB.c.state == BlobState.DOOMED.value).limit(limit)
+    return list(connection.execute(find).scalars())
+
+
+def abandoned(connection: Connection, before: datetime, limit: int) -> list[bytes]:
+    """Return up to ``limit`` blobs that somebody began to write before that moment and never finished."""
+    find = select(_BLOB.c.id).where(_BLOB.c.state == BlobState.WRITING.value, _BLOB.c.changed_at < before).limit(limit)
+    return list(connection.execute(find).scalars())
+
+
+def gone(connection: Connection, blob_ids: Sequence[bytes]) -> None:
+    """Remove the rows of blobs whose files are gone."""
+    if blob_ids:
+        connection.execute(_BLOB.delete().where(_BLOB.c.id == bindparam("gone")), [{"gone": one} for one in blob_ids])
+
+
+def unknown(connection: Connection, blob_ids: Sequence[bytes]) -> list[bytes]:
+    """Return those of ``blob_ids`` that have no row: left by a database that was restored from a backup."""
+    known = set(connection.execute(select(_BLOB.c.id).where(_BLOB.c.id.in_(blob_ids))).scalars())
+    return [one for one in blob_ids if one not in known]
+
+
+def _write(draft: Path, chunks: Iterable[bytes]) -> int:
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        length = 0
+        for chunk in chunks:
+            rest = memoryview(chunk)
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
+            length += len(chunk)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    return length
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[int]:
+    descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise StoreError("a stored part is not where it should be: the blob folder is incomplete") from error
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise StoreFullError("no room is left on the disk under the blob store") from error
+        raise StoreError(f"the blob store cannot do this: {error.strerror}") from error
+
+
+def _id_of(name: str) -> bytes | None:
+    try:
+        blob_id = bytes.fromhex(name.partition(".")[0])
+    except ValueError:
+        return None
+    return blob_id if len(blob_id) == 16 else None  # noqa: PLR2004 (all ids have 16 bytes)

@@ -1,0 +1,119 @@
+"""Participants and their keys as rows under a MAC that only the relay can make (docs/sealed-format.md, rows).
+
+Whoever can write the database but has no row key can neither slip in a reader nor swap a public key: both rows are
+checked here before anything is sealed or mailed to somebody.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, cast
+
+from sqlalchemy import Connection, Row, Table, select
+
+from relay.store.tables import Key, Participant
+from relay.vault.keyring import Keyring
+from relay.vault.sealing.errors import Layer, SealingError
+from relay.vault.sealing.rows import Role, check_key, check_participant
+from relay.vault.sealing.stanza import StanzaKey, StanzaType
+
+KEY: Table = cast("Any", Key).__table__
+PARTICIPANT: Table = cast("Any", Participant).__table__
+LIVE_KEYS = 8  # of one participant: the newest are sealed to
+
+
+class LinkState(StrEnum):
+    """What can be said of a pickup link whose secret is right."""
+
+    LIVE = "live"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Whose link it is, after both rows were checked: safe to mail to."""
+
+    link_id: bytes
+    participant_id: bytes
+    conversation_id: bytes
+    address: str
+    state: LinkState
+    expires_at: datetime
+
+
+def state_of(row: Row[Any], now: datetime) -> LinkState:
+    """Return the state of a key row; revoked wins over expired."""
+    if row.revoked_at is not None:
+        return LinkState.REVOKED
+    return LinkState.EXPIRED if row.expires_at <= now else LinkState.LIVE
+
+
+def reader_of(connection: Connection, keyring: Keyring, link_id: bytes, now: datetime) -> Reader | None:
+    """Return whose link this is, None when there is no such link.
+
+    SealingError (row) when a row was not written by the relay as it stands: then nothing may be mailed.
+    """
+    key = connection.execute(select(KEY).where(KEY.c.id == link_id, KEY.c.type == int(StanzaType.LINK))).one_or_none()
+    if key is None:
+        return None
+    _check_key(keyring, key)
+    address = _checked_address(connection, keyring, key, Role.READER)
+    return Reader(key.id, key.participant_id, key.conversation_id, address, state_of(key, now), key.expires_at)
+
+
+def keys_to_seal_to(
+    connection: Connection, keyring: Keyring, participant_ids: Sequence[bytes], now: datetime
+) -> tuple[StanzaKey, ...]:
+    """Return the live keys of these participants, at most the eight newest of each, every row checked.
+
+    SealingError (row) when one was tampered with: then nothing may be sealed to any of them.
+    """
+    rows = connection.execute(
+        select(KEY)
+        .where(KEY.c.participant_id.in_(participant_ids), KEY.c.revoked_at.is_(None), KEY.c.expires_at > now)
+        .order_by(KEY.c.created_at.desc(), KEY.c.id)
+    ).all()
+    taken: dict[bytes, list[StanzaKey]] = {}
+    for row in rows:
+        own = taken.setdefault(row.participant_id, [])
+        if len(own) < LIVE_KEYS:
+            _check_key(keyring, row)
+            if not own:
+                role = Role.SENDER if row.type == StanzaType.SENDER else Role.READER
+                _checked_address(connection, keyring, row, role)
+            own.append(StanzaKey(StanzaType(row.type), row.id, row.pk))
+    return tuple(key for own in taken.values() for key in own)
+
+
+def _check_key(keyring: Keyring, row: Row[Any]) -> None:
+    _, row_key = keyring.row_key(row.mac_version)
+    check_key(
+        row_key,
+        row.mac,
+        kind=row.type,
+        conversation_id=row.conversation_id,
+        participant_id=row.participant_id,
+        key_id=row.id,
+        public=row.pk,
+    )
+
+
+def _checked_address(connection: Connection, keyring: Keyring, key: Row[Any], role: Role) -> str:
+    """Return the address of a key's participant; SealingError (row) unless both belong together as written."""
+    row = connection.execute(select(PARTICIPANT).where(PARTICIPANT.c.id == key.participant_id)).one_or_none()
+    if row is None or row.conversation_id != key.conversation_id or row.role != role:
+        raise SealingError(Layer.ROW, "this key and its participant do not belong together")
+    address = keyring.open_address(row.address)
+    _, row_key = keyring.row_key(row.mac_version)
+    check_participant(
+        row_key,
+        row.mac,
+        conversation_id=row.conversation_id,
+        participant_id=row.id,
+        role=row.role,
+        flags=row.flags,
+        address=address,
+    )
+    return address

@@ -1,0 +1,197 @@
+"""Expiry: what opens a message goes first and at once, its bytes next, the server key of its month at last.
+
+One sweep, in small transactions that leave the writer to the mail in between:
+
+    live -> expired      stanzas and wrapped key are deleted: nobody can open the message any more
+    expired -> destroyed parts are deleted, blobs doomed; then their files go
+    KEK buckets          destroyed one grace period after the last moment at which a message of the month can expire
+    epoch keys           destroyed when neither they nor older ones are in use
+    orphans, old rows    blobs that were never finished; codes, visits, counters, finished queue rows
+
+Backups: a database of an older day still holds stanzas. They are worth nothing once the bucket's key is destroyed
+here and gone from the backups of the keys; see docs/sealed-format.md.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, cast
+
+from sqlalchemy import Connection, Table, delete, select, update
+
+from relay.store.audit import Audit, forget_until
+from relay.store.events import Event
+from relay.store.tables import Part, Sealed, Spool, Stanza
+from relay.store.tables.sealed import SealedState
+from relay.store.writer import Store
+from relay.vault import blobs as journal
+from relay.vault import sweeping
+from relay.vault.blobs import BlobStore
+from relay.vault.keks import end_of_bucket
+from relay.vault.keyring import Keyring
+from relay.vault.steady import doubt
+from relay.vault.sweeping import BATCH, purge, sweep_orphans
+
+_SEALED: Table = cast("Any", Sealed).__table__
+_STANZA: Table = cast("Any", Stanza).__table__
+_PART: Table = cast("Any", Part).__table__
+_SPOOL: Table = cast("Any", Spool).__table__
+
+
+@dataclass(frozen=True, slots=True)
+class Periods:
+    """How long things are kept after they ended."""
+
+    bucket_grace: timedelta = timedelta(days=7)
+    orphans: timedelta = timedelta(hours=24)
+    codes: timedelta = timedelta(days=1)
+    visits: timedelta = timedelta(days=30)
+    requests: timedelta = timedelta(days=7)
+    finished_mail: timedelta = timedelta(days=30)
+    decisions: timedelta = timedelta(days=365)
+    conversations: timedelta = timedelta(days=365)  # so that an old link can still say that it expired
+    observations: timedelta = timedelta(days=730)
+    personal_facts: timedelta = timedelta(days=365)
+
+
+_USUAL = Periods()
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What one sweep did; ``doubt`` is a sentence when it did nothing because the clock is not to be believed."""
+
+    expired: int = 0
+    destroyed: int = 0
+    keks: int = 0
+    epochs: int = 0
+    blobs: int = 0
+    rows: int = 0
+    doubt: str = ""
+
+
+def sweep(
+    store: Store, blobs: BlobStore, keyring: Keyring, audit: Audit, now: datetime, *, periods: Periods = _USUAL
+) -> Swept:
+    """Do everything that is due at ``now``. One process at a time should (relay/store/duties.py); two do no harm.
+
+    Blocking; StoreError when the store does not answer: what was done stays done, the next sweep goes on.
+    """
+    reason = store.run(partial(doubt, now=now))
+    if reason:
+        return Swept(doubt=reason)
+    expired = bury(store, keyring, audit, now) + _repeat(store, partial(_expire, audit=audit, now=now))
+    destroyed = _repeat(store, partial(_destroy, audit=audit, now=now))
+    removed = purge(store, blobs) + sweep_orphans(store, blobs, now - periods.orphans, now)
+    return Swept(
+        expired,
+        destroyed,
+        _destroy_keks(store, keyring, audit, now, periods.bucket_grace),
+        _destroy_epochs(store, keyring, now),
+        removed,
+        _sweep_rows(store, now, periods),
+    )
+
+
+def bury(store: Store, keyring: Keyring, audit: Audit, now: datetime) -> int:
+    """Expire what was destroyed early and came back with a restored backup; call it at every start too."""
+    buried = sorted(keyring.buried_messages())
+    done = 0
+    for start in range(0, len(buried), BATCH):
+        ids = buried[start : start + BATCH]
+        done += store.run(partial(_expire_these, audit=audit, now=now, ids=ids))
+    return done
+
+
+def _expire(connection: Connection, audit: Audit, now: datetime) -> int:
+    ids = list(
+        connection.execute(
+            select(_SEALED.c.id)
+            .where(_SEALED.c.state == SealedState.LIVE.value, _SEALED.c.expires_at <= now)
+            .order_by(_SEALED.c.expires_at)
+            .limit(BATCH)
+        ).scalars()
+    )
+    return _expire_these(connection, audit, now, ids)
+
+
+def _expire_these(connection: Connection, audit: Audit, now: datetime, ids: list[bytes]) -> int:
+    live = list(
+        connection.execute(
+            select(_SEALED.c.id).where(_SEALED.c.id.in_(ids), _SEALED.c.state == SealedState.LIVE.value)
+        ).scalars()
+    )
+    if live:
+        connection.execute(delete(_STANZA).where(_STANZA.c.message_id.in_(live)))
+        connection.execute(
+            update(_SEALED).where(_SEALED.c.id.in_(live)).values(state=SealedState.EXPIRED.value, wrapped=b"")
+        )
+    for message_id in live:
+        audit.append(connection, Event.EXPIRED, message_id, at=now)
+    return len(live)
+
+
+def _destroy(connection: Connection, audit: Audit, now: datetime) -> int:
+    ids = list(
+        connection.execute(
+            select(_SEALED.c.id).where(_SEALED.c.state == SealedState.EXPIRED.value).limit(BATCH)
+        ).scalars()
+    )
+    if ids:
+        of_these = _PART.c.message_id.in_(ids)
+        in_blobs = connection.execute(select(_PART.c.blob_id).where(of_these, _PART.c.blob_id.is_not(None))).scalars()
+        journal.doom(connection, list(in_blobs), now)
+        connection.execute(delete(_PART).where(of_these))
+        connection.execute(update(_SEALED).where(_SEALED.c.id.in_(ids)).values(state=SealedState.DESTROYED.value))
+    for message_id in ids:
+        audit.append(connection, Event.DESTROYED, message_id, at=now)
+    return len(ids)
+
+
+def _destroy_keks(store: Store, keyring: Keyring, audit: Audit, now: datetime, grace: timedelta) -> int:
+    destroyed = 0
+    for kek in keyring.keks.files():
+        if end_of_bucket(kek.bucket) + grace > now:
+            continue
+        with store.read() as connection:
+            needed = connection.execute(
+                select(_SEALED.c.id)
+                .where(_SEALED.c.kek_id == kek.id, _SEALED.c.state == SealedState.LIVE.value)
+                .limit(1)
+            ).first()
+        if needed is None:
+            keyring.keks.destroy(kek)
+            facts = {"key": kek.name, "bucket": kek.bucket}
+            store.run(partial(audit.append, event=Event.KEY_DESTROYED, facts=facts, at=now))
+            destroyed += 1
+    return destroyed
+
+
+def _destroy_epochs(store: Store, keyring: Keyring, now: datetime) -> int:
+    with store.read() as connection:
+        in_use = frozenset(connection.execute(select(_SPOOL.c.epoch_id).distinct()).scalars())
+    return keyring.destroy_unused_epochs(in_use, now)
+
+
+def _sweep_rows(store: Store, now: datetime, periods: Periods) -> int:
+    duties: tuple[tuple[Callable[..., int], timedelta], ...] = (
+        (sweeping.old_codes, periods.codes),
+        (sweeping.old_visits, periods.visits),
+        (sweeping.old_throttles, timedelta(0)),
+        (sweeping.old_requests, periods.requests),
+        (sweeping.old_messages, periods.finished_mail),
+        (sweeping.old_decisions, periods.decisions),
+        (sweeping.old_conversations, periods.conversations),
+        (sweeping.old_observations, periods.observations),
+        (forget_until, periods.personal_facts),
+    )
+    return sum(_repeat(store, partial(work, before=now - period)) for work, period in duties)
+
+
+def _repeat(store: Store, work: Callable[..., int]) -> int:
+    """Run ``work`` in transactions of its own until it has nothing more to do."""
+    total = 0
+    while done := store.run(work):
+        total += done
+    return total

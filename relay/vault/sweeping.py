@@ -1,0 +1,174 @@
+"""Sweeping what nobody needs any more: old rows, and files in the blob store that nothing refers to.
+
+Each function removes one small batch in the transaction it is called in and returns how many rows went, so that a
+sweep never holds the writer up.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import islice
+from typing import Any, cast
+
+from sqlalchemy import ColumnElement, Connection, Table, delete, exists, select
+
+from relay.store.duties import META
+from relay.store.tables import (
+    Code,
+    Conversation,
+    Decision,
+    Entry,
+    Key,
+    Observation,
+    Participant,
+    PortalRequest,
+    QueuedMessage,
+    Sealed,
+    Spool,
+    Throttle,
+    Visit,
+)
+from relay.store.tables.queue import EntryState
+from relay.store.tables.sealed import SealedState
+from relay.store.writer import Store
+from relay.vault import blobs as journal
+from relay.vault.blobs import BlobStore
+
+BATCH = 200
+_WALKED = "blobs walked"
+
+
+def _table(model: Any) -> Table:
+    return cast("Table", model.__table__)
+
+
+_CODE, _VISIT, _THROTTLE, _REQUEST = map(_table, (Code, Visit, Throttle, PortalRequest))
+_MESSAGE, _ENTRY, _SPOOL, _DECISION = map(_table, (QueuedMessage, Entry, Spool, Decision))
+_SEALED, _CONVERSATION, _PARTICIPANT, _KEY = map(_table, (Sealed, Conversation, Participant, Key))
+_OBSERVATION = _table(Observation)
+
+
+def old_codes(connection: Connection, before: datetime) -> int:
+    """Remove codes that ended before that moment."""
+    return _some(connection, _CODE, _CODE.c.id, _CODE.c.expires_at < before)
+
+
+def old_visits(connection: Connection, before: datetime) -> int:
+    """Remove visits that began before that moment."""
+    return _some(connection, _VISIT, _VISIT.c.id, _VISIT.c.created_at < before)
+
+
+def old_throttles(connection: Connection, before: datetime) -> int:
+    """Remove counters whose window ended before that moment."""
+    return _some(connection, _THROTTLE, _THROTTLE.c.bucket, _THROTTLE.c.until < before)
+
+
+def old_requests(connection: Connection, before: datetime) -> int:
+    """Remove requests of the portal that nobody carried out."""
+    return _some(connection, _REQUEST, _REQUEST.c.id, _REQUEST.c.created_at < before)
+
+
+def old_messages(connection: Connection, before: datetime) -> int:
+    """Remove queue rows of messages accepted before that moment, all of whose copies have come to their end."""
+    unfinished = exists().where(
+        _ENTRY.c.message_id == _MESSAGE.c.id, _ENTRY.c.state.in_([EntryState.DUE.value, EntryState.LEASED.value])
+    )
+    kept = exists().where(_SPOOL.c.message_id == _MESSAGE.c.id)
+    ids = list(
+        connection.execute(
+            select(_MESSAGE.c.id)
+            .where(_MESSAGE.c.accepted_at < before, ~unfinished, ~kept)
+            .order_by(_MESSAGE.c.accepted_at)
+            .limit(BATCH)
+        ).scalars()
+    )
+    if ids:
+        connection.execute(delete(_ENTRY).where(_ENTRY.c.message_id.in_(ids)))
+        connection.execute(delete(_MESSAGE).where(_MESSAGE.c.id.in_(ids)))
+    return len(ids)
+
+
+def old_decisions(connection: Connection, before: datetime) -> int:
+    """Remove what was decided before that moment; whole messages."""
+    return _some(connection, _DECISION, _DECISION.c.message_id, _DECISION.c.at < before)
+
+
+def old_observations(connection: Connection, before: datetime) -> int:
+    """Remove counted observations from before that moment; the counters stay."""
+    found = connection.execute(
+        select(_OBSERVATION.c.seq, _OBSERVATION.c.at, _OBSERVATION.c.folded).order_by(_OBSERVATION.c.seq).limit(BATCH)
+    ).all()
+    seqs = [row.seq for row in found if row.folded and row.at < before]
+    if seqs:
+        connection.execute(delete(_OBSERVATION).where(_OBSERVATION.c.seq.in_(seqs)))
+    return len(seqs)
+
+
+def old_conversations(connection: Connection, before: datetime) -> int:
+    """Remove what is left of conversations whose last message expired before that moment."""
+    younger = _SEALED.alias()
+    alive = exists().where(younger.c.conversation_id == _SEALED.c.conversation_id, younger.c.expires_at >= before)
+    ids = list(
+        connection.execute(
+            select(_SEALED.c.conversation_id)
+            .where(_SEALED.c.state == SealedState.DESTROYED.value, _SEALED.c.expires_at < before, ~alive)
+            .distinct()
+            .limit(BATCH)
+        ).scalars()
+    )
+    if ids:
+        for table in (_SEALED, _KEY, _PARTICIPANT):
+            connection.execute(delete(table).where(table.c.conversation_id.in_(ids)))
+        connection.execute(delete(_CONVERSATION).where(_CONVERSATION.c.id.in_(ids)))
+    return len(ids)
+
+
+def purge(store: Store, blobs: BlobStore) -> int:
+    """Remove the files of doomed blobs and then their rows; return how many."""
+    total = 0
+    while ids := _read(store, lambda connection: journal.doomed(connection, BATCH)):
+        for blob_id in ids:
+            blobs.remove(blob_id)
+        store.run(partial(journal.gone, blob_ids=ids))
+        total += len(ids)
+    return total
+
+
+def sweep_orphans(store: Store, blobs: BlobStore, before: datetime, now: datetime) -> int:
+    """Remove blobs that were begun before ``before`` and never finished, and once a day files without a row."""
+    total = 0
+    while ids := _read(store, lambda connection: journal.abandoned(connection, before, BATCH)):
+        store.run(partial(journal.doom, blob_ids=ids, now=now))
+        total += purge(store, blobs)
+    if store.run(lambda connection: _walk_is_due(connection, now)):
+        found = blobs.older_than(before)
+        while some := list(islice(found, BATCH)):
+            for blob_id in _unknown(store, some):
+                blobs.remove(blob_id)
+                total += 1
+    return total
+
+
+def _some(connection: Connection, table: Table, key: ColumnElement[Any], condition: ColumnElement[bool]) -> int:
+    found = list(connection.execute(select(key).where(condition).limit(BATCH)).scalars())
+    if found:
+        connection.execute(delete(table).where(key.in_(found)))
+    return len(found)
+
+
+def _read(store: Store, query: Callable[[Connection], list[bytes]]) -> list[bytes]:
+    with store.read() as connection:
+        return query(connection)
+
+
+def _unknown(store: Store, blob_ids: Sequence[bytes]) -> list[bytes]:
+    return _read(store, lambda connection: journal.unknown(connection, blob_ids))
+
+
+def _walk_is_due(connection: Connection, now: datetime) -> bool:
+    row = connection.execute(select(META.c.value).where(META.c.name == _WALKED)).scalar_one_or_none()
+    if row is not None and abs(now - datetime.fromisoformat(row)) < timedelta(days=1):
+        return False
+    statement: Any = META.insert() if row is None else META.update().where(META.c.name == _WALKED)
+    connection.execute(statement.values(name=_WALKED, value=now.isoformat()))
+    return True
