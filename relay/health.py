@@ -126,8 +126,8 @@ def _commit_time(store: Store, now: datetime) -> float | None:
     """Return what the last probe took; write a new one when it is too old. The row keeps the pace for all processes."""
     with store.read() as conn:
         row = conn.execute(select(_META.c.value).where(_META.c.name == _PROBE)).scalar_one_or_none()
-    last = json.loads(row) if row else {"at": 0.0, "seconds": None}
-    age = now.timestamp() - last["at"]
+    last: dict[str, Any] = json.loads(row) if row else {"at": 0.0, "seconds": None}
+    age: float = now.timestamp() - last["at"]
     if 0 <= age < PROBE_EVERY.total_seconds():
         seconds: float | None = last["seconds"]
         return seconds

@@ -15,7 +15,8 @@ import structlog
 from relay import clock
 from relay.judging import Judge
 from relay.message.headers import count_received
-from relay.message.reading import Reading, read
+from relay.message.parts import Reading
+from relay.message.reading import read
 from relay.message.trace import MAX_HOPS
 from relay.plan import Plan, Received, write
 from relay.planning import Planner

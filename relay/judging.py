@@ -10,7 +10,7 @@ from policies.ruleset import Ruleset
 from relay.message.content import content_of
 from relay.message.extraction import Extractor
 from relay.message.identity import visible_addresses
-from relay.message.reading import Reading
+from relay.message.parts import Reading
 
 # (sender, recipients) -> what history knows of each; None where no history can be read.
 History = Callable[[str, Sequence[str]], Mapping[str, Acquaintance]]

@@ -40,7 +40,7 @@ class Planner:
     def refuse(self, received: Received, reply: Reply) -> Plan:
         """Return the plan for a message that is refused as a whole: nothing but the record."""
         copies = received.routing.copies
-        facts = {"reply": f"{reply.code} {reply.enhanced}", "rules": _rules(copies)}
+        facts: Facts = {"reply": f"{reply.code} {reply.enhanced}", "rules": _rules(copies)}
         told = Told(Event.REFUSED, facts, _people(received.judgement, copies))
         return Plan(received.id, received.at, self._decisions(received), (told,), refusal=reply)
 

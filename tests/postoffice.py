@@ -60,7 +60,9 @@ class PostOffice:
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
         assert isinstance(envelope.content, bytes)
         with self._arrived:
-            self.delivered.append(Delivered(envelope.mail_from or "", tuple(envelope.rcpt_tos), envelope.content))
+            self.delivered.append(
+                Delivered((envelope.mail_from or "").strip("<>"), tuple(envelope.rcpt_tos), envelope.content)
+            )
             self._arrived.notify_all()
         return "250 2.0.0 ok"
 

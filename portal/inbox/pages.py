@@ -13,8 +13,9 @@ from starlette.routing import BaseRoute, Route
 from portal.inbox.deliveries import Deliveries, Delivery
 from portal.inbox.writing import Letter, send
 from portal.rendering.text import text_to_html
-from relay.config.model import Endpoint
-from relay.message.reading import Part, Reading, read
+from relay.config.values import Endpoint
+from relay.message.parts import Part, Reading
+from relay.message.reading import read
 
 _HERE = Path(__file__).parent
 _LARGEST_FORM = 64 << 20  # octets of one upload
@@ -125,7 +126,7 @@ class Pages:
         others = tuple(one for one in reading.to + reading.cc if one != delivery.recipient) if everybody else ()
         letter = Letter(
             delivery.recipient,
-            reading.reply_to or (reading.from_,),
+            (reading.from_,),
             cc=others,
             subject=reading.subject if reading.subject.lower().startswith("re:") else f"Re: {reading.subject}",
             text=_quoted(reading),

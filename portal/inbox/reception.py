@@ -22,7 +22,7 @@ class _Reception:
         content = envelope.content
         if not isinstance(content, bytes):
             return "451 4.3.0 no content"
-        self._deliveries.add(envelope.rcpt_tos, envelope.mail_from or "", content)
+        self._deliveries.add(envelope.rcpt_tos, (envelope.mail_from or "").strip("<>"), content)
         return "250 2.0.0 delivered to the demo inbox"
 
 

@@ -8,7 +8,7 @@ from email.utils import format_datetime, localtime, make_msgid
 import aiosmtplib
 from relay.message.headers import header_value
 
-from relay.config.model import Endpoint
+from relay.config.values import Endpoint
 
 _TIMEOUT = 30.0  # seconds, for the whole conversation with the gateway
 
