@@ -13,6 +13,10 @@ DOC = "application/msword"
 XLS = "application/vnd.ms-excel"
 PPT = "application/vnd.ms-powerpoint"
 MSG = "application/vnd.ms-outlook"
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+XLSB = "application/vnd.ms-excel.sheet.binary.macroEnabled.12"
+_SHEETS = frozenset({XLS, XLSX, XLSB})
+_SHOWN = ("title", "subject", "sheet_names")
 
 
 def _configuration() -> kreuzberg.ExtractionConfig:
@@ -39,7 +43,12 @@ def read_foreign(data: bytes, type_: str, where: str, found: Findings) -> None:
         if "password" in str(error).lower() or "encrypted" in str(error).lower():
             raise UnreadableError("is protected with a password", encrypted=True) from error
         raise UnreadableError("is damaged, or of a kind that cannot be read") from error
-    found.add(where, result.content)
+    if type_ in _SHEETS:
+        # Cell by cell, so that numbers in neighbouring cells do not look like one.
+        for table in result.tables:
+            found.add(f"{where} {table.page_number}", "\n".join("\t".join(row) for row in table.cells))
+    else:
+        found.add(where, result.content)
     metadata = dict(result.metadata)
     found.add(
         f"{where}, properties", "\n".join(str(metadata[key]) for key in ("title", "subject") if metadata.get(key))

@@ -10,13 +10,11 @@ import zipfile
 from relay.message.extraction.archives import zip_member, zip_members
 from relay.message.extraction.budget import Budget
 from relay.message.extraction.findings import Findings, Inner
-from relay.message.extraction.foreign import read_foreign
+from relay.message.extraction.foreign import XLSB, XLSX, read_foreign
 from relay.message.extraction.sniffing import is_media
 from relay.message.extraction.xml_text import BREAKS, xml_text
 
 CONTENT_TYPES = "[Content_Types].xml"
-_XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-_XLSB = "application/vnd.ms-excel.sheet.binary.macroEnabled.12"
 # Looks of the document, not words in it.
 _LOOKS = (
     "/theme/",
@@ -61,7 +59,7 @@ def read_office(data: bytes, archive: zipfile.ZipFile, where: str, found: Findin
             embedded.append(Inner(name, content))
     if _is_workbook(archive):
         binary = any(info.filename.lower().endswith("workbook.bin") for info in archive.infolist())
-        read_foreign(data, _XLSB if binary else _XLSX, f"{where}, sheets", found)
+        read_foreign(data, XLSB if binary else XLSX, f"{where}, sheet", found)
     return embedded
 
 
