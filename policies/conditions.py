@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 IdentifierName = Literal["nhs", "nino", "bsn", "iban", "card"]
 ConfidenceName = Literal["low", "medium", "high"]
-AtLeast = Annotated[int, Field(ge=1, strict=True)]
+AtLeast = Annotated[int, Field(ge=1, le=1000, strict=True)]
 Words = str | tuple[str, ...]
 
 

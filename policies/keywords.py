@@ -53,8 +53,9 @@ def read_term(written: str) -> Term:
     """Read one term of a list; ValueError with a sentence when it could never be searched for with sense."""
     term = " ".join(fold(written).split())
     core = term.strip("*")
-    if sum(character.isalnum() for character in core) < _SHORTEST:
-        raise ValueError(f'the term "{term}" is too short: it needs at least two letters or digits')
+    letters = [character for character in core if character.isalnum()]
+    if not letters or (len(core) < _SHORTEST and core.isascii()):
+        raise ValueError(f'the term "{term}" is too short: it needs a letter or digit, and two characters')
     if "*" in core:
         raise ValueError(f'the term "{term}" has a "*" inside: it can only stand at the start or the end')
     return Term(term, _body(core), open_start=term.startswith("*"), open_end=term.endswith("*"))

@@ -19,6 +19,8 @@ _MEMORY = 16 << 20  # bytes per pattern and direction, for the automaton that RE
 # hostile text would be quadratic. A text with more matches than this counts as full of them.
 MOST_MATCHES = 1000
 
+_PROBES = ("", "a", "A 1", "-\n ")  # a pattern that matches nothing in one of these can match nothing anywhere
+
 # Syntax on which RE2 (UTF-8) and Hyperscan (UTF-8, no UCP) agree, piece by piece.
 _REPEAT = r"(?:[*+?]|\{[0-9]{1,2}(?:,(?:[0-9]{1,3})?)?\})\??"
 _CLASS_MEMBER = r"(?:[^\\\[\]^\-\u0080-\U0010ffff]|\\[dws\-\]\[\\./+*?(){}|$^]|[0-9A-Za-z]-[0-9A-Za-z])"
@@ -47,7 +49,7 @@ class Pattern:
         seen: dict[str, Sighting] = {}
         for number, match in enumerate(self.exact.finditer(data), 1):
             value = match[0].decode("utf-8", "replace")
-            if value.strip():
+            if value:
                 seen.setdefault(value, Sighting(value, mask(value, head=2), Confidence.HIGH))
             if len(seen) >= enough:
                 break
@@ -68,7 +70,7 @@ def read_pattern(source: str) -> Pattern:
         exact = re2.compile(source, options)
     except re2.error as problem:
         raise ValueError(_sentence(problem)) from problem
-    if exact.search("") is not None:
+    if any(match.start() == match.end() for probe in _PROBES for match in exact.finditer(probe)):
         raise ValueError("this pattern matches where nothing is written, so it would hold for every message")
     return Pattern(source, _shared(source), exact)
 

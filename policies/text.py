@@ -1,8 +1,9 @@
 """Text as a reader sees it: one spelling for what looks the same, so that detectors need to know only one.
 
-Invisible characters go, every dash becomes "-", every space " ", every decimal digit an ASCII digit, and
-compatibility forms (full width, circled, mathematical) their plain form: Unicode NFKC, UAX #15. Letters keep
-their case and script: a Cyrillic letter stays Cyrillic. Evidence is cut out of the folded text.
+Invisible characters go, every dash becomes "-", every space " ", typographic quotation marks the straight ones, every
+decimal digit an ASCII digit, and compatibility forms (full width, circled, mathematical) their plain form: Unicode
+NFKC, UAX #15. Letters keep their case and script: a Cyrillic letter stays Cyrillic. Evidence is cut out of the folded
+text.
 """
 
 import html
@@ -20,12 +21,16 @@ _INVISIBLE = (
 )
 _DASHES = "\u058a\u2010\u2011\u2012\u2013\u2014\u2015\u2043\u2212\u2e3a\u2e3b\u301c\u3030\ufe31\ufe58\ufe63\uff0d"
 _SPACES = "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+_APOSTROPHES = "\u2018\u2019\u201b\u02bc\u2032"
+_QUOTES = "\u201c\u201d\u201e\u201f\u2033"
 _BREAKS = "\u0085\u2028\u2029"
 _PLAIN = {
     **dict.fromkeys(_INVISIBLE, ""),
     **dict.fromkeys(_DASHES, "-"),
     **dict.fromkeys(_SPACES, " "),
     **dict.fromkeys(_BREAKS, "\n"),
+    **dict.fromkeys(_APOSTROPHES, "'"),
+    **dict.fromkeys(_QUOTES, '"'),
     "\u2026": "...",  # NFKC would do it too, at ten times the price
 }
 # A control that a wrong character set leaves between letters (UTF-16 read as Latin-1), and the two rare breaks.

@@ -1,10 +1,20 @@
 """Identifiers made of digits alone, found in three steps: layout, check digit and prefix, words around."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from policies.identifiers.context import Context, Reading, Weight
-from policies.identifiers.shape import RUN_SOURCE, Layout, Lengths, Page, Sighting, Stretch, beginnings_of, stretches
+from policies.identifiers.shape import (
+    RUN_SOURCE,
+    Layout,
+    Lengths,
+    Page,
+    Sighting,
+    Sightings,
+    Stretch,
+    beginnings_of,
+    stretches,
+)
 from policies.model import Confidence
 from policies.redaction import mask
 
@@ -42,24 +52,32 @@ class DigitIdentifier:
         return RUN_SOURCE
 
     def find(self, page: Page) -> tuple[Sighting, ...]:
-        """Find every occurrence: numbers in one piece first, then those in groups."""
-        sightings: list[Sighting] = []
+        """Find every number once, at its highest confidence; 1,000 certain ones are enough for any rule."""
+        sightings = Sightings()
         whole = passed = 0
         for stretch in stretches(page, self.layouts, self._beginnings):
             fits = self.valid(stretch.digits)
             if stretch.layout is not Layout.RARE:
                 whole += 1
                 passed += fits
-            # 1111111111 passes a modulo-11 check and is nobody's number.
-            if fits and len(set(stretch.digits)) > 1 and stretch.stands_alone(page.data, self.context.is_label):
-                confidence = self._confidence(stretch, page)
-                if confidence is not None:
-                    written = page.data[stretch.start : stretch.end].decode("ascii")
-                    evidence = mask(written, head=self.head, tail=self.tail)
-                    sightings.append(Sighting(stretch.digits, evidence, confidence))
-        if passed >= _SERIES and passed >= _SERIES_SHARE * whole:
-            return tuple(_raised(sightings))
-        return tuple(sightings)
+            if fits and not sightings.certain(stretch.digits):
+                sighting = self._sighting(stretch, page)
+                if sighting is not None:
+                    sightings.add(sighting)
+                if sightings.enough:
+                    break
+        series = passed >= _SERIES and passed >= _SERIES_SHARE * whole
+        return sightings.all(floor=Confidence.MEDIUM if series else Confidence.LOW)
+
+    def _sighting(self, stretch: Stretch, page: Page) -> Sighting | None:
+        # 1111111111 passes a modulo-11 check and is nobody's number.
+        if len(set(stretch.digits)) == 1 or not stretch.stands_alone(page.data, self.context.is_label):
+            return None
+        confidence = self._confidence(stretch, page)
+        if confidence is None:
+            return None
+        written = page.data[stretch.start : stretch.end].decode("ascii")
+        return Sighting(stretch.digits, mask(written, head=self.head, tail=self.tail), confidence)
 
     def _confidence(self, stretch: Stretch, page: Page) -> Confidence | None:
         reading = self.context.read(page.data, stretch.start, stretch.end)
@@ -76,8 +94,3 @@ class DigitIdentifier:
         if self.name not in page.headings:
             page.headings[self.name] = self.context.labelled_anywhere(page.data)
         return page.headings[self.name]
-
-
-def _raised(sightings: list[Sighting]) -> Iterator[Sighting]:
-    for sighting in sightings:
-        yield replace(sighting, confidence=max(sighting.confidence, Confidence.MEDIUM))

@@ -23,9 +23,9 @@ _AFTER_PENALTY = 20  # characters: names mostly stand in front of their number
 _CONTRARY_AFTER = 15  # characters
 _MOST_LINKING = 4
 _LONGEST_PHRASE, _MOST_WORDS = 40, 5  # characters
-_WORD = re.compile(r"[^\W_]+")
+_WORD = re.compile(r"[^\W\d_][^\W_]*")
 # Between the words of a phrase: the marks of n.i., h&c, s/n, d'identité.
-_MARKS = re.compile(r"\. |[.\-/&'\u2019]| & ")
+_MARKS = re.compile(r"\. |[.\-/&']| & ")
 _JOINING = frozenset({".", "@"})
 _OTHER_NUMBER = re.compile(r"[0-9](?:[ .()\-]{0,2}[0-9]){4}")
 
@@ -148,13 +148,13 @@ def _against(before: str, word: _Word | None) -> tuple[int | None, bool]:
     if word is None:
         return None, False
     gap = before[word.end :]
+    if _OTHER_NUMBER.search(gap) is not None:
+        return None, False  # it names another number
     between = _WORD.findall(gap)
     if len(between) <= _MOST_LINKING and vocabulary.LINKING.issuperset(between):
         return len(gap), True
-    # A word on another line, or one that already names another number, does not speak about this one.
-    if "\n" in gap or _OTHER_NUMBER.search(gap) is not None:
-        return None, False
-    return len(gap), False
+    # A word on another line does not speak about this number.
+    return (None if "\n" in gap else len(gap)), False
 
 
 def _reading(nearest: dict[Sense, int], contrary: int | None, *, named: bool) -> Reading:

@@ -6,13 +6,12 @@ near it that fits.
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import re2
 
 from policies.identifiers.context import Context, Reading, Weight
-from policies.identifiers.shape import Page, Sighting, embedded
+from policies.identifiers.shape import Page, Sighting, Sightings, embedded
 from policies.identifiers.vocabulary import NINO_HINTS, NINO_LABELS
 from policies.model import Confidence
 from policies.redaction import mask
@@ -40,26 +39,26 @@ class NationalInsurance:
     weight: Weight
 
     def find(self, page: Page) -> tuple[Sighting, ...]:
-        """Find every occurrence, in the order of the text."""
-        return tuple(self._sightings(page.data))
-
-    def _sightings(self, data: bytes) -> Iterator[Sighting]:
+        """Find every number once, at its highest confidence; 1,000 certain ones are enough for any rule."""
+        data, sightings = page.data, Sightings()
         match = _CANDIDATE.search(data)
-        while match is not None:
+        while match is not None and not sightings.enough:
             start, end = match.span()
             suffix = _SUFFIX.match(data, end)
             if suffix is not None:
                 end = suffix.end()
             written = data[start:end]
-            value = written.translate(None, _PUNCTUATION).decode().upper()
+            value = written.translate(None, _PUNCTUATION).decode("ascii").upper()
             if not _issued(value) or embedded(data, start, end):
                 match = _CANDIDATE.search(data, start + 1)
                 continue
-            reading = self.context.read(data, start, end)
-            confidence = self._confidence(written, value, reading)
-            if confidence is not None:
-                yield Sighting(value, mask(written.decode(), head=2, tail=1), confidence)
+            if not sightings.certain(value):
+                confidence = self._confidence(written, value, self.context.read(data, start, end))
+                if confidence is not None:
+                    evidence = mask(written.decode("ascii"), head=2, tail=1)
+                    sightings.add(Sighting(value, evidence, confidence))
             match = _CANDIDATE.search(data, end)
+        return sightings.all()
 
     def _confidence(self, written: bytes, value: str, reading: Reading) -> Confidence | None:
         # Prefix and suffix weigh as much as the usual groups would: no need to look for a heading.

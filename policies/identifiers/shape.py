@@ -7,7 +7,7 @@ find numbers anywhere. Digits inside a longer number, a word, a link or an amoun
 import re
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
 from typing import NamedTuple
@@ -32,6 +32,9 @@ _LONG_GROUP = 3
 
 Lengths = tuple[int, ...]
 
+# A rule asks for at most 1,000 different numbers: who has found as many certain ones may stop reading.
+ENOUGH = 1000
+
 
 class Layout(Enum):
     """How a number is written: in one piece, as its issuer groups it, or in a way that needs a label."""
@@ -48,6 +51,38 @@ class Sighting:
     value: str
     evidence: str
     confidence: Confidence
+
+
+class Sightings:
+    """Every number once, at its highest confidence, in the order in which each was first seen."""
+
+    def __init__(self) -> None:
+        self._by_value: dict[str, Sighting] = {}
+        self._certain = 0
+
+    @property
+    def enough(self) -> bool:
+        """Whether so many are certain that no rule could ask for more."""
+        return self._certain >= ENOUGH
+
+    def certain(self, value: str) -> bool:
+        """Tell whether nothing more can be learnt about this number."""
+        known = self._by_value.get(value)
+        return known is not None and known.confidence is Confidence.HIGH
+
+    def add(self, sighting: Sighting) -> None:
+        """Add a sighting, unless the number is already known as surely."""
+        known = self._by_value.get(sighting.value)
+        if known is None or known.confidence < sighting.confidence:
+            self._by_value[sighting.value] = sighting
+            self._certain += sighting.confidence is Confidence.HIGH
+
+    def all(self, floor: Confidence = Confidence.LOW) -> tuple[Sighting, ...]:
+        """Return them; those below ``floor`` are raised to it."""
+        return tuple(
+            sighting if sighting.confidence >= floor else replace(sighting, confidence=floor)
+            for sighting in self._by_value.values()
+        )
 
 
 class Page:
@@ -129,6 +164,8 @@ def stretches(page: Page, layouts: Mapping[Lengths, Layout], beginnings: frozens
     for starts, ends in runs:
         count = len(starts)
         for first in range(count):
+            if first and ends[first] - starts[first] == 1 == ends[first - 1] - starts[first - 1]:
+                continue  # inside a row of single digits: a number begins where the row does
             lengths: Lengths = ()
             for last in range(first, count):
                 lengths = (*lengths, ends[last] - starts[last])

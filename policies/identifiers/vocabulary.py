@@ -49,7 +49,7 @@ LINKING = frozenset(
     entries(
         """
         no, nr, num, number, numbers, nummer, nummers, nummern, numéro, code, codes, id, ids, ref, refs, reference, is
-        was, lautet, ist, est, are, the, your, my, our, le, la, het, de, du, of, for, voor, für, pour, 10, 13
+        was, lautet, ist, est, are, the, your, my, our, le, la, het, de, du, of, for, voor, für, pour
         """
     )
 )
