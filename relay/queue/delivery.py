@@ -32,10 +32,10 @@ from relay.queue.outcomes import Deferred, Outcome, local_answer
 from relay.queue.recording import ReportDraft, record, record_damaged
 from relay.queue.reports import Reports
 from relay.queue.routes import Routes
-from relay.queue.session import Path, Transaction
 from relay.queue.settling import Settled, settle
 from relay.queue.spooling import Draft, Lease
 from relay.queue.steady import SteadyClock
+from relay.queue.transaction import Path, Transaction
 from relay.queue.transport import Transport
 from relay.store.audit import Audit
 from relay.store.writer import Store

@@ -81,6 +81,9 @@ class Consignment:
 
     def split(self, size: int) -> Iterator["Consignment"]:
         """Return consignments of at most ``size`` entries each."""
+        if len(self.entries) <= size:
+            yield self
+            return
         for start in range(0, len(self.entries), size):
             yield replace(self, entries=self.entries[start : start + size])
 
@@ -105,9 +108,8 @@ class StoredContent:
         """Return the message in verified pieces; SealingError or OSError when it is not what was stored."""
         length = self.blobs.length(self.blob_id)
         reader = self.keyring.spool_reader(SPOOL, self.message_id, self.epoch_id, length)
-        return reader.read(
-            self.blobs.read(self.blob_id, start, min(start + BLOCK, length)) for start in range(0, length, BLOCK)
-        )
+        stored = (self.blobs.read(self.blob_id, start, start + BLOCK) for start in range(0, length, BLOCK))
+        return _blocks(reader.read(stored))
 
 
 def seal_message(keyring: Keyring, message_id: bytes, envelope: QueuedEnvelope, at: datetime) -> bytes:
@@ -148,6 +150,19 @@ def open_entry(keyring: Keyring, entry_id: bytes, message_id: bytes, route: str,
     if (of_message, of_route) != (message_id.hex(), route):
         raise StoreError("a queue entry was moved to another message or route")
     return EntryEnvelope(recipient, orcpt, tuple(notify))
+
+
+def _blocks(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Join chunks into pieces of about 1 MiB: each piece costs its reader a change of threads."""
+    held: list[bytes] = []
+    octets = 0
+    for chunk in chunks:
+        held.append(chunk)
+        octets += len(chunk)
+        if octets >= BLOCK:
+            yield b"".join(held)
+            held, octets = [], 0
+    yield b"".join(held)
 
 
 def _pack(fields: list[Any]) -> bytes:

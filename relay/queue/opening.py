@@ -91,9 +91,9 @@ async def _hello(session: Session, dialogue: Dialogue, client: Client) -> Answer
 async def _protected(session: Session, dialogue: Dialogue, tls: TlsMode, client: Client) -> Answer | None:
     """Take STARTTLS as the route asks; return what stood in the way."""
     hop = str(session.hop)
-    if tls is TlsMode.NONE or (tls is TlsMode.OPPORTUNISTIC and not session.offers("starttls")):
+    if tls is TlsMode.NONE or (tls is TlsMode.OPPORTUNISTIC and "starttls" not in session.extensions):
         return None
-    if not session.offers("starttls"):
+    if "starttls" not in session.extensions:
         return local_answer("4.7.4", "the next hop does not offer STARTTLS, which this route requires", hop)
     verify = tls is TlsMode.REQUIRED
     context = client.contexts.verifying if verify else client.contexts.trusting

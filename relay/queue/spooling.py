@@ -66,6 +66,7 @@ class Draft:
     entry_rows: list[dict[str, Any]]
     spool_row: dict[str, Any]
     consignments: tuple[Consignment, ...]
+    blob_length: int = 0
 
 
 class Spooler:
@@ -101,7 +102,7 @@ class Spooler:
         """
         message_id = message_id or new_id()
         envelope = _as_needed(envelope, content)
-        spool_row, stored = self._spool(message_id, content, now)
+        spool_row, stored, blob_length = self._spool(message_id, content, now)
         rows = {
             "id": message_id,
             "parent": parent,
@@ -116,26 +117,30 @@ class Spooler:
         entry_rows = [
             self._entry_row(message_id, new, held, now, lease) for new, held in zip(entries, queued, strict=True)
         ]
+        # With a lease the octets were reserved in memory: they are sent from there.
+        sent = stored if stored and not lease else MemoryContent(content)
         by_route: dict[str, list[QueuedEntry]] = {}
         for new, held in zip(entries, queued, strict=True):
             by_route.setdefault(new.route, []).append(held)
         consignments = tuple(
-            Consignment(message_id, route, envelope, stored or MemoryContent(content), tuple(held))
-            for route, held in by_route.items()
+            Consignment(message_id, route, envelope, sent, tuple(held)) for route, held in by_route.items()
         )
-        return Draft(message_id, rows, entry_rows, spool_row, consignments)
+        return Draft(message_id, rows, entry_rows, spool_row, consignments, blob_length)
 
-    def _spool(self, message_id: bytes, content: bytes, now: datetime) -> tuple[dict[str, Any], StoredContent | None]:
+    def _spool(
+        self, message_id: bytes, content: bytes, now: datetime
+    ) -> tuple[dict[str, Any], StoredContent | None, int]:
+        """Return the spool row and, for large content, where it lies and how many octets it takes there."""
         row: dict[str, Any] = {"message_id": message_id, "content": None, "blob_id": None, "epoch_id": b""}
         if len(content) <= self._inline_limit:
             sealed = self._keyring.spool_seal(SPOOL, message_id, content, at=now)
-            return row | {"content": sealed, "epoch_id": sealed[:EPOCH_ID]}, None
+            return row | {"content": sealed, "epoch_id": sealed[:EPOCH_ID]}, None, 0
         blob_id = new_id()
         self._store.run(lambda conn: journal.begin(conn, [blob_id], now))
         epoch_ids: list[bytes] = []
-        self._blobs.write(blob_id, self._sealed(message_id, content, now, epoch_ids))
+        length = self._blobs.write(blob_id, self._sealed(message_id, content, now, epoch_ids))
         stored = StoredContent(self._keyring, self._blobs, message_id, blob_id, epoch_ids[0], len(content))
-        return row | {"blob_id": blob_id, "epoch_id": epoch_ids[0]}, stored
+        return row | {"blob_id": blob_id, "epoch_id": epoch_ids[0]}, stored, length
 
     def _sealed(self, message_id: bytes, content: bytes, now: datetime, epoch_ids: list[bytes]) -> Iterator[bytes]:
         writer = self._keyring.spool_writer(SPOOL, message_id, at=now)
@@ -175,8 +180,7 @@ def insert_message(conn: Connection, draft: Draft) -> None:
     insert_later(conn, _SPOOL, [draft.spool_row])
     insert_later(conn, _ENTRY, draft.entry_rows)
     if draft.spool_row["blob_id"] is not None:
-        length = draft.consignments[0].content.size
-        journal.stored(conn, {draft.spool_row["blob_id"]: length}, draft.rows["accepted_at"])
+        journal.stored(conn, {draft.spool_row["blob_id"]: draft.blob_length}, draft.rows["accepted_at"])
 
 
 def _queued(new: NewEntry, now: datetime) -> QueuedEntry:
@@ -185,7 +189,9 @@ def _queued(new: NewEntry, now: datetime) -> QueuedEntry:
 
 def _as_needed(envelope: QueuedEnvelope, content: bytes) -> QueuedEnvelope:
     """Return the envelope with what the message really needs of a next hop (RFC 6152, RFC 6531)."""
-    if content.isascii():
-        return replace(envelope, body="7BIT", smtputf8=False)
-    utf8 = envelope.smtputf8 and not header_section([content]).isascii()
-    return replace(envelope, body="8BITMIME", smtputf8=utf8)
+    ascii_only = content.isascii()
+    body = "7BIT" if ascii_only else "8BITMIME"
+    utf8 = envelope.smtputf8 and not ascii_only and not header_section([content]).isascii()
+    if (body, utf8) == (envelope.body, envelope.smtputf8):
+        return envelope
+    return replace(envelope, body=body, smtputf8=utf8)

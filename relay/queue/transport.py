@@ -11,7 +11,8 @@ from relay.queue.outcomes import Deferred, Outcome, local_answer
 from relay.queue.patience import Patience
 from relay.queue.pool import Pool
 from relay.queue.routes import Route, TlsMode
-from relay.queue.session import CLOSING, NOT_SIGNED_IN, Transaction, Unusable
+from relay.queue.session import CLOSING, NOT_SIGNED_IN, Unusable
+from relay.queue.transaction import Transaction
 
 _TO_AVOID = (CLOSING, NOT_SIGNED_IN)  # said to one message, meant for all
 

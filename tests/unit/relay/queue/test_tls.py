@@ -11,7 +11,7 @@ from relay.queue.content import MemoryContent
 from relay.queue.outcomes import Deferred, Delivered, Outcome
 from relay.queue.patience import Patience
 from relay.queue.routes import Route, TlsMode
-from relay.queue.session import Path, Transaction
+from relay.queue.transaction import Path, Transaction
 from relay.queue.transport import Transport
 from tests.unit.relay.queue.nexthop import ALL, DROP, NextHop
 

@@ -12,7 +12,7 @@ from relay.queue.content import MemoryContent
 from relay.queue.outcomes import Deferred, Delivered, Failed, Outcome
 from relay.queue.patience import Patience
 from relay.queue.routes import Route, TlsMode
-from relay.queue.session import Path, Transaction
+from relay.queue.transaction import Path, Transaction
 from relay.queue.transport import Transport
 from tests.unit.relay.queue.nexthop import DROP, SILENCE, NextHop
 

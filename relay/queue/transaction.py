@@ -1,0 +1,75 @@
+"""One mail transaction as it is to be offered: what it needs of a next hop, and the commands that say so."""
+
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
+
+from relay.queue.content import Content
+
+Extensions = Mapping[str, str]  # keyword in lower case -> parameters, of the last EHLO
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """One RCPT command: the address, and its DSN parameters as they were received (RFC 3461)."""
+
+    address: str
+    orcpt: str = ""
+    notify: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """What is sent to one next hop for recipients that share reverse-path and content.
+
+    ``eight_bit`` says that the content really has octets above 127, ``utf8`` that its header section has
+    (RFC 6531). At least one and at most 100 ``paths``.
+    """
+
+    reverse_path: str
+    paths: tuple[Path, ...]
+    content: Content
+    eight_bit: bool = False
+    utf8: bool = False
+    ret: str = ""
+    envid: str = ""
+
+    @property
+    def needs_utf8(self) -> bool:
+        """Tell whether the next hop must understand SMTPUTF8."""
+        return self.utf8 or not (self.reverse_path.isascii() and all(path.address.isascii() for path in self.paths))
+
+
+def unfit(mail: Transaction, extensions: Extensions) -> tuple[str, str] | None:
+    """Return status and reason why a next hop cannot carry the message as it stands: it is never re-encoded."""
+    if mail.needs_utf8 and "smtputf8" not in extensions:
+        return "5.6.7", "the next hop does not support internationalised mail (SMTPUTF8)"
+    if mail.eight_bit and "8bitmime" not in extensions:
+        return "5.6.3", "the next hop does not support 8-bit mail (8BITMIME), and mail is never re-encoded"
+    limit = extensions.get("size", "")[:20]
+    if limit.isascii() and limit.isdigit() and 0 < int(limit) < mail.content.size:
+        return "5.3.4", f"the message is larger than the next hop takes ({int(limit)} octets)"
+    return None
+
+
+def mail_command(mail: Transaction, extensions: Container[str]) -> bytes:
+    """Return the MAIL command with the parameters that the next hop understands."""
+    words = [b"MAIL FROM:<" + mail.reverse_path.encode() + b">"]
+    if "size" in extensions:
+        words.append(b"SIZE=%d" % mail.content.size)
+    if mail.eight_bit:
+        words.append(b"BODY=8BITMIME")
+    if mail.needs_utf8:
+        words.append(b"SMTPUTF8")
+    if "dsn" in extensions:
+        words += [b"RET=" + mail.ret.encode()] if mail.ret else []
+        words += [b"ENVID=" + mail.envid.encode()] if mail.envid else []
+    return b" ".join(words)
+
+
+def rcpt_command(path: Path, extensions: Container[str]) -> bytes:
+    """Return the RCPT command with the parameters that the next hop understands."""
+    words = [b"RCPT TO:<" + path.address.encode() + b">"]
+    if "dsn" in extensions:
+        words += [b"NOTIFY=" + ",".join(path.notify).encode()] if path.notify else []
+        words += [b"ORCPT=" + path.orcpt.encode()] if path.orcpt else []
+    return b" ".join(words)
