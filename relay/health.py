@@ -134,7 +134,7 @@ def _commit_time(store: Store, now: datetime) -> float | None:
     began = clock.monotonic()
     store.run(lambda conn: _write_probe(conn, now, last["seconds"]))
     took = clock.monotonic() - began
-    store.submit(lambda conn: _write_probe(conn, now, took))
+    store.run(lambda conn: _write_probe(conn, now, took))
     return took
 
 

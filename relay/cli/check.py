@@ -24,7 +24,9 @@ from relay.errors import ConfigurationError
 @pass_session
 @click.pass_context
 def command(ctx: click.Context, session: Session, as_json: bool, schema: bool) -> None:
-    """Check relay.toml with everything it names: every mistake at once, at its line.
+    """Name every mistake in relay.toml at its line.
+
+    Files that it names are looked at too.
 
     Mistakes end with exit code 1; warnings are legal and probably not meant. The rules are repeated in words.
     """

@@ -64,7 +64,7 @@ def _drop(one: Opened, item: bytes, *, silent: bool) -> tuple[int, int]:
     def work(conn: Connection) -> int:
         if {row.id for row in _waiting(conn, item)} != seen:
             raise RefusedError("the queue moved on while it was looked at: look again, and drop what still waits")
-        return take_out(conn, one.keyring, one.audit, item, now, drafts)
+        return take_out(conn, one.keyring, one.audit, item, now, reports=drafts)
 
     return one.store.run(work), len(drafts)
 

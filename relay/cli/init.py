@@ -27,9 +27,9 @@ from relay.vault.keyring import Keyring
 @click.option("--contact", help="Telephone number or place where recipients ask whether a notice is genuine.")
 @pass_session
 def command(session: Session, demo: bool, name: str | None, domain: str | None, contact: str | None) -> None:
-    """Write relay.toml, keys and database where there are none yet.
+    """Write relay.toml, keys and database.
 
-    What is already there stays as it is: init can be called again at any time.
+    What is already there stays as it is: this command can be called again at any time.
     """
     path = session.config_path
     if path.exists():

@@ -12,7 +12,7 @@ from relay.vault.recovery import create_recovery
 
 @click.group()
 def command() -> None:
-    """List keys, make new ones, and put them into use.
+    """List keys and make new ones.
 
     Keys themselves are never printed. A new key is made beside the old one, which goes on opening what it sealed.
     """

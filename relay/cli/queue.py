@@ -17,7 +17,9 @@ from relay.store.tables.queue import EntryState
 
 @click.group()
 def command() -> None:
-    """Look at what waits to be sent, try it at once, or take it out.
+    """Look at what waits to be sent.
+
+    Try it at once, or take it out.
 
     An ID is that of one entry (one recipient), or of a message with all its entries.
     """

@@ -60,7 +60,9 @@ class Since(click.ParamType[datetime]):
 @click.option("--json", "as_json", is_flag=True, help="Print for a script.")
 @pass_session
 def command(session: Session, since: datetime, as_json: bool) -> None:
-    """Count what was judged and sealed, rule by rule, and what shadow rules would have done.
+    """Count what each rule did.
+
+    Shadow rules stand there with what they would have done.
 
     A copy is one message for one recipient. Nothing personal is printed.
     """

@@ -36,7 +36,7 @@ class Commands(click.Group):
         if cmd_name in _OWN:
             command: click.Command = import_module(f"relay.cli.{cmd_name}").command
             return command
-        return self._added(ctx).get(cmd_name)
+        return super().get_command(ctx, cmd_name) or self._added(ctx).get(cmd_name)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -12,8 +12,9 @@ from relay.logs import configure
 @pass_session
 @click.pass_context
 def command(ctx: click.Context, session: Session) -> None:
-    """Start the gateway: relay, portal and, in the demo, the inbox.
+    """Start the gateway.
 
+    That is relay, portal and, in the demo, the inbox.
     It stays in the foreground and restarts a process that dies. Ctrl-C or SIGTERM stops it in order: nothing
     more is accepted, what was accepted is kept.
     """

@@ -44,7 +44,7 @@ class Trace:
 @click.option("--json", "as_json", is_flag=True, help="Print for a script.")
 @pass_session
 def command(session: Session, message_id: str, as_json: bool) -> None:
-    """Tell what became of a message: accepted, judged, sealed, delivered, opened, read.
+    """Tell what became of one message.
 
     MESSAGE-ID is what stands in the message's header (with or without <>), or the id of the 250 reply. Every mail
     with that Message-ID is told, and with it the notices and reports that it caused.

@@ -12,7 +12,7 @@ from relay.cli.terminal import examples, print_json, say
 @click.command(epilog=examples("letterlock version"))
 @click.option("--json", "as_json", is_flag=True, help="Print for a script.")
 def command(as_json: bool) -> None:
-    """Print the version of Letterlock and of what it stands on."""
+    """Print the version."""
     found = {
         "letterlock": version("letterlock"),
         "python": platform.python_version(),

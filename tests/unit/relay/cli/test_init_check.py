@@ -1,0 +1,87 @@
+import json
+import stat
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from relay.cli import main
+from relay.config import load
+from tests.unit.relay.cli.conftest import Home
+
+
+def test_init_makes_a_demo_that_is_sound(home: Home) -> None:
+    """After init --demo there are configuration, word list, private keys and a database, and check is content."""
+    assert load(Path("relay.toml")).demo is not None
+    assert Path("lists/health-en.txt").exists()
+    assert stat.S_IMODE(Path("var/keys").stat().st_mode) == 0o700
+    assert stat.S_IMODE(Path("var/letterlock.db").stat().st_mode) == 0o600
+    result = home.run("check")
+    assert result.stdout.startswith("relay.toml is sound.")
+    assert result.stderr == ""
+
+
+def test_init_changes_nothing_that_is_there(home: Home) -> None:
+    """A second init keeps configuration, keys and database as they are."""
+    before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file() and path.suffix != ".gate"}
+    text = home.run("init", "--demo").stdout
+    assert "already there" in text
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_init_asks_for_what_a_real_organisation_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without --demo it asks three questions and writes a short configuration that works."""
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(main, ["init"], input="Council\ncouncil.example\n+44 20 7946 0000\n")
+    assert result.exit_code == 0, result.output
+    assert load(Path("relay.toml")).organisation.domains == ("council.example",)
+
+
+def test_init_refuses_a_domain_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong answer is named at its line in the file, and no keys are made for it."""
+    monkeypatch.chdir(tmp_path)
+    arguments = ["init", "--name", "Council", "--domain", "council", "--contact", "1"]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 1
+    assert 'relay.toml:5:12: organisation.domains[0]: write a domain such as "example.org"' in result.stderr
+    assert not Path("var").exists()
+
+
+def test_init_says_when_it_cannot_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that is not there is a sentence."""
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(main, ["-c", "nowhere/relay.toml", "init", "--demo"])
+    assert result.exit_code == 1
+    assert result.stderr == "nowhere/relay.toml cannot be written (No such file or directory)\n"
+
+
+def test_check_names_every_problem_and_exits_with_one(home: Home) -> None:
+    """All mistakes come at once on stderr, each with file, line and column."""
+    text = Path("relay.toml").read_text().replace('domain = "letter', 'domian = "letter').replace('"seal"', '"sael"', 1)
+    Path("relay.toml").write_text(text)
+    result = home.run("check", code=1)
+    assert result.stdout == ""
+    assert len(result.stderr.splitlines()) == 3
+    assert all(line.startswith("relay.toml:") for line in result.stderr.splitlines())
+    found = json.loads(home.run("check", "--json", code=1).stdout)
+    assert (found["ok"], len(found["problems"])) == (False, 3)
+
+
+def test_check_says_the_rules_in_words_and_the_doubts_apart(home: Home) -> None:
+    """Warnings stand on stderr and do not fail; the summary repeats each rule as a sentence."""
+    text = Path("relay.toml").read_text().replace("[portal]", '[portal]\nnotice_subject = "original"')
+    Path("relay.toml").write_text(text)
+    result = home.run("check")
+    assert "subjects of sealed messages are mailed in clear" in result.stderr
+    assert "seal it when mail to people outside contains an NHS number" in result.stdout
+    assert "(shadow) seal it when mail to the group partners has an attachment named *.xlsx or *.csv" in result.stdout
+    found = home.json("check")
+    assert (found["ok"], len(found["warnings"]), len(found["rules"])) == (True, 1, 8)
+
+
+def test_check_prints_the_schema_without_a_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The schema for editors needs no relay.toml."""
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(main, ["check", "--schema"])
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["properties"]["rules"]

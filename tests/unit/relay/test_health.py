@@ -1,0 +1,122 @@
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import time_machine
+import trustme
+from sqlalchemy import select
+
+from relay import clock
+from relay.config import Configuration, load
+from relay.config.demo import WORD_LISTS, demo_text
+from relay.health import facts
+from relay.queue.items import EntryEnvelope, QueuedEnvelope
+from relay.queue.spooling import NewEntry, Spooler, insert_message
+from relay.store.schema import migrate
+from relay.store.tables import Meta
+from relay.store.tables.queue import Kind
+from relay.store.writer import Store, open_store
+from relay.vault.blobs import FileBlobs
+from relay.vault.keyring import Keyring
+
+
+@pytest.fixture
+def configuration(tmp_path: Path) -> Configuration:
+    """Load a demo configuration in a folder of its own, with its database."""
+    (tmp_path / "lists").mkdir()
+    for name, text in WORD_LISTS.items():
+        (tmp_path / name).write_text(text)
+    (tmp_path / "relay.toml").write_text(demo_text())
+    (tmp_path / "var/blobs").mkdir(parents=True)
+    found = load(tmp_path / "relay.toml")
+    Keyring.create(found.keys.folder)
+    migrate(found.storage.database)
+    return found
+
+
+@pytest.fixture
+def store(configuration: Configuration) -> Iterator[Store]:
+    """Open the installation's store."""
+    one = open_store(configuration.storage.database)
+    yield one
+    one.close()
+
+
+def put(configuration: Configuration, store: Store, at: datetime) -> None:
+    keyring = Keyring.open(configuration.keys.folder, role="cli")
+    spooler = Spooler(store, keyring, FileBlobs(configuration.storage.blobs), inline_limit=1 << 20)
+    entry = NewEntry(Kind.MAIL, "outside", EntryEnvelope("jane@example.net"))
+    draft = spooler.draft(QueuedEnvelope("anna@example.org"), [entry], b"Subject: x\r\n\r\n", now=at)
+    store.run(lambda conn: insert_message(conn, draft))
+
+
+def test_an_idle_installation_is_well(configuration: Configuration, store: Store) -> None:
+    """With nothing waiting all is well, and a commit was timed."""
+    found = facts(configuration, store).as_json()
+    assert (found["status"], found["problems"]) == ("ok", [])
+    assert found["queue"] == {"waiting": 0, "overdue_seconds": 0, "oldest_seconds": 0}
+    assert found["disk_free"] > 0
+    assert 0 <= found["commit_seconds"] < 10
+
+
+def test_mail_that_is_not_sent_is_urgent(configuration: Configuration, store: Store) -> None:
+    """An entry due for more than a quarter of an hour says that delivery stands still."""
+    put(configuration, store, clock.now() - timedelta(minutes=10))
+    assert facts(configuration, store).ok
+    put(configuration, store, clock.now() - timedelta(minutes=20))
+    found = facts(configuration, store)
+    assert not found.ok
+    assert found.as_json()["queue"]["waiting"] == 2
+    assert [problem.sentence for problem in found.problems] == [
+        "mail has been due for 20 minutes and is not being sent"
+    ]
+
+
+def test_a_disk_below_its_reserve_is_urgent(configuration: Configuration, store: Store) -> None:
+    """When new mail is put off for want of room a person is needed."""
+    storage = configuration.storage.model_copy(update={"disk_reserve": 1 << 62})
+    found = facts(configuration.model_copy(update={"storage": storage}), store)
+    assert found.status == "failing"
+    assert "fuller than storage.disk_reserve allows" in found.problems[0].sentence
+
+
+@pytest.mark.parametrize(("days", "status"), [(90, "ok"), (3, "warning"), (-1, "failing")])
+def test_a_certificate_is_spoken_of_before_it_ends(
+    configuration: Configuration, store: Store, tmp_path: Path, days: int, status: str
+) -> None:
+    """A certificate that ends within a week is a warning, one that has ended is urgent."""
+    issued = trustme.CA().issue_cert("letter.example.org", not_after=datetime.now(UTC) + timedelta(days=days, hours=1))
+    (tmp_path / "c.pem").write_bytes(issued.cert_chain_pems[0].bytes())
+    listener = configuration.listen["submission"].model_copy(
+        update={"tls": "starttls", "certificate": tmp_path / "c.pem"}
+    )
+    found = facts(configuration.model_copy(update={"listen": {"submission": listener}}), store)
+    assert found.status == status
+    assert found.as_json()["certificate_days"] == {"submission": days}
+
+
+def test_a_database_that_does_not_answer_is_urgent(configuration: Configuration, store: Store) -> None:
+    """A store that is closed or gone is a fact, not an exception."""
+    store.close()
+    found = facts(configuration, store)
+    assert found.status == "failing"
+    assert found.commit is None
+
+
+def test_asking_often_writes_seldom(configuration: Configuration, store: Store) -> None:
+    """However often a monitor asks, the commit is timed once in ten seconds."""
+
+    def probed() -> str:
+        with store.read() as conn:
+            return str(conn.execute(select(Meta.__table__.c.value)).scalar_one())  # type: ignore[attr-defined]
+
+    with time_machine.travel(clock.now(), tick=False) as traveller:
+        assert facts(configuration, store).commit is not None
+        first = probed()
+        traveller.shift(9)
+        assert facts(configuration, store).commit is not None
+        assert probed() == first
+        traveller.shift(2)
+        facts(configuration, store)
+        assert probed() != first
