@@ -1,8 +1,8 @@
 """What only the relay may do for the portal: mail a one-time code to the address that a link belongs to.
 
-The portal may not read addresses and may not write queue entries; it leaves a sealed request. The relay opens it,
-checks the row MACs of link and reader, composes the mail, and in one commit queues it and deletes the request. A
-request that fails any check is deleted and audited; nobody is told, because nobody honest sent it.
+The portal may not read addresses and may not write queue entries; it leaves a sealed request. The relay opens
+it, checks the row MACs of link and reader, composes the mail, and in one commit queues it and deletes the
+request. A request that fails any check is deleted and audited; nobody is told, because nobody honest sent it.
 """
 
 import asyncio
@@ -188,7 +188,8 @@ class Requests:
             EntryEnvelope(reader.address),
             request.participant_id,
         )
-        # The null reverse-path: a bounce would come long after the code has lapsed, and the page tells the reader.
+        # The null reverse-path: a bounce would come long after the code has lapsed, and the page tells the
+        # reader.
         return self._spooler.draft(
             QueuedEnvelope("", smtputf8=not reader.address.isascii(), until=request.expires_at),
             [entry],

@@ -53,8 +53,9 @@ class Session:
     async def transact(self, mail: Transaction) -> tuple[Outcome, ...] | Unusable:
         """Send one message; return one outcome per path, in order. Never raises.
 
-        Unusable when the connection broke, or said 421, or the sender was refused for now, before anything was
-        decided. After the final dot nothing is Unusable any more: a second attempt could be a second copy.
+        Unusable when the connection broke, or said 421, or the sender was refused for now, before anything
+        was decided. After the final dot nothing is Unusable any more: a second attempt could be a second
+        copy.
         """
         self.uses += 1
         if problem := unfit(mail, self.extensions):

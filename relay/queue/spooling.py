@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Connection
@@ -137,19 +138,17 @@ class Spooler:
             return row | {"content": sealed, "epoch_id": sealed[:EPOCH_ID]}, None, 0
         blob_id = new_id()
         self._store.run(lambda conn: journal.begin(conn, [blob_id], now))
-        epoch_ids: list[bytes] = []
-        length = self._blobs.write(blob_id, self._sealed(message_id, content, now, epoch_ids))
-        stored = StoredContent(self._keyring, self._blobs, message_id, blob_id, epoch_ids[0], len(content))
-        return row | {"blob_id": blob_id, "epoch_id": epoch_ids[0]}, stored, length
+        chunks = self._sealed(message_id, content, now)
+        first = next(filter(None, chunks))  # the id of the key stands in front of what is sealed
+        length = self._blobs.write(blob_id, chain([first], chunks))
+        stored = StoredContent(self._keyring, self._blobs, message_id, blob_id, first[:EPOCH_ID], len(content))
+        return row | {"blob_id": blob_id, "epoch_id": first[:EPOCH_ID]}, stored, length
 
-    def _sealed(self, message_id: bytes, content: bytes, now: datetime, epoch_ids: list[bytes]) -> Iterator[bytes]:
+    def _sealed(self, message_id: bytes, content: bytes, now: datetime) -> Iterator[bytes]:
         writer = self._keyring.spool_writer(SPOOL, message_id, at=now)
         whole = memoryview(content)
         for start in range(0, len(whole), BLOCK):
-            sealed = writer.write(whole[start : start + BLOCK])
-            if start == 0:
-                epoch_ids.append(sealed[:EPOCH_ID])
-            yield sealed
+            yield writer.write(whole[start : start + BLOCK])
         yield writer.finish()
 
     def _entry_row(

@@ -37,8 +37,8 @@ class Taken:
 class NextHop:
     """Listens on a free port of loopback while entered.
 
-    ``answers`` maps the beginning of a command (or ``GREETING``, or ``.`` for the end of data) to an answer, or to a
-    list that is used up one by one; the longest match counts, then the ordinary answer.
+    ``answers`` maps the beginning of a command (or ``GREETING``, or ``.`` for the end of data) to an answer,
+    or to a list that is used up one by one; the longest match counts, then the ordinary answer.
     """
 
     answers: dict[str, str | list[str]] = field(default_factory=dict)

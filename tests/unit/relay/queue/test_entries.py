@@ -1,0 +1,225 @@
+"""Leases and their fence, on both databases."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select, update
+
+from relay.queue import entries as leases
+from relay.queue.entries import Damaged
+from relay.queue.items import Consignment, QueuedEnvelope
+from relay.queue.outcomes import Answer, Deferred, Delivered, Failed, Outcome
+from relay.queue.recording import record, record_damaged
+from relay.queue.settling import Settled, settle
+from relay.store.tables import Entry, Participant
+from relay.store.tables.queue import EntryState, Kind
+from relay.store.tables.sealed import ReaderState
+from tests.unit.relay.queue.yard import DAY, HOUR, LADDER, LETTER, MINUTE, Yard
+
+ENTRY = Entry.__table__  # type: ignore[attr-defined]
+READER = Participant.__table__  # type: ignore[attr-defined]
+ONE, TWO = b"1" * 16, b"2" * 16
+YES = Delivered(Answer(250, "2.0.0", "taken", "hop.test:25"))
+LATER = Deferred(Answer(451, "4.7.1", "greylisted", "hop.test:25"))
+NO = Failed(Answer(550, "5.1.1", "no such user", "hop.test:25"))
+
+
+def claimed(yard: Yard, owner: bytes = ONE, limit: int = 100, route: str = "outside") -> list[Consignment]:
+    rows = yard.store.run(lambda conn: leases.claim(conn, owner, route, yard.clock(), limit))
+    with yard.store.read() as conn:
+        consignments, damaged = leases.load(conn, yard.keyring, yard.blobs, rows)
+    assert damaged == []
+    return consignments
+
+
+def settled(yard: Yard, consignment: Consignment, outcome: Outcome) -> list[Settled]:
+    return [
+        settle(consignment, entry, outcome, ladder=LADDER, now=yard.clock(), spread=lambda low, high: (low + high) / 2)
+        for entry in consignment.entries
+    ]
+
+
+def write(yard: Yard, consignment: Consignment, outcome: Outcome) -> None:
+    group = [replace(one, report=None) for one in settled(yard, consignment, outcome)]
+    yard.store.run(lambda conn: record(conn, yard.keyring, yard.audit, group))
+
+
+def test_a_claim_opens_to_what_was_queued(any_yard: Yard) -> None:
+    """A claimed message has the envelope, recipients and bytes that were put into the queue."""
+    yard = any_yard
+    envelope = QueuedEnvelope("bob@example.org", ret="HDRS", envid="QQ+3D", report_to="eve@example.org")
+    yard.queue("ann@example.net", "jürgen@example.net", envelope=envelope)
+    (consignment,) = claimed(yard)
+    assert consignment.envelope == replace(envelope, body="7BIT")
+    assert {entry.envelope.recipient for entry in consignment.entries} == {"ann@example.net", "jürgen@example.net"}
+    assert b"".join(consignment.content.pieces()) == LETTER
+
+
+def test_nobody_claims_what_is_claimed(any_yard: Yard) -> None:
+    """Two owners never hold the same entry; a claim takes no more than its limit, the longest due first."""
+    yard = any_yard
+    first = yard.queue("ann@example.net")
+    yard.clock.pass_(MINUTE)
+    yard.queue("ben@example.net")
+    assert [one.message_id for one in claimed(yard, ONE, limit=1)] == [first.message_id]
+    assert len(claimed(yard, TWO)) == 1
+    assert claimed(yard, ONE) == []
+
+
+def test_what_is_not_yet_due_or_of_another_route_stays(any_yard: Yard) -> None:
+    """Claims are per route and only of what is due."""
+    yard = any_yard
+    yard.queue("ann@example.net", "eve@example.org")
+    assert len(claimed(yard, route="inside")) == 1
+    (outside,) = claimed(yard)
+    write(yard, outside, LATER)
+    assert claimed(yard) == []
+    yard.clock.pass_(MINUTE)
+    assert len(claimed(yard)) == 1
+
+
+@pytest.mark.parametrize("outcome", [YES, LATER, NO])
+def test_an_outcome_under_a_lost_lease_changes_nothing(any_yard: Yard, outcome: Outcome) -> None:
+    """A worker that was away until its lease lapsed records nothing: the entry belongs to the next one."""
+    yard = any_yard
+    yard.queue("ann@example.net")
+    (stale,) = claimed(yard, ONE)
+    yard.clock.pass_(leases.LEASE + MINUTE)
+    assert yard.store.run(lambda conn: leases.return_lapsed(conn, yard.clock())) == 1
+    write(yard, stale, outcome)
+    assert (yard.states(), yard.entries()[0].attempts) == (["due"], 0)
+    (fresh,) = claimed(yard, TWO)
+    assert fresh.entries[0].epoch > stale.entries[0].epoch
+    write(yard, stale, outcome)
+    assert yard.states() == ["leased"]
+    assert yard.spooled() == 1
+    write(yard, fresh, YES)
+    assert (yard.states(), yard.spooled()) == (["done"], 0)
+
+
+def test_the_same_owner_is_fenced_as_well(any_yard: Yard) -> None:
+    """An outcome that is recorded twice (its commit's fate was unknown) does not finish the next lease."""
+    yard = any_yard
+    yard.queue("ann@example.net")
+    (first,) = claimed(yard)
+    write(yard, first, LATER)
+    yard.clock.pass_(HOUR)
+    claimed(yard)
+    write(yard, first, YES)
+    assert yard.states() == ["leased"]
+
+
+def test_leases_are_renewed_and_given_back(any_yard: Yard) -> None:
+    """A renewed lease does not lapse; a released one is due at once, with the attempt not counted."""
+    yard = any_yard
+    yard.queue("ann@example.net")
+    (consignment,) = claimed(yard)
+    ids = [entry.id for entry in consignment.entries]
+    yard.clock.pass_(leases.LEASE - MINUTE)
+    yard.store.run(lambda conn: leases.renew(conn, ONE, ids, yard.clock()))
+    yard.clock.pass_(2 * MINUTE)
+    assert yard.store.run(lambda conn: leases.return_lapsed(conn, yard.clock())) == 0
+    yard.store.run(lambda conn: leases.release(conn, TWO, ids))
+    assert yard.states() == ["leased"], "only its owner gives a lease back"
+    yard.store.run(lambda conn: leases.release(conn, ONE, ids))
+    assert (yard.states(), yard.entries()[0].attempts) == (["due"], 0)
+
+
+@pytest.mark.parametrize("jump", [timedelta(days=365), timedelta(days=-365)])
+def test_a_clock_that_jumps_silences_nothing(any_yard: Yard, jump: timedelta) -> None:
+    """After a jump of a year, forth and back, what waits and what was leased is sent within the hour."""
+    yard = any_yard
+    honest = yard.clock()
+    yard.queue("ann@example.net")
+    yard.queue("ben@example.net")
+    (ann,) = claimed(yard, limit=1)
+    yard.clock.pass_(jump)
+    yard.queue("cat@example.net")
+    write(yard, ann, LATER)
+    claimed(yard, TWO, limit=1)
+    yard.clock.time = honest + HOUR
+    yard.store.run(lambda conn: leases.return_lapsed(conn, yard.clock()))
+    yard.store.run(lambda conn: leases.bring_forward(conn, ["outside"], yard.clock(), LADDER.longest))
+    assert sum(len(one.entries) for one in claimed(yard)) == 3
+
+
+def test_the_bytes_stay_until_the_last_entry_is_finished(any_yard: Yard) -> None:
+    """With one of two recipients done and the other deferred, the sealed bytes stay; then they go, blob and all."""
+    yard = any_yard
+    yard.queue("ann@example.net", "ben@example.net", content=b"x: y\r\n\r\n" + b"z" * 10_000)
+    (consignment,) = claimed(yard)
+    ann, ben = consignment.split(1)
+    write(yard, ann, YES)
+    write(yard, ben, LATER)
+    assert (yard.spooled(), yard.blob_states()) == (1, ["stored"])
+    yard.clock.pass_(MINUTE)
+    (again,) = claimed(yard)
+    write(yard, again, NO)
+    assert (yard.spooled(), yard.blob_states()) == (0, ["doomed"])
+    assert yard.states() == ["bounced", "done"]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state"), [(YES, ReaderState.NOTIFIED), (NO, ReaderState.UNDELIVERABLE), (LATER, ReaderState.WAITING)]
+)
+def test_a_notice_tells_how_far_its_reader_is(any_yard: Yard, outcome: Outcome, state: ReaderState) -> None:
+    """A delivered notice makes its reader notified, a failed one undeliverable, a deferred one changes nothing."""
+    yard = any_yard
+    reader = b"r" * 16
+    row = {
+        "id": reader, "conversation_id": b"c" * 16, "role": 2, "flags": 0, "address": b"", "address_hash": b"",
+        "mac": b"", "mac_version": 1, "state": ReaderState.WAITING.value,
+    }  # fmt: skip
+    yard.store.run(lambda conn: conn.execute(READER.insert(), row).rowcount)
+    yard.queue("ann@example.net", kind=Kind.NOTICE, participant_id=reader, envelope=QueuedEnvelope(""))
+    (consignment,) = claimed(yard)
+    write(yard, consignment, outcome)
+    with yard.store.read() as conn:
+        assert conn.execute(select(READER.c.state)).scalar() == state.value
+
+
+@pytest.mark.parametrize("column", ["message_id", "route", "envelope"])
+def test_a_row_that_was_moved_is_kept_and_not_sent(any_yard: Yard, column: str) -> None:
+    """An entry that somebody gave to another message or route does not open; it is put aside, never dropped."""
+    yard = any_yard
+    yard.queue("ann@example.net")
+    other = yard.queue("eve@example.org")
+    changed = {"message_id": other.message_id, "route": "inside", "envelope": b"e" * 90}[column]
+    yard.store.run(
+        lambda conn: conn.execute(update(ENTRY).where(ENTRY.c.route == "outside").values({column: changed})).rowcount
+    )
+    route = "inside" if column == "route" else "outside"
+    rows = yard.store.run(lambda conn: leases.claim(conn, ONE, route, yard.clock(), 10))
+    with yard.store.read() as conn:
+        consignments, damaged = leases.load(conn, yard.keyring, yard.blobs, rows)
+    assert [entry.envelope.recipient for one in consignments for entry in one.entries] == (
+        ["eve@example.org"] if column == "route" else []
+    )
+    assert [type(one) for one in damaged] == [Damaged]
+    yard.store.run(lambda conn: record_damaged(conn, damaged, yard.clock() + HOUR))
+    moved = next(row for row in yard.entries() if row.id == damaged[0].entry_id)
+    assert (moved.state, moved.attempts, moved.due_at) == (EntryState.DUE, 1, yard.clock() + HOUR)
+
+
+def test_nothing_readable_is_in_the_rows(yard: Yard) -> None:
+    """Addresses and content of a queued message are nowhere in its rows."""
+    yard.queue("ann@example.net", envelope=QueuedEnvelope("bob@example.org", envid="canary"))
+    yard.queue("ann@example.net", content=b"Subject: canary\r\n\r\n" + b"canary " * 2000)
+    with yard.store.read() as conn:
+        for table in Entry.metadata.sorted_tables:
+            rows = repr(list(conn.execute(select(table)))).encode()
+            for canary in (b"ann@", b"bob@", b"canary", b"Dear Ann"):
+                assert canary not in rows, table.name
+
+
+def test_an_old_entry_is_given_up_only_after_the_ladder(yard: Yard) -> None:
+    """An entry that is a year old by a broken clock still gets its attempts."""
+    yard.queue("ann@example.net")
+    yard.clock.pass_(365 * DAY)
+    for attempts in range(1, 6):
+        (consignment,) = claimed(yard)
+        (one,) = settled(yard, consignment, LATER)
+        assert one.state is (EntryState.DUE if attempts < 5 else EntryState.BOUNCED)
+        write(yard, consignment, LATER)
+        yard.clock.pass_(2 * HOUR)

@@ -1,0 +1,101 @@
+"""What an operator sees of the queue and may do with it."""
+
+import asyncio
+
+import pytest
+
+from relay.errors import NotFoundError, RefusedError
+from relay.queue.inspection import code_mail, count_entries, drop, list_entries, retry, show_entries
+from relay.queue.items import QueuedEnvelope
+from relay.store.tables.queue import EntryState, Kind
+from tests.unit.relay.queue.nexthop import NextHop
+from tests.unit.relay.queue.yard import HOUR, MINUTE, Yard, until
+
+
+def deferred(yard: Yard) -> bytes:
+    """Queue a message that its next hop greylists; return the message's id."""
+    draft = yard.queue("ann@example.net")
+
+    async def work() -> None:
+        async with NextHop({"RCPT": "451 4.7.1 greylisted"}) as hop:
+            worker = yard.delivery(yard.routes([hop]))
+            await worker.start()
+            await until(lambda: yard.entries()[0].attempts == 1)
+            await worker.stop()
+
+    asyncio.run(work())
+    return draft.message_id
+
+
+def test_the_list_says_why_each_entry_waits(any_yard: Yard) -> None:
+    """A listed entry names recipient, sender, attempts, next try, and what the next hop said last."""
+    yard = any_yard
+    message_id = deferred(yard)
+    with yard.store.read() as conn:
+        (entry,) = list_entries(conn, yard.keyring)
+        assert show_entries(conn, yard.keyring, entry.id) == show_entries(conn, yard.keyring, message_id) == (entry,)
+        assert count_entries(conn) == {EntryState.DUE: 1}
+        assert list_entries(conn, yard.keyring, route="inside") == ()
+    assert (entry.recipient, entry.sender, entry.attempts) == ("ann@example.net", "bob@example.org", 1)
+    assert entry.due_at == yard.clock() + MINUTE
+    assert entry.why.startswith("waits for its next try after 1 attempt: 451 4.7.1 greylisted (127.0.0.1:")
+
+
+def test_retry_makes_it_due_at_once(any_yard: Yard) -> None:
+    """After retry an entry is due whatever a clock says, and the audit knows of it."""
+    yard = any_yard
+    message_id = deferred(yard)
+    assert yard.store.run(lambda conn: retry(conn, yard.keyring, yard.audit, message_id, yard.clock())) == 1
+    assert yard.entries()[0].due_at <= yard.clock()
+    with yard.store.read() as conn:
+        assert "put back into the queue by hand for ann@example.net" in [
+            line.sentence for line in yard.audit.events_of(conn, message_id)
+        ]
+
+
+def test_drop_takes_it_out_for_good(any_yard: Yard) -> None:
+    """A dropped entry is never sent, its bytes go, and the report handed in with it is queued."""
+    yard = any_yard
+    message_id = deferred(yard)
+    report = yard.draft("bob@example.org", kind=Kind.DSN, envelope=QueuedEnvelope(""))
+    yard.store.run(lambda conn: drop(conn, yard.keyring, yard.audit, message_id, yard.clock(), reports=[report]))
+    assert yard.states() == ["dropped", "due"]
+    assert yard.spooled() == 1
+    for action in (retry, drop):
+        with pytest.raises(RefusedError, match="taken out of the queue by hand"):
+            yard.store.run(lambda conn: action(conn, yard.keyring, yard.audit, message_id, yard.clock()))  # noqa: B023
+
+
+def test_what_is_not_there_is_said_so(yard: Yard) -> None:
+    """An unknown id gives one sentence."""
+    with yard.store.read() as conn, pytest.raises(NotFoundError, match="there is no queue entry or message"):
+        show_entries(conn, yard.keyring, b"x" * 16)
+
+
+def test_entries_whose_key_is_gone_are_still_listed(yard: Yard) -> None:
+    """Without the epoch key an entry is listed with its state, and says that it cannot be read."""
+    deferred(yard)
+    for file in (yard.keyring.folder / "relay").glob("epoch-*"):
+        file.unlink()
+    from relay.vault.keyring import Keyring  # noqa: PLC0415
+
+    keyring = Keyring.open(yard.keyring.folder, role="cli")
+    with yard.store.read() as conn:
+        (entry,) = list_entries(conn, keyring)
+    assert entry.state is EntryState.DUE
+    assert "not readable" in entry.recipient
+    assert "not readable" in entry.reply
+
+
+def test_the_code_page_learns_what_became_of_its_mail(any_yard: Yard) -> None:
+    """The newest code mail of a reader since a moment, with its state; none of another reader or of before."""
+    yard = any_yard
+    reader = b"r" * 16
+    yard.queue("ann@example.net", kind=Kind.CODE, participant_id=reader, envelope=QueuedEnvelope(""))
+    asked = yard.clock()
+    with yard.store.read() as conn:
+        mail = code_mail(conn, reader, asked)
+        assert mail is not None
+        assert (mail.state, mail.attempts) == (EntryState.DUE, 0)
+        assert code_mail(conn, reader, asked + HOUR) is None
+        assert code_mail(conn, b"o" * 16, asked) is None
