@@ -83,8 +83,9 @@ def route(
     elif null_sender and flagged:
         # Nobody could be told what was sealed, and a report about a report is never sent.
         refusal = Reply(550, "5.7.1", f"Not accepted from the null sender: {reasons(flagged)}")
-    worth_telling = any(copy.verdict.action is not Action.PASS for copy in copies)
-    return Routing(copies, refusal, receipt=worth_telling and not null_sender and not auto_submitted)
+    # A refused copy has its own report; the receipt speaks of what left sealed, or left and deserves a word.
+    worth_a_word = any(copy.way is not Way.REFUSE and copy.verdict.action is not Action.PASS for copy in copies)
+    return Routing(copies, refusal, receipt=worth_a_word and not null_sender and not auto_submitted)
 
 
 def reasons(copies: Sequence[Routed]) -> str:

@@ -64,6 +64,7 @@ def test_null_sender_and_flagged_is_refused() -> None:
         (Action.NOTIFY, False, True),
         (Action.SEAL, False, True),
         (Action.SEAL, True, False),
+        (Action.REFUSE, False, False),
     ],
 )
 def test_who_is_told(action: Action, auto_submitted: bool, told: bool) -> None:
