@@ -74,6 +74,8 @@ def test(
 def _extractor() -> Iterator[Extractor]:
     extractor = Extractor(1)
     extractor.start()
+    for refused in extractor.refused:
+        warn(f"attachments are read with less confinement than asked for: {refused}")
     try:
         yield extractor
     finally:
@@ -124,15 +126,15 @@ def _print_one(explanation: Explanation) -> None:
     say()
     say(f"{recipient.address} ({side}{hidden}): {explanation.action.word}", style=_STYLES[explanation.action.word])
     for each in explanation.considered:
-        marks = {Outcome.HIT: "held", Outcome.SHADOW: "would hold (shadow)"}
+        marks = {Outcome.HIT: "hit", Outcome.SHADOW: "would have hit (shadow)"}
         mark = marks.get(each.outcome, str(each.outcome))
         decides = ", decides" if each.decided else ""
-        held = each.outcome in marks
+        hit = each.outcome in marks
         say(
-            f"  {each.rule}: {mark}{f', asks to {each.action.word}{decides}' if held else ''}",
-            style="" if held else "dim",
+            f"  {each.rule}: {mark}{f', asks to {each.action.word}{decides}' if hit else ''}",
+            style="" if hit else "dim",
         )
-        if held:
+        if hit:
             say(f"    because {each.because}")
             for finding in each.findings:
                 say(f"    {finding_sentence(finding)}")

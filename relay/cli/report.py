@@ -107,9 +107,9 @@ def _print(tally: Tally, since: datetime, configuration: Configuration) -> None:
     )
     say()
     print_table(
-        ("rule", "mode", "held for copies", "which were"),
+        ("rule", "mode", "hits", "which were"),
         _rule_rows(tally, configuration),
-        right=("held for copies",),
+        right=("hits",),
     )
 
 

@@ -152,7 +152,8 @@ vaccination
 X-ray
 """
 
-# Word lists that the demo names, by their path beside relay.toml.
+# Word lists that the demo names, by their path beside relay.toml: written where the source tree with its fuller lists
+# is not at hand.
 WORD_LISTS: Mapping[str, str] = {"lists/health-en.txt": _HEALTH}
 
 

@@ -22,7 +22,7 @@ def test_each_recipient_gets_an_action_and_the_reason(home: Home) -> None:
     text = home.run("policy", "test", "m.eml").stdout
     assert "jane@example.net (outside): seal" in text
     assert "bob@example.org (inside): pass" in text
-    assert "nhs-numbers: held, asks to seal, decides" in text
+    assert "nhs-numbers: hit, asks to seal, decides" in text
     assert "because the message contains an NHS number" in text
     assert "999 864 1969" not in text
 
