@@ -60,6 +60,6 @@ def _body(part: Part, texts: list[Text], heavy: list[Part]) -> None:
 
 def _is_signature(part: Part) -> bool:
     """Whether a part is a detached signature and nothing else: machines read it, people see a mark."""
-    if part.type not in _SIGNATURES:
+    if part.type not in _SIGNATURES and not part.name.lower().endswith((".p7s", ".asc", ".sig")):
         return False
     return part.data.lstrip().startswith(SIGNATURE) or read_cms(part.data).signature

@@ -25,7 +25,7 @@ _BLOCK = re.compile(rf"</?(?:{_BLOCKS})(?![a-z0-9-]){_TAG}")
 _ANY_TAG = re.compile(rf"<{_TAG}")
 # Elements whose content the serializer writes as it is, so that a "<!--" in it is text that a browser draws.
 _RAW = "xmp,plaintext,noembed,noframes,iframe"
-_SPACE = re.compile(r"[ \t\r\f\u00a0]+")
+_SPACE = re.compile(r"[ \t\r\f\u00a0]{2,}|[\t\r\f\u00a0]")
 _LINES = re.compile(r" ?\n\s*")
 _CELL = re.compile(rf"</t[dh]{_TAG}")
 # Never drawn, or drawn as nothing, inside a number or a word.
@@ -54,7 +54,9 @@ def html_text(source: str) -> str:
 
 def _text_of(source: str) -> str:
     tree = LexborHTMLParser(source)
-    tree.strip_tags(["script", "style"])
+    folded = source.lower()
+    if "<script" in folded or "<style" in folded:
+        tree.strip_tags(["script", "style"])
     body = _COMMENT.sub("", tree.html or "")
     body = _CELL.sub("\t", body)
     text = html.unescape(_ANY_TAG.sub("", _BLOCK.sub("\n", body)))

@@ -1,5 +1,7 @@
 """From one leaf of the structure to the parts that a recipient gets: decoded, named, unpacked where programs do so."""
 
+import re
+
 from relay.message.bodies import body
 from relay.message.inline_files import find_inline_files
 from relay.message.names import clean_name, content_id, declared_name, name_of
@@ -7,7 +9,7 @@ from relay.message.parts import Part
 from relay.message.pgp import BEGIN
 from relay.message.structure import Leaf, Structure
 from relay.message.tnef import SIGNATURE
-from relay.message.transfer import decode_transfer
+from relay.message.transfer import PIECE, decode_transfer
 from relay.message.wrapped import attachment, perhaps_encrypted, signed_or_encrypted, unpacked
 
 _BODIES = frozenset(
@@ -27,8 +29,10 @@ _ELSEWHERE = {
     "message/partial": "is only a fragment of a message",
     "message/external-body": "stands for content that is kept elsewhere",
 }
-_PKCS7 = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
+_PKCS7 = frozenset(f"application/{prefix}pkcs7-{kind}" for prefix in ("", "x-") for kind in ("mime", "signature"))
+_PKCS7_NAMES = (".p7m", ".p7s")
 _TNEF = frozenset({"application/ms-tnef", "application/vnd.ms-tnef"})
+_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=\s]|[^\s] +[^\s]")
 _ARMOURED_NAMES = (".asc", ".gpg", ".pgp")
 
 
@@ -38,6 +42,8 @@ def parts_of(leaf: Leaf, found: Structure, number: int) -> list[Part]:
     raw = leaf.raw
     decoded = decode_transfer(raw, leaf.encoding)
     data = raw if decoded is None else decoded
+    if leaf.encoding == "base64" and kind.startswith("text/") and _NOT_BASE64.search(raw, 0, PIECE):
+        found.outside.append(raw)  # plain text under a wrong label: some programs show it as it stands
     problem = "is encoded in an unknown way" if decoded is None else _ELSEWHERE.get(kind, "")
     if leaf.disposition.word != "attachment" and not declared_name(leaf):
         if kind == "text/html":
@@ -55,7 +61,7 @@ def _attached(leaf: Leaf, found: Structure, name: str, data: bytes, problem: str
     kind, lower = leaf.type.word, name.lower()
     if kind in _TNEF or data.startswith(SIGNATURE):
         return unpacked(name, data, kind)
-    if kind in _PKCS7 or lower.endswith(".p7m"):
+    if kind in _PKCS7 or lower.endswith(_PKCS7_NAMES):
         return signed_or_encrypted(name, data, leaf, found)
     if leaf.parent == "encrypted" or data.startswith(BEGIN) or lower.endswith(_ARMOURED_NAMES):
         return [perhaps_encrypted(name, data, leaf, problem)]

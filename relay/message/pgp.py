@@ -11,10 +11,12 @@ _ARMOUR = re.compile(
 )
 BEGIN = b"-----BEGIN PGP MESSAGE-----"
 SIGNATURE = b"-----BEGIN PGP SIGNATURE-----"
-# Public-key and symmetric-key encrypted session key, symmetrically encrypted data, the same with integrity, AEAD.
-_ENCRYPTED_TAGS = frozenset({1, 3, 9, 18, 20})
+# Tag -> versions: session keys for a public key and for a passphrase, encrypted data with integrity and with AEAD
+# (RFC 9580 section 5). Old data without integrity (9) has no version and proves nothing: it never comes first.
+_VERSIONS = {1: {2, 3, 6}, 3: {4, 5, 6}, 18: {1, 2}, 20: {1}}
 _PACKET = 0x80
 _NEW_FORMAT = 0x40
+_SHORTEST = 8  # octets: tag, length and version
 
 
 def is_encrypted(data: bytes) -> bool:
@@ -30,7 +32,12 @@ def is_encrypted(data: bytes) -> bool:
 
 
 def _encrypted_packet(data: bytes) -> bool:
-    if not data or not data[0] & _PACKET:
+    """Look at the tag of the first packet, and at the version behind its length."""
+    if len(data) < _SHORTEST or not data[0] & _PACKET:
         return False
-    tag = data[0] & 0x3F if data[0] & _NEW_FORMAT else (data[0] >> 2) & 0x0F
-    return tag in _ENCRYPTED_TAGS
+    if data[0] & _NEW_FORMAT:
+        tag, first = data[0] & 0x3F, data[1]
+        position = 6 if first == 255 else 3 if 192 <= first < 224 else 2  # noqa: PLR2004  # RFC 9580 section 4.2.1
+    else:
+        tag, position = (data[0] >> 2) & 0x0F, (2, 3, 5, 1)[data[0] & 3]  # section 4.2.2
+    return data[position] in _VERSIONS.get(tag, ())

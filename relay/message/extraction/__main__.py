@@ -6,7 +6,6 @@ its input ends. After RECYCLE documents, or when it has grown, it says so and en
 
 import importlib
 import os
-import resource
 import sys
 from typing import Any, BinaryIO
 
@@ -14,7 +13,7 @@ from relay.message.extraction.confinement import allow_cpu, confine
 from relay.message.extraction.frames import LENGTH, length_of, pack, unpack
 
 RECYCLE = 500  # documents
-MAX_GROWTH = 400 << 10  # KiB that the process may hold after a document
+MAX_RESIDENT = 400 << 20  # octets that the process may hold after a document
 
 
 def main() -> int:
@@ -23,6 +22,7 @@ def main() -> int:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     requests = sys.stdin.buffer
+    memory = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)  # cannot be opened any more later
     barred, refused = confine()
     documents = importlib.import_module("relay.message.extraction.documents")  # loads the parsers, now confined
     _send(answers, {"barred": barred, "refused": list(refused)})
@@ -33,16 +33,21 @@ def main() -> int:
         request = unpack(requests.read(length_of(head)))
         data = requests.read(request["size"])
         allow_cpu(request["seconds"])
-        answer = _answer(documents, request, data)
-        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > MAX_GROWTH
-        answer["last"] = answer["last"] or grown or served == RECYCLE
+        answer = answer_to(documents, request, data)
+        answer["last"] = answer["last"] or _resident(memory) > MAX_RESIDENT or served == RECYCLE
         _send(answers, answer)
         if answer["last"]:
             return 0
     return 0
 
 
-def _answer(documents: Any, request: dict[str, Any], data: bytes) -> dict[str, Any]:
+def _resident(memory: int) -> int:
+    """Return the octets that are in memory now; the kernel's own peak value begins with that of the relay."""
+    return int(os.pread(memory, 200, 0).split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def answer_to(documents: Any, request: dict[str, Any], data: bytes) -> dict[str, Any]:
+    """Read one document with the module ``documents`` and return the answer; a fault becomes a problem."""
     try:
         found = documents.read_document(request["name"], request["type"], data)
     except MemoryError:

@@ -8,7 +8,7 @@ from typing import Any
 
 from policies.model import Text
 from relay.clock import monotonic
-from relay.message.extraction.helper import START_SECONDS, Helper, HelperDiedError, HelperLateError
+from relay.message.extraction.helper import PROGRAM, START_SECONDS, Helper, HelperDiedError, HelperLateError
 from relay.message.extraction.sniffing import is_media
 from relay.message.parts import Part
 
@@ -39,9 +39,13 @@ class Extractor:
     ``require_confinement`` is switched off. ``refused`` tells after `start` what the machine would not grant.
     """
 
-    def __init__(self, helpers: int = 2, *, require_confinement: bool = True) -> None:
+    def __init__(
+        self, helpers: int = 2, *, require_confinement: bool = True, program: tuple[str, ...] = PROGRAM
+    ) -> None:
         self._count = helpers
         self._require = require_confinement
+        self._program = program
+        self._forbidden = False
         self._slots: queue.LifoQueue[Helper | None] = queue.LifoQueue()
         self._lock = threading.Lock()
         self._running: set[Helper] = set()
@@ -68,6 +72,12 @@ class Extractor:
         for helper in running:
             helper.end()
 
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """Process ids of the helpers that run now."""
+        with self._lock:
+            return tuple(helper.pid for helper in self._running)
+
     def extract(self, parts: Sequence[Part], seconds: float) -> tuple[Extracted, ...]:
         """Read the attachments one after the other within ``seconds`` for all of them. Never raises."""
         deadline = monotonic() + seconds
@@ -81,7 +91,7 @@ class Extractor:
         try:
             helper = self._ready(helper)
             if helper is None:
-                return Extracted(problem=UNCONFINED if self.refused and self._open else CLOSED)
+                return Extracted(problem=UNCONFINED if self._forbidden else CLOSED)
             if monotonic() >= deadline:
                 return Extracted(problem=LATE)  # starting took too long; the helper serves the next one
             result, last = self._ask(helper, part, deadline)
@@ -112,9 +122,9 @@ class Extractor:
         if helper is not None:
             return helper
         with self._lock:
-            if not self._open:
+            if not self._open or self._forbidden:
                 return None
-            helper = Helper()
+            helper = Helper(self._program)
             self._running.add(helper)
         try:
             greeting = helper.greeting(monotonic() + START_SECONDS)
@@ -122,7 +132,8 @@ class Extractor:
             self._end(helper)
             raise
         self.refused = tuple(str(clause) for clause in greeting.get("refused", ()))
-        if self._require and not greeting.get("barred"):
+        self._forbidden = self._require and greeting.get("barred") is not True
+        if self._forbidden:
             self._end(helper)
             return None
         return helper

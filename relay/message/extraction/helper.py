@@ -9,6 +9,7 @@ from typing import Any
 from relay.clock import monotonic
 from relay.message.extraction.frames import LENGTH, length_of, pack, unpack
 
+PROGRAM = (sys.executable, "-I", "-m", "relay.message.extraction")
 START_SECONDS = 30.0  # loading the parsers on a busy machine
 _PIECE = 1 << 16
 # No key, path or proxy of the relay's environment reaches the helper.
@@ -26,9 +27,9 @@ class HelperLateError(Exception):
 class Helper:
     """A running helper process; used by one thread at a time."""
 
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(  # our own interpreter and module, no shell
-            [sys.executable, "-I", "-m", "relay.message.extraction"],
+    def __init__(self, program: tuple[str, ...] = PROGRAM) -> None:
+        self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and module, no shell
+            program,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -44,6 +44,7 @@ _OLE_STREAMS = (
     ("__properties_version1.0", "msg"),
 )
 _MESSAGES = frozenset({"message/rfc822", "message/global", "message/news"})
+_MESSAGE_NAMES = (".eml", ".mht", ".mhtml")
 _ENOUGH_FIELDS = 3  # in the first lines: a header, whatever the file is called
 _MESSAGE_FIELDS = (
     "received:",
@@ -72,16 +73,15 @@ def sniff(data: bytes, name: str, declared: str) -> str:
     """Return the kind of a document: a word that `documents` has a reader for, or ``unknown``."""
     if not data.strip(b"\0 \t\r\n"):
         return "empty"
-    if is_media(data):
-        return "media"
-    kind = _by_prefix(data)
+    kind = "media" if is_media(data) else _by_prefix(data)
     if kind:
         return _ole(data) if kind == "ole" else kind
+    if declared in _MESSAGES or name.lower().endswith(_MESSAGE_NAMES):
+        return "message"  # whatever octets stand in it: parts can be binary
     if _is_text(data):
         return _text_kind(data, name.lower(), declared)
-    if declared.startswith("audio/") and data.startswith(_MP3):
-        return "media"
-    return _by_table(data, name)
+    sound = declared.startswith("audio/") and data.startswith(_MP3)
+    return "media" if sound else _by_table(data, name)
 
 
 def _by_prefix(data: bytes) -> str:
@@ -120,7 +120,7 @@ def _text_kind(data: bytes, name: str, declared: str) -> str:
         ("xml", start.startswith(b"<?xml") or (start.startswith(b"<") and name.endswith((".xml", ".svg")))),
         (
             "message",
-            declared in _MESSAGES or name.endswith((".eml", ".mht", ".mhtml")) or _begins_like_a_message(start),
+            _begins_like_a_message(start),
         ),
         ("calendar", b"begin:vc" in start),
         ("json", start.startswith((b"{", b"["))),

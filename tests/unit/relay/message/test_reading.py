@@ -149,6 +149,13 @@ def test_what_programs_read_differently_is_a_problem(mail: bytes, problem: str) 
     assert any(problem in found for found in read(mail).problems)
 
 
+def test_plain_text_under_the_label_base64_is_judged_as_it_stands() -> None:
+    """Programs that cannot decode it show the text."""
+    reading = read(b"Content-Transfer-Encoding: base64\r\n\r\nThe number is 943 476 5919.\r\n")
+    assert "943 476 5919" in reading.also[0].text
+    assert read(b"Content-Transfer-Encoding: base64\r\n\r\nSGVs\r\nbG8=\r\n").also == ()
+
+
 def test_an_encoded_group_is_read_all_the_same() -> None:
     """A doubt does not keep the policies from seeing what some program shows."""
     mail = b"Content-Type: multipart/mixed; boundary=a\r\nContent-Transfer-Encoding: base64\r\n\r\n" + base64.b64encode(

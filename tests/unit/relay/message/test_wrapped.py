@@ -20,7 +20,7 @@ from relay.message.tnef import SIGNATURE, read_tnef
 
 INNER = b"Content-Type: text/plain\r\n\r\nsigned 943 476 5919\r\n"
 ARMOUR = b"-----BEGIN PGP MESSAGE-----\r\n\r\n%b\r\n-----END PGP MESSAGE-----\r\n"
-SESSION_KEY_PACKET = base64.b64encode(bytes([0xC1, 20]) + bytes(20))
+SESSION_KEY_PACKET = base64.b64encode(bytes([0xC1, 20, 3]) + bytes(19))
 LITERAL_PACKET = base64.b64encode(bytes([0xCB, 20]) + b"b\0\0\0\0\0plain text   ")
 
 
@@ -102,6 +102,7 @@ def test_only_a_real_openpgp_message_counts_as_encrypted() -> None:
     assert not is_encrypted(ARMOUR % LITERAL_PACKET)
     assert not is_encrypted(ARMOUR % b"!!!!")
     assert not is_encrypted(b"-----BEGIN PGP MESSAGE-----")
+    assert not is_encrypted(b"\x85\x01\x0c\x09 begins like one")
     assert not is_encrypted(b"")
 
 

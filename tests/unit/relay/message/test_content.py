@@ -1,0 +1,105 @@
+from collections.abc import Iterator
+
+import pytest
+
+from policies.model import Attachment
+from relay.message.content import content_of
+from relay.message.extraction import Extractor
+from relay.message.reading import read
+
+SECONDS = 60.0
+SIGNATURE = b"-----BEGIN PGP SIGNATURE-----\r\n\r\nwsBzBAEBCAAnBQ==\r\n-----END PGP SIGNATURE-----\r\n"
+
+
+@pytest.fixture(scope="module")
+def extractor() -> Iterator[Extractor]:
+    """A pool of one helper."""
+    pool = Extractor(1)
+    pool.start()
+    yield pool
+    pool.close()
+
+
+def _mixed(*parts: bytes) -> bytes:
+    return (
+        b"Subject: s\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+        + b"".join(b"--b\r\n" + part + b"\r\n" for part in parts)
+        + b"--b--\r\n"
+    )
+
+
+def test_everything_that_can_be_read_is_judged(extractor: Extractor) -> None:
+    """Subject, bodies, other readings, attachments and their names, each with its place."""
+    mail = _mixed(
+        b"Content-Type: text/plain; charset=utf-7\r\n\r\n+ADk-43",
+        b"Content-Type: text/html\r\n\r\n<p title=hint>shown</p>",
+        b"Content-Type: text/csv; name=list.csv\r\n\r\na,b",
+        b"Content-Type: message/rfc822\r\n\r\nSubject: inner\r\n\r\nnested",
+    )
+    content = content_of(read(mail), extractor, SECONDS)
+    assert content.subject == "s"
+    assert content.problems == ()
+    assert [(text.where, text.text.strip()) for text in content.texts] == [
+        ("text", "943"),
+        ("text", "+ADk-43"),
+        ("HTML text", "shown\nhint"),
+        ("list.csv", "a,b"),
+        ("inner.eml, subject", "inner"),
+        ("inner.eml, text", "nested"),
+        ("names of attachments", "list.csv\ninner.eml"),
+    ]
+    assert content.attachments == (
+        Attachment("list.csv", "text/csv", 3),
+        Attachment("inner.eml", "message/rfc822", 24),
+    )
+
+
+def test_a_problem_of_an_attachment_is_kept(extractor: Extractor) -> None:
+    """Whether the reader or the extractor found it."""
+    mail = _mixed(
+        b"Content-Type: application/x-what; name=a.bin\r\n\r\n\x00\x01\x02\x03",
+        b"Content-Type: message/partial\r\n\r\nx",
+    )
+    first, second = content_of(read(mail), extractor, SECONDS).attachments
+    assert "cannot be read" in first.problem
+    assert "fragment" in second.problem
+
+
+def test_files_in_an_archive_are_attachments_too(extractor: Extractor) -> None:
+    """Rules about names see what is inside."""
+    mail = _mixed(b"Content-Type: message/rfc822; name=m.eml\r\n\r\nContent-Type: text/csv; name=in.csv\r\n\r\nx")
+    names = [attachment.name for attachment in content_of(read(mail), extractor, SECONDS).attachments]
+    assert names == ["m.eml", "m.eml, in.csv"]
+
+
+def test_signatures_and_pictures_in_the_text_are_no_attachments(extractor: Extractor) -> None:
+    """Only what a person would call one; a signature part with something else in it is."""
+    signature = b"Content-Type: application/pgp-signature; name=signature.asc\r\n\r\n"
+    picture = b"Content-Type: image/png\r\nContent-ID: <a>\r\n\r\n\x89PNG\r\n\x1a\n"
+    assert content_of(read(_mixed(signature + SIGNATURE, picture)), extractor, SECONDS).attachments == ()
+    (attachment,) = content_of(read(_mixed(signature + b"943 476 5919")), extractor, SECONDS).attachments
+    assert attachment.name == "signature.asc"
+
+
+def test_an_encrypted_body_is_a_fact(extractor: Extractor) -> None:
+    """It stands among the attachments, without a problem."""
+    packet = b"wRQDAAAAAAAAAAAAAAAAAAAAAAAA"
+    mail = b"\r\n-----BEGIN PGP MESSAGE-----\r\n\r\n" + packet + b"\r\n-----END PGP MESSAGE-----\r\n"
+    (attachment,) = content_of(read(mail), extractor, SECONDS).attachments
+    assert attachment.encrypted
+    assert attachment.problem == ""
+
+
+def test_heavy_html_is_read_by_the_helper(extractor: Extractor) -> None:
+    """A body that would hold the relay for seconds is read elsewhere, with the same result or a problem."""
+    html = b"<p>" + b"<b></b>" * 5_000 + b"943 476 5919</p>"
+    content = content_of(read(b"Content-Type: text/html\r\n\r\n" + html), extractor, SECONDS)
+    assert "943 476 5919" in content.texts[0].text
+    nested = content_of(read(b"Content-Type: text/html\r\n\r\n" + b"<div>" * 300_000), extractor, 1.0)
+    assert nested.problems
+
+
+def test_without_a_helper_nothing_is_clean() -> None:
+    """A pool that does not run makes every document a problem."""
+    content = content_of(read(_mixed(b"Content-Type: text/csv; name=a.csv\r\n\r\nx")), Extractor(1), 0.01)
+    assert content.attachments[0].problem
