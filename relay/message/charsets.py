@@ -82,7 +82,7 @@ def decode(data: bytes, label: str = "") -> Decoded:
     """Decode a text body. Never raises; bytes that fit nothing become U+FFFD."""
     codec = codec_of(label)
     if data.isascii() and codec not in _NOT_ASCII:
-        return Decoded(data.decode("ascii"), _nul_padded(data) if b"\0" in data else "")
+        return Decoded(data.decode("ascii"), _without_nul(data) if b"\0" in data else "")
     for mark, marked in _MARKS:
         if data.startswith(mark):
             return Decoded(data.decode(marked, "replace").removeprefix("\ufeff"), _plain(data))
@@ -94,7 +94,7 @@ def decode(data: bytes, label: str = "") -> Decoded:
         other = _plain(data) if data.isascii() or "\ufffd" in text else ""
         return Decoded(text, "" if other == text else other)
     utf8 = _strictly(data, "utf_8")
-    padded = _nul_padded(data) if b"\0" in data else ""
+    padded = _without_nul(data) if b"\0" in data else ""
     if codec in {"", "utf_8"}:
         text = data.decode("cp1252", "replace") if utf8 is None and not codec else data.decode("utf_8", "replace")
         return Decoded(text, padded, sure=bool(codec) or utf8 is not None or not label)
@@ -123,8 +123,8 @@ def _plain(data: bytes) -> str:
     return data.decode("cp1252", "replace") if utf8 is None else utf8
 
 
-def _nul_padded(data: bytes) -> str:
-    """Read UTF-16 without a mark: every other byte of ASCII text is NUL there."""
+def _without_nul(data: bytes) -> str:
+    """Read UTF-16 without a mark, in which every other octet of ASCII text is NUL; else what is left without NUL."""
     if data.count(b"\0") * 3 < len(data):
-        return ""
+        return _plain(data.replace(b"\0", b""))
     return data.decode("utf_16_be" if data[:1] == b"\0" else "utf_16_le", "replace")

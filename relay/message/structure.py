@@ -25,6 +25,8 @@ _EMBEDDED = re.compile(
     re.MULTILINE,
 )
 _MBOX = b"From "
+_COLON = 0x3A
+_DIFFERENTLY = "describes a part in a way that mail programs read differently"
 
 
 @dataclass(slots=True)
@@ -121,8 +123,12 @@ def _headers(found: Structure, buffer: bytes, start: int, stop: int) -> dict[byt
         del found_fields[MAX_FIELDS:]
     elif sum([len(whole) for whole, _, _ in found_fields]) != len(block):
         found.problems["has lines in a header that are no header fields"] = None
+    if b"\0" in block or block.count(b"\r") != block.count(b"\r\n"):
+        found.problems["has control characters in a header that some mail programs take for its end"] = None
     headers: dict[bytes, list[bytes]] = {}
-    for _, name, value in found_fields:
+    for whole, name, value in found_fields:
+        if whole[len(name)] != _COLON and name.lower() in _ONCE:
+            found.problems[_DIFFERENTLY] = None  # "Content-Type : text/html"
         headers.setdefault(name.lower(), []).append(value)
     return headers
 
@@ -132,7 +138,7 @@ def _type(found: Structure, headers: dict[bytes, list[bytes]], default: str) -> 
         return Value(default)
     value = parse_value(headers[_ONCE[0]][0])
     if value.odd:
-        found.problems["describes a part in a way that mail programs read differently"] = None
+        found.problems[_DIFFERENTLY] = None
     if not _MEDIA_TYPE.fullmatch(value.word):
         # RFC 2045 section 5.2: what cannot be understood is plain text, unless it has the name of a file.
         value.word = "application/octet-stream" if "name" in value.parameters else "text/plain"
@@ -144,7 +150,7 @@ def _multipart(found: Structure, buffer: bytes, span: tuple[int, int], type_: Va
     subtype = type_.word.partition("/")[2]
     boundary = type_.parameters.get("boundary", "").rstrip().encode("latin-1", "replace")
     if not boundary.isascii():
-        found.problems["describes a part in a way that mail programs read differently"] = None
+        found.problems[_DIFFERENTLY] = None
     if not boundary:
         found.problems["has parts without saying where they begin"] = None
         found.outside.append(buffer[body:end])

@@ -59,7 +59,10 @@ def _landlock(libc: ctypes.CDLL, version: int) -> bool:
     if ruleset < 0:
         return False
     for folder in _readable():
-        handle = os.open(folder, _O_PATH | os.O_CLOEXEC)
+        try:
+            handle = os.open(folder, _O_PATH | os.O_CLOEXEC)
+        except OSError:
+            continue  # what this user cannot reach it need not be allowed
         rule = struct.pack("=Qi", _READ_FILE | _READ_DIR, handle)
         failed = libc.syscall(_SYS_ADD_RULE, ruleset, _PATH_BENEATH, rule, ctypes.c_uint32(0))
         os.close(handle)

@@ -79,6 +79,8 @@ def test_text_is_decoded_as_mail_programs_do(data: bytes, label: str, text: str)
         ("943".encode("utf_16_le"), "", "943"),
         ("943".encode("utf_16_be"), "us-ascii", "943"),
         ("na\u00efve".encode(), "iso-8859-1", "na\u00efve"),
+        (b"943\x00476 5919", "", "943476 5919"),
+        (b"\xc3\xa9 943\x00476", "utf-8", "\u00e9 943476"),
     ],
 )
 def test_a_misleading_label_hides_nothing(data: bytes, label: str, other: str) -> None:
