@@ -42,11 +42,11 @@ class PostgreSQL:
         self._numbers = count()
         self._wait()
 
-    def new_database(self, *, template: str = "template1") -> str:
-        """Return the URL of a fresh database, a copy of ``template`` (a database name)."""
+    def new_database(self) -> str:
+        """Return the URL of a fresh, empty database."""
         name = f"test{next(self._numbers)}"
         with psycopg.connect(host=str(self._folder), user=_USER, dbname="postgres", autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
+            connection.execute(f"CREATE DATABASE {name}".encode())
         return f"postgresql+psycopg://{_USER}@/{name}?host={self._folder}"
 
     def stop(self) -> None:

@@ -57,8 +57,13 @@ def check_schema(engine: Engine) -> None:
     except SQLAlchemyError as error:
         raise translate(error) from error
     _refuse_newer(current)
-    if current != _scripts().get_current_head():
+    if current != head_revision():
         raise StoreError("the database is from an older version of Letterlock: `letterlock run` upgrades it at start")
+
+
+def head_revision() -> str | None:
+    """Return the schema version that this program makes and uses."""
+    return _scripts().get_current_head()
 
 
 def known_revisions() -> frozenset[str]:

@@ -109,7 +109,9 @@ class FileBlobs:
     def _make_folder(self, folder: Path) -> None:
         if folder.is_dir():
             return
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self._folder.is_dir():
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _sync(self._folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)
         _sync(self._folder)
 

@@ -140,7 +140,11 @@ class Epochs:
         """Return the key with this id, None when it was destroyed."""
         if epoch_id not in self._by_id:
             self._by_id.update((key.id, key) for _, key in self._files())
-        return self._by_id.get(epoch_id)
+        key = self._by_id.get(epoch_id)
+        if key is not None and not (self._folder / (key.name + SUFFIX)).exists():
+            del self._by_id[epoch_id]
+            return None
+        return key
 
     def destroy_unused(self, in_use: frozenset[bytes], now: datetime) -> int:
         """Destroy the keys older than any in use whose day has been over for a day; return how many.

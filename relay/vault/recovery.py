@@ -15,6 +15,7 @@ from pathlib import Path
 from relay.errors import KeyringError, RefusedError
 from relay.vault.keyring import write_public
 from relay.vault.sealing.bundle import decode_bundle, open_bundle
+from relay.vault.sealing.errors import SealingError
 from relay.vault.sealing.header import CoreHeader
 from relay.vault.sealing.manifest import Manifest
 from relay.vault.sealing.message import manifest_digest, open_recovery
@@ -73,7 +74,7 @@ def read_recovery(private_file: Path) -> RecoveryPrivateKey:
         if len(words) != 3 or words[0] != _MAGIC:  # noqa: PLR2004 (the three words of the line above)
             raise KeyringError(f"{private_file} is no recovery key of Letterlock")
         private = RecoveryPrivateKey.from_seed(base64.b64decode(words[2], validate=True))
-    except (OSError, UnicodeDecodeError, binascii.Error) as error:
+    except (OSError, UnicodeDecodeError, binascii.Error, SealingError) as error:
         raise KeyringError(f"{private_file} cannot be read as a recovery key") from error
     if private.public.key_id.hex() != words[1]:
         raise KeyringError(f"{private_file} is damaged: its two halves do not belong together")

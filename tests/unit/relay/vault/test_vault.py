@@ -20,7 +20,7 @@ from relay.vault.sealing.errors import Layer, SealingError
 from relay.vault.sealing.manifest import PartRole
 from relay.vault.vault import SealedDraft, Vault
 
-from .conftest import EXPIRES, NOW, reading  # noqa: TID252 (what the fixtures of this folder are made of)
+from .conftest import EXPIRES, NOW, reading
 
 Seal = Callable[..., SealedDraft]
 Arrive = Callable[..., Link | None]
@@ -122,7 +122,9 @@ def test_expired_and_revoked_links_are_recognised_and_open_nothing(
     assert late.state is LinkState.EXPIRED
     assert open_all(draft, now=EXPIRES) == Opened((), ())
     link_id = draft.links["jane@example.net"].link_id
-    store.run(lambda connection: connection.execute(update(KEY).where(KEY.c.id == link_id).values(revoked_at=NOW)) and None)
+    store.run(
+        lambda connection: connection.execute(update(KEY).where(KEY.c.id == link_id).values(revoked_at=NOW)) and None
+    )
     revoked = arrive(draft)
     assert revoked is not None
     assert revoked.state is LinkState.REVOKED
@@ -132,7 +134,9 @@ def test_expired_and_revoked_links_are_recognised_and_open_nothing(
 def test_message_expires_even_when_the_link_lives_longer(seal: Seal, store: Store, open_all: OpenAll) -> None:
     """The message's own expiry counts."""
     draft = seal()
-    store.run(lambda connection: connection.execute(update(KEY).values(expires_at=EXPIRES + timedelta(days=99))) and None)
+    store.run(
+        lambda connection: connection.execute(update(KEY).values(expires_at=EXPIRES + timedelta(days=99))) and None
+    )
     assert open_all(draft, now=EXPIRES - timedelta(seconds=1)).messages
     assert open_all(draft, now=EXPIRES) == Opened((), ())
 
@@ -158,7 +162,11 @@ def test_opening_takes_the_server_key(seal: Seal, open_all: OpenAll, keyring: Ke
 TAMPERED = [
     ("reserved", Layer.RESERVED, lambda row: {"header": row.header[:60] + b"\x01" + row.header[61:]}),
     ("commitment", Layer.OUTER_KEY, lambda row: {"header": row.header[:95] + bytes([row.header[95] ^ 1])}),
-    ("created", Layer.OUTER_KEY, lambda row: {"header": row.header[:55] + bytes([row.header[55] ^ 1]) + row.header[56:]}),
+    (
+        "created",
+        Layer.OUTER_KEY,
+        lambda row: {"header": row.header[:55] + bytes([row.header[55] ^ 1]) + row.header[56:]},
+    ),
     ("wrapped", Layer.OUTER_KEY, lambda row: {"wrapped": row.wrapped[:-1] + bytes([row.wrapped[-1] ^ 1])}),
     ("no wrapped", Layer.OUTER_KEY, lambda _row: {"wrapped": b""}),
     ("kek id", Layer.KEK, lambda _row: {"kek_id": bytes(15) + b"\x01"}),
@@ -168,6 +176,7 @@ TAMPERED = [
 
 @pytest.mark.parametrize(("what", "layer", "change"), TAMPERED, ids=[one[0] for one in TAMPERED])
 def test_tampered_message_row_is_refused_and_named(
+    *,
     seal: Seal,
     store: Store,
     open_all: OpenAll,
@@ -209,7 +218,9 @@ def test_missing_or_foreign_part_is_refused(seal: Seal, store: Store, open_all: 
     short, swapped = seal(), seal()
     with store.read() as connection:
         parts = connection.execute(select(PART).where(PART.c.message_id == short.message_id)).all()
-        manifest = connection.execute(select(SEALED.c.manifest_part).where(SEALED.c.id == short.message_id)).scalar_one()
+        manifest = connection.execute(
+            select(SEALED.c.manifest_part).where(SEALED.c.id == short.message_id)
+        ).scalar_one()
     part = next(part for part in parts if part.id != manifest)
     moved = update(PART).where(PART.c.id == part.id).values(message_id=swapped.message_id)
     store.run(lambda connection: connection.execute(moved) and None)
@@ -217,7 +228,9 @@ def test_missing_or_foreign_part_is_refused(seal: Seal, store: Store, open_all: 
     assert [one.layer for one in open_all(swapped).refused] == [Layer.PART]
 
 
-def test_damaged_part_breaks_off_before_its_bytes_leave(seal: Seal, store: Store, open_all: OpenAll, opener: Opener) -> None:
+def test_damaged_part_breaks_off_before_its_bytes_leave(
+    seal: Seal, store: Store, open_all: OpenAll, opener: Opener
+) -> None:
     """A flipped bit in a part shows when it is read; nothing of that chunk is handed out."""
     draft = seal()
     with store.read() as connection:
@@ -227,10 +240,12 @@ def test_damaged_part_breaks_off_before_its_bytes_leave(seal: Seal, store: Store
         if row.id != manifest:
             flipped = row.content[:-1] + bytes([row.content[-1] ^ 1])
             store.run(
-                lambda connection, row=row, flipped=flipped: connection.execute(  # type: ignore[misc]
-                    update(PART).where(PART.c.id == row.id).values(content=flipped)
+                lambda connection, row=row, flipped=flipped: (
+                    connection.execute(  # type: ignore[misc]
+                        update(PART).where(PART.c.id == row.id).values(content=flipped)
+                    )
+                    and None
                 )
-                and None
             )
     (message,) = open_all(draft).messages
     for entry in message.manifest.parts:
