@@ -60,9 +60,9 @@ def _landlock(libc: ctypes.CDLL, version: int) -> bool:
         return False
     for folder in _readable():
         try:
-            handle = os.open(folder, _O_PATH | os.O_CLOEXEC)
+            handle = os.open(folder, _O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError:
-            continue  # what this user cannot reach it need not be allowed
+            continue  # not there, or out of this user's reach anyway
         rule = struct.pack("=Qi", _READ_FILE | _READ_DIR, handle)
         failed = libc.syscall(_SYS_ADD_RULE, ruleset, _PATH_BENEATH, rule, ctypes.c_uint32(0))
         os.close(handle)
@@ -79,7 +79,7 @@ def _readable() -> list[Path]:
     own = Path(__file__).resolve().parents[3]
     folders = [Path(sys.prefix), Path(sys.base_prefix), own / "relay", own / "policies", Path("/usr/lib"), Path("/lib")]
     folders += [Path(entry) for entry in sys.path if entry.endswith(("site-packages", "dist-packages"))]
-    return [folder for folder in dict.fromkeys([*folders, Path("/lib64"), Path("/usr/lib64")]) if folder.is_dir()]
+    return list(dict.fromkeys([*folders, Path("/lib64"), Path("/usr/lib64")]))
 
 
 def _limits(*, threads: bool) -> bool:
