@@ -12,6 +12,7 @@ Between the final dot and that record lies the only window in which a crash send
 import asyncio
 import hashlib
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy.engine import Row
 
+from relay.clock import id_text
 from relay.errors import StoreError
 from relay.queue import entries as leases
 from relay.queue.backoff import Ladder
@@ -38,6 +40,7 @@ from relay.queue.steady import SteadyClock
 from relay.queue.transaction import Path, Transaction
 from relay.queue.transport import Transport
 from relay.store.audit import Audit
+from relay.store.tables.queue import EntryState
 from relay.store.writer import Store
 from relay.vault.blobs import BlobStore
 from relay.vault.keyring import Keyring
@@ -138,6 +141,8 @@ class Delivery:
     async def stop(self, seconds: float = 20.0) -> None:
         """Stop gracefully: finish what is being sent within ``seconds``, give back the rest, record all."""
         self._stopping = True
+        if not self._tasks:
+            return
         self._poll_now.set()
         polling, recording = self._tasks
         await asyncio.wait([polling], timeout=seconds)
@@ -174,16 +179,16 @@ class Delivery:
         now = self._now()
         for job in jobs:
             self._rooms[job.entries[0].id] = room
-            self._admit(job, now)
+            self._admit(job, now, claimed=False)
 
     @property
     def holding(self) -> int:
         """How many entries this worker holds at the moment."""
         return len(self._held)
 
-    def _admit(self, consignment: Consignment, now: datetime) -> None:
+    def _admit(self, consignment: Consignment, now: datetime, *, claimed: bool) -> None:
         self._held.update((entry.id, now) for entry in consignment.entries)
-        self._lanes[consignment.route].put(consignment)
+        self._lanes[consignment.route].put(consignment, claimed=claimed)
 
     async def _carry(self, consignment: Consignment) -> None:
         """Send one consignment and settle its entries. Whatever happens, each entry gets an outcome."""
@@ -193,7 +198,7 @@ class Delivery:
             await self._recordable.wait()
             outcomes = await self._send(consignment)
         except Exception:  # noqa: BLE001  # a defect of ours must neither lose an entry nor end the lane
-            _log.exception("sending failed", message_id=consignment.message_id.hex())
+            _log.exception("sending failed", queue_id=id_text(consignment.message_id))
             outcome = Deferred(local_answer("4.3.0", "an error of this gateway; it is logged"))
             outcomes = (outcome,) * len(consignment.entries)
         finally:
@@ -265,6 +270,8 @@ class Delivery:
                 await asyncio.sleep(self._retry_seconds)
         for one in batch:
             self._held.pop(one.entry.id, None)
+            if one.state is not EntryState.DONE:
+                _log_trouble(one)
 
     async def _poll(self) -> None:
         polls = 0
@@ -291,9 +298,9 @@ class Delivery:
                 row for route, room in wanted.items() for row in leases.claim(conn, self._owner, route, now, room)
             ]
         )
-        self._more_due = sum(wanted.values()) == len(rows) > 0 or any(
-            sum(row.route == route for row in rows) == room for route, room in wanted.items()
-        )
+        taken = Counter(row.route for row in rows)
+        # A lane without room was not asked: there may be more for it.
+        self._more_due = len(wanted) < len(self._lanes) or any(taken[name] == room for name, room in wanted.items())
         if not rows:
             return
         try:
@@ -303,12 +310,12 @@ class Delivery:
             await self._store.commit(lambda conn: leases.release(conn, self._owner, ids))
             raise
         if damaged:
-            _log.error("queue entries cannot be read", entries=[one.entry_id.hex() for one in damaged])
+            _log.error("queue entries cannot be read", entries=[id_text(one.entry_id) for one in damaged])
             later = now + self._ladder.longest
             await self._store.commit(lambda conn: record_damaged(conn, damaged, later))
         for consignment in consignments:
             for part in consignment.split(RECIPIENTS):
-                self._admit(part, now)
+                self._admit(part, now, claimed=True)
 
     def _load(self, rows: Sequence[Row[Any]]) -> tuple[list[Consignment], list[leases.Damaged]]:
         with self._store.read() as conn:
@@ -328,10 +335,27 @@ class Delivery:
         self._held.update((entry_id, now) for entry_id in old if entry_id in self._held)
         if lapsed:
             _log.warning("lapsed leases returned", entries=lapsed)
+        if isinstance(self._now, SteadyClock) and self._now.jump:
+            _log.error("the clock of this machine has jumped", seconds=self._now.jump.total_seconds())
 
     def _on_room(self) -> None:
         if self._more_due:
             self._poll_now.set()
+
+
+def _log_trouble(one: Settled) -> None:
+    """Log what did not go well; what was delivered stands in the audit (`letterlock trace`)."""
+    answer = one.answer
+    _log.info(
+        "given up" if one.state is EntryState.BOUNCED else "put off",
+        queue_id=id_text(one.consignment.message_id),
+        kind=one.entry.kind.value,
+        attempt=one.attempts,
+        next_hop=answer.next_hop,
+        code=answer.code,
+        status=answer.enhanced,
+        reason=answer.text if not answer.code else "",  # what a next hop says may name people
+    )
 
 
 def _to_report(batch: Iterable[Settled]) -> bool:

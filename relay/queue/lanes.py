@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 
 from relay.queue.items import Consignment
 
@@ -12,8 +12,10 @@ Carry = Callable[[Consignment], Awaitable[None]]
 class Lane:
     """Consignments of one route, first in, first out.
 
-    At most ``couriers`` tasks run ``carry``, which must not raise; they come with the work and go with it.
-    ``on_room`` is called each time that less than half of ``capacity`` (entries) is waiting.
+    What was claimed from the table is bounded by ``capacity`` (entries); what the intake hands over is
+    bounded by its byte budget and does not count here, so that a flood of new mail never keeps older mail
+    from being claimed. At most ``couriers`` tasks run ``carry``, which must not raise; they come with the
+    work and go with it. ``on_room`` is called each time that less than half of ``capacity`` is waiting.
     """
 
     def __init__(self, couriers: int, capacity: int, carry: Carry, on_room: Callable[[], None]) -> None:
@@ -21,35 +23,32 @@ class Lane:
         self._capacity = capacity
         self._carry = carry
         self._on_room = on_room
-        self._waiting: deque[Consignment] = deque()
-        self._waiting_entries = 0
+        self._waiting: deque[tuple[Consignment, int]] = deque()
+        self._claimed = 0  # entries
         self._running: set[asyncio.Task[None]] = set()
         self._open = True
 
     @property
     def room(self) -> int:
         """How many more entries may be claimed for this lane."""
-        return max(0, self._capacity - self._waiting_entries) if self._open else 0
+        return max(0, self._capacity - self._claimed) if self._open else 0
 
-    def put(self, consignment: Consignment) -> None:
-        """Add a consignment; it is sent when its turn comes."""
-        self._waiting.append(consignment)
-        self._waiting_entries += len(consignment.entries)
+    def put(self, consignment: Consignment, *, claimed: bool) -> None:
+        """Add a consignment, claimed from the table or handed over; it is sent when its turn comes."""
+        entries = len(consignment.entries) if claimed else 0
+        self._waiting.append((consignment, entries))
+        self._claimed += entries
         if self._open and len(self._running) < self._couriers:
             task = asyncio.get_running_loop().create_task(self._work())
             self._running.add(task)
             task.add_done_callback(self._running.discard)
 
-    def waiting(self) -> Iterable[Consignment]:
-        """Return what nobody has begun to send."""
-        return tuple(self._waiting)
-
     async def stop(self, seconds: float) -> tuple[Consignment, ...]:
         """Begin nothing more, give what is under way ``seconds`` to finish; return what was not begun."""
         self._open = False
-        left = tuple(self._waiting)
+        left = tuple(consignment for consignment, _ in self._waiting)
         self._waiting.clear()
-        self._waiting_entries = 0
+        self._claimed = 0
         if self._running:
             _, late = await asyncio.wait(self._running, timeout=seconds)
             for task in late:
@@ -59,8 +58,8 @@ class Lane:
 
     async def _work(self) -> None:
         while self._waiting:
-            consignment = self._waiting.popleft()
-            self._waiting_entries -= len(consignment.entries)
-            if self._waiting_entries < self._capacity // 2:
+            consignment, entries = self._waiting.popleft()
+            self._claimed -= entries
+            if self._claimed < self._capacity // 2:
                 self._on_room()
             await self._carry(consignment)
