@@ -8,6 +8,7 @@ import asyncio
 import secrets
 import ssl
 from asyncio import StreamReaderProtocol
+from dataclasses import replace
 from typing import cast
 
 import structlog
@@ -25,13 +26,14 @@ _log = structlog.get_logger()
 class Connection(SMTP):
     """The transport side of one client; `relay.smtp.conversation` completes it.
 
-    ``deadline`` is when the listener's sweep calls `expire`, in the door's monotonic seconds.
+    ``connections`` is the listener's set of those that are alive; ``entered`` says that the client was counted
+    already. ``deadline`` is when the listener's sweep calls `expire`, in the door's monotonic seconds.
     """
 
     session: Session
     client: ClientFacts
 
-    def __init__(self, door: Door, connections: "set[Connection]") -> None:
+    def __init__(self, door: Door, connections: "set[Connection]", *, entered: bool = False) -> None:
         # aiosmtpd's own __init__ spends 0.3 ms on each connection to inspect a handler that we do not use.
         loop = asyncio.get_running_loop()
         StreamReaderProtocol.__init__(self, None, loop=loop)  # type: ignore[arg-type]  # None: the Inbox reads
@@ -47,6 +49,8 @@ class Connection(SMTP):
         self._connections = connections
         self._outgoing: list[bytes] = []
         self._wire: asyncio.Transport
+        self._entered = entered
+        self._secured = False
         self._shaking_hands = False
         self._utf8_replies = False
         self._writable = asyncio.Event()
@@ -65,18 +69,18 @@ class Connection(SMTP):
             self.leaving = True
             self._wire.abort()
             return
-        trusted = self.door.access.trusts(ip)
-        self.client = ClientFacts(ip, port, trusted=trusted, listener=self.door.name)
-        refusal = replies.SHUTTING_DOWN if self.door.stopping else self.door.occupancy.enter(ip)
+        self.client = ClientFacts(ip, port, trusted=self.door.access.trusts(ip), listener=self.door.name)
+        refusal = replies.SHUTTING_DOWN if self.door.stopping else None
+        if refusal is None and not self._entered:
+            refusal = self.door.occupancy.enter(ip)
+            self._entered = refusal is None
         if refusal is not None:
             _log.warning("connection-refused", **self.who(), code=refusal.code, enhanced=refusal.enhanced)
-            if not self.door.tls_at_once:
-                self._wire.write(replies.encode(refusal))
+            self._wire.write(replies.encode(refusal))
             self.leaving = True
             self._wire.close()
             return
-        if self.door.tls_at_once:
-            self._wire.pause_reading()  # the ClientHello is not for us
+        self._become_secure()
         self.inbox.attach(self._wire)
         self.session = self._create_session()
         self._connections.add(self)
@@ -91,7 +95,7 @@ class Connection(SMTP):
     def eof_received(self) -> bool:
         """Note the client's half-close: what it had sent is still answered, and a commit is never interrupted."""
         self.inbox.feed_end()
-        return not self.client.tls_version
+        return not self._secured
 
     def connection_lost(self, error: Exception | None) -> None:
         """Note that replies reach nobody any more; a running commit goes on."""
@@ -138,8 +142,8 @@ class Connection(SMTP):
         self.inbox.feed_end()
         self._wire.close()
 
-    async def secure(self, context: ssl.SSLContext) -> bool:
-        """Do the TLS handshake as server; False when it failed and the connection is gone.
+    async def secure(self, context: ssl.SSLContext) -> None:
+        """Do the TLS handshake as server; when it fails the connection is gone.
 
         Nothing that came before survives it (RFC 3207 section 4.2): unread octets are dropped, the session is new.
         """
@@ -147,39 +151,30 @@ class Connection(SMTP):
         # right behind its handshake arrives before we go on.
         if dropped := self.inbox.drop():
             _log.warning("injection-before-tls", **self.who(), octets=dropped)
-        self._shaking_hands, self.deadline = True, NEVER  # the handshake has its own time-out
+        self._shaking_hands, self._secured = True, True
+        self.deadline = NEVER  # the handshake has its own time-out
         try:
             transport = await self.loop.start_tls(
-                self._wire,
-                self,
-                context,
-                server_side=True,
-                ssl_handshake_timeout=self.door.patience.handshake,
+                self._wire, self, context, server_side=True, ssl_handshake_timeout=self.door.patience.handshake
             )
         except OSError as error:  # ssl.SSLError and the time-out are among them
             _log.info("tls-handshake-failed", **self.who(), error=type(error).__name__)
             transport = None
         finally:
             self._shaking_hands = False
-        if transport is None:  # the loop does not always report the loss of a connection that failed to shake hands
+        if transport is None or self._lost:
             self.leaving = True
             self._wire.abort()
-            self._gone()
-            return False
+            self._gone()  # the loop does not report the loss of a connection that failed to shake hands
+            return
         self._wire = transport
         self.transport = transport
         self.inbox.attach(transport)
         self.session = self._create_session()
-        cipher = transport.get_extra_info("cipher")
         self.client = ClientFacts(
-            self.client.ip,
-            self.client.port,
-            tls_version=cast("ssl.SSLObject", transport.get_extra_info("ssl_object")).version() or "",
-            cipher=cipher[0] if cipher else "",
-            trusted=self.client.trusted,
-            listener=self.client.listener,
+            self.client.ip, self.client.port, trusted=self.client.trusted, listener=self.client.listener
         )
-        return True
+        self._become_secure()
 
     def interruptible(self, *, transactions_too: bool = False) -> bool:  # noqa: ARG002
         """Say whether closing now breaks nothing; the layers above know what runs."""
@@ -208,6 +203,14 @@ class Connection(SMTP):
         if self._outgoing and not self.leaving:
             self._wire.write(b"".join(self._outgoing))
         self._outgoing.clear()
+
+    def _become_secure(self) -> None:
+        """Note what TLS there is on the wire."""
+        tls: ssl.SSLObject | None = self._wire.get_extra_info("ssl_object")
+        cipher = tls.cipher() if tls is not None else None
+        if tls is not None and cipher is not None:
+            self._secured = True
+            self.client = replace(self.client, tls_version=cipher[1], cipher=cipher[0])
 
     def _gone(self) -> None:
         self._lost = self.leaving = True

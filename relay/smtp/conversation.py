@@ -50,8 +50,6 @@ class Conversation(TransactionCommands):
             _log.debug("conversation-ended", **self.who(), messages=self.messages, errors=self.errors)
 
     async def _converse(self) -> None:
-        if self.door.tls_at_once and self.door.tls is not None and not await self.secure(self.door.tls):
-            return
         await self.push(replies.encode(replies.greeting(self.hostname)).rstrip())
         while not self.leaving:
             if self.door.stopping and self.interruptible():

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import socket
 import ssl
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from relay.smtp import replies
 from relay.smtp.connection import Connection
 from relay.smtp.conversation import Conversation
 from relay.smtp.door import Door
+from relay.smtp.implicit_tls import Doorstep
 
 _log = structlog.get_logger()
 
@@ -52,11 +54,28 @@ class Listener:
         self.conversations: set[Connection] = set()  # each of them a Conversation
         self._reuse_port = reuse_port
         self._server: asyncio.Server | None = None
+        self._doorstep: Doorstep | None = None
         self._sweeper: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Listen; ``port`` then names the real port (0 asks for a free one). Raises OSError when it cannot."""
         silence_library()
+        if self.door.tls_at_once:
+            listening = socket.create_server(
+                (self.host, self.port),
+                family=socket.AF_INET6 if ":" in self.host else socket.AF_INET,
+                backlog=_BACKLOG,
+                reuse_port=self._reuse_port,
+            )
+            listening.setblocking(False)
+            self.port = listening.getsockname()[1]
+            self._doorstep = Doorstep(self.door, self.conversations, listening)
+        else:
+            await self._listen_in_the_clear()
+        self._sweeper = asyncio.create_task(self._sweep_for_ever())
+        _log.info("listening", listener=self.door.name, port=self.port)
+
+    async def _listen_in_the_clear(self) -> None:
         self._server = await asyncio.get_running_loop().create_server(
             lambda: Conversation(self.door, self.conversations),
             self.host,
@@ -65,8 +84,6 @@ class Listener:
             backlog=_BACKLOG,
         )
         self.port = self._server.sockets[0].getsockname()[1]
-        self._sweeper = asyncio.create_task(self._sweep_for_ever())
-        _log.info("listening", listener=self.door.name, port=self.port)
 
     def renew_tls(self, context: ssl.SSLContext) -> None:
         """Use another certificate from the next handshake on; sessions that run keep theirs."""
@@ -86,6 +103,8 @@ class Listener:
         """
         if self._server is not None:
             self._server.close()
+        if self._doorstep is not None:
+            await self._doorstep.close()
         self.door.stopping = True
         self._dismiss(idle_only=True)
         with contextlib.suppress(TimeoutError):

@@ -2,6 +2,7 @@
 
 import ast
 import asyncio
+import contextlib
 import re
 import ssl
 import struct
@@ -43,6 +44,13 @@ def parse(text: str) -> tuple[dict[str, str], list[Step]]:
         elif line and not line.startswith("#"):
             raise ValueError(f"cannot read {line!r}")
     return options, steps
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the loop turn until the condition holds."""
+    await asyncio.sleep(0)
+    while not condition():  # noqa: ASYNC110  # nothing sleeps, and the server has no event for every step
+        await asyncio.sleep(0)
 
 
 class Stage:
@@ -92,8 +100,8 @@ class Stage:
         self.listener = Listener(self.door, "127.0.0.1", 0)
         await self.listener.start()
         self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.listener.port)
-        while not self.listener.conversations and options.get("connections") != "0":
-            await asyncio.sleep(0)
+        if options.get("connections") != "0" and tls != "implicit":
+            await until(lambda: bool(self.listener.conversations))
 
     async def close(self) -> None:
         self.gate.set()
@@ -142,11 +150,13 @@ class Stage:
 
     async def settle(self, _argument: str = "") -> None:
         """Wait until the server has used all that was sent and waits for more (or has left, or is judging)."""
-        while True:
-            await asyncio.sleep(0)
-            one = self.conversation
-            if one is None or one.leaving or (one.inbox.received == self.sent and (one.inbox.waiting or self.judging)):
-                return
+        await until(self._settled)
+
+    def _settled(self) -> bool:
+        one = self.conversation
+        if one is None or one.leaving:
+            return True
+        return one.inbox.received == self.sent and (one.inbox.waiting or self.judging)
 
     @property
     def judging(self) -> bool:
@@ -161,13 +171,13 @@ class Stage:
         socket = self.writer.get_extra_info("socket")
         socket.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
         self.writer.transport.abort()
-        while self.conversation is not None and not self.conversation.leaving:
-            await asyncio.sleep(0)
+        await until(lambda: self.conversation is None or self.conversation.leaving)
 
     async def tls(self, _argument: str) -> None:
         context = ssl.create_default_context()
         self.certificates.configure_trust(context)
         await self.writer.start_tls(context, server_hostname="mx.example")
+        await until(lambda: self.conversation is not None)
 
     async def wait(self, seconds: str) -> None:
         await self.settle()
@@ -186,10 +196,8 @@ class Stage:
                 await self.reader.read(1)
 
     async def closed(self, _argument: str) -> None:
-        try:
+        with contextlib.suppress(ConnectionResetError):
             assert await self.reader.read() == b""
-        except ConnectionResetError:
-            pass
 
     async def set_answer(self, reply: str) -> None:
         code, enhanced, text = reply.split(" ", 2)
@@ -207,8 +215,7 @@ class Stage:
     async def shut_down(self, _argument: str) -> None:
         await self.settle()
         self.stopping = asyncio.create_task(self.listener.stop(grace=5))
-        while not self.door.stopping:
-            await asyncio.sleep(0)
+        await until(lambda: self.door.stopping)
 
     directions: dict[str, Callable[["Stage", str], object]] = {  # noqa: RUF012
         "half-close": half_close,
@@ -232,8 +239,7 @@ class Stage:
             await self.settle()
             assert len(self.accepted) == int(expected)
             return
-        while not self.accepted:
-            await asyncio.sleep(0)
+        await until(lambda: bool(self.accepted))
         envelope, content, client = self.accepted[-1]
         found = {
             "from": envelope.reverse_path,

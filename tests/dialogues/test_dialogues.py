@@ -1,9 +1,9 @@
-"""Plays each ``*.smtp`` file against a real listener over a real socket, on asyncio and on uvloop.
+r"""Plays each ``*.smtp`` file against a real listener over a real socket, on asyncio and on uvloop.
 
 # RFC 5321 §4.1.1.4: ...     what the file shows; the first line names the section
 @ recipients=2 tls=starttls  the listener (see Stage.open)
 C: NOOP                      the client sends a line; lines in a row leave in one write
-C| .\\r\\n\\x00                the same without CRLF added, with escapes
+C| .\r\n\x00                   the same without CRLF added, with escapes
 S: 250 2.0.0 *               the server's next line; * is anything
 S: ...                       what is left of this reply
 C*3: NOOP, S*3: 250 *        three times

@@ -1,0 +1,80 @@
+"""Who may send, and how much."""
+
+import pytest
+
+from relay.smtp import replies
+from relay.smtp.access import Access, Occupancy, client_address, client_network, trusted_networks
+from relay.smtp.values import ClientFacts
+
+
+def test_addresses_are_canonical() -> None:
+    """IPv4 inside IPv6 is IPv4, zone ids go, IPv6 is in its short form."""
+    assert client_address(("::ffff:192.0.2.1", 25, 0, 0)) == ("192.0.2.1", 25)
+    assert client_address(("fe80::1%eth0", 25, 0, 2)) == ("fe80::1", 25)
+    assert client_address(("2001:db8:0:0::1", 25, 0, 0)) == ("2001:db8::1", 25)
+    for gone in (None, "", ()):
+        with pytest.raises(ValueError, match="no address"):
+            client_address(gone)
+
+
+def test_logs_and_counters_see_networks() -> None:
+    """A client is shown as its IPv4 /24 or IPv6 /64."""
+    assert client_network("192.0.2.77") == "192.0.2.0/24"
+    assert client_network("2001:db8:1:2:3:4:5:6") == "2001:db8:1:2::/64"
+
+
+def test_trust() -> None:
+    """Only addresses within the named networks are trusted, each in its own family."""
+    access = Access(trusted_networks(["10.0.0.0/8", "192.0.2.128/25", "2001:db8:1::/48"]))
+    assert all(map(access.trusts, ["10.1.2.3", "192.0.2.128", "2001:db8:1:ffff::1"]))
+    assert not any(map(access.trusts, ["11.0.0.1", "192.0.2.127", "2001:db8:2::1", "::a00:1"]))
+    assert not Access().trusts("127.0.0.1")
+
+
+def test_refusal() -> None:
+    """Trusted and signed-in clients may send; all others hear 550 5.7.1."""
+    access = Access()
+    assert access.refusal(ClientFacts("192.0.2.1", 1)) == replies.RELAYING_DENIED
+    assert access.refusal(ClientFacts("192.0.2.1", 1, trusted=True)) is None
+    assert access.refusal(ClientFacts("192.0.2.1", 1, authenticated="ann")) is None
+
+
+@pytest.mark.parametrize("text", ["0.0.0.0/0", "::/0", "8.0.0.0/8", "2000::/3", "40.64.0.0/10"])
+def test_the_public_internet_cannot_be_trusted(text: str) -> None:
+    """A network as wide as a provider's is refused: it would be an open relay."""
+    with pytest.raises(ValueError, match="too wide"):
+        trusted_networks([text])
+
+
+@pytest.mark.parametrize("text", ["10.0.0.1/8", "mail.example", "300.0.0.0/8", ""])
+def test_networks_are_read_strictly(text: str) -> None:
+    """What is not a network, or has host bits, is refused with a sentence that names it."""
+    with pytest.raises(ValueError, match="is not a network"):
+        trusted_networks([text])
+
+
+def test_connections_are_counted() -> None:
+    """Per client (an IPv6 /64 is one client) and in total; leaving makes room."""
+    occupancy = Occupancy(connections=4, per_client=2)
+    assert occupancy.enter("2001:db8::1") is None
+    assert occupancy.enter("2001:db8::2") is None
+    assert occupancy.enter("2001:db8::3") == replies.TOO_MANY_OF_YOURS
+    assert occupancy.enter("192.0.2.1") is None
+    assert occupancy.enter("192.0.2.2") is None
+    assert occupancy.enter("192.0.2.3") == replies.TOO_MANY_CONNECTIONS
+    assert occupancy.connections == 4
+    occupancy.leave("2001:db8::1")
+    assert occupancy.enter("2001:db8::9") is None
+
+
+def test_received_protocol_words() -> None:
+    """RFC 3848 and RFC 6531 section 4.3 name how a message came."""
+    words = [
+        (ClientFacts("::1", 1), False, "SMTP"),
+        (ClientFacts("::1", 1, esmtp=True), False, "ESMTP"),
+        (ClientFacts("::1", 1, esmtp=True, tls_version="TLSv1.3"), False, "ESMTPS"),
+        (ClientFacts("::1", 1, esmtp=True, tls_version="TLSv1.3", authenticated="ann"), False, "ESMTPSA"),
+        (ClientFacts("::1", 1, esmtp=True, tls_version="TLSv1.3", authenticated="ann"), True, "UTF8SMTPSA"),
+        (ClientFacts("::1", 1, esmtp=True), True, "UTF8SMTP"),
+    ]
+    assert [facts.protocol(smtputf8=utf8) for facts, utf8, _ in words] == [word for _, _, word in words]

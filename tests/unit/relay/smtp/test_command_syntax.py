@@ -1,0 +1,77 @@
+"""Arguments of MAIL and RCPT: anything at all is either understood or refused with a reply."""
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay.message.addresses import parse_mailbox
+from relay.smtp import replies
+from relay.smtp.parameters import MailParameters, RcptParameters, decode_xtext, mail_parameters, rcpt_parameters
+from relay.smtp.paths import forward_path, reverse_path, split_path
+from relay.smtp.replies import CommandError
+
+ODD = st.lists(
+    st.sampled_from([*'<>@"\\ .,:;=+ab1[]{}x', "\u017f", "\u0661", "\u200b", "SIZE", "NOTIFY", "utf-8;", "\\x{"]),
+    max_size=30,
+).map("".join)
+
+
+@given(ODD)
+def test_paths_never_crash(text: str) -> None:
+    """A path is a mailbox that parses again, or a CommandError."""
+    with contextlib.suppress(CommandError):
+        path, _ = split_path("TO:<" + text, "TO:", replies.BAD_RCPT)
+        mailbox = forward_path(path, postmaster="postmaster@mx.example", smtputf8=True)
+        assert str(parse_mailbox(mailbox, smtputf8=True)) == mailbox
+
+
+@given(ODD)
+def test_parameters_never_crash(text: str) -> None:
+    """Parameters are understood or refused; nothing that is kept can break out of a header."""
+    with contextlib.suppress(CommandError):
+        assert decode_xtext(mail_parameters("ENVID=" + text).envid).isprintable()
+    with contextlib.suppress(CommandError):
+        assert decode_xtext(rcpt_parameters("ORCPT=rfc822;" + text, smtputf8=True).orcpt).isprintable()
+    with contextlib.suppress(CommandError):
+        rcpt_parameters(text, smtputf8=False)
+
+
+def test_defaults() -> None:
+    """Nothing said is nothing asked."""
+    assert mail_parameters("") == MailParameters()
+    assert rcpt_parameters("", smtputf8=False) == RcptParameters()
+    assert reverse_path("", smtputf8=False) == ""
+
+
+def test_xtext() -> None:
+    """RFC 3461 section 4: + and two upper-case hexadecimal digits stand for one octet."""
+    assert decode_xtext("a+2Bb+3Dc+20d") == "a+b=c d"
+
+
+@pytest.mark.parametrize("length", [100, 101])
+def test_envid_length(length: int) -> None:
+    """RFC 3461 section 4.4: at most 100 characters."""
+    if length > 100:
+        with pytest.raises(CommandError):
+            mail_parameters("ENVID=" + "x" * length)
+    else:
+        assert mail_parameters("ENVID=" + "x" * length).envid == "x" * length
+
+
+def test_orcpt_length() -> None:
+    """RFC 3461 section 4.2: at most 500 characters."""
+    longest = "rfc822;" + "x" * 493
+    assert rcpt_parameters("ORCPT=" + longest, smtputf8=False).orcpt == longest
+    with pytest.raises(CommandError):
+        rcpt_parameters("ORCPT=" + longest + "x", smtputf8=False)
+
+
+def test_no_pattern_backtracks() -> None:
+    """Long hostile arguments are refused in linear time: a thousand times the length of a command is instant."""
+    for hostile in ("<" + '"' * 200_000, '<"' + "\\" * 200_000, "<" + "a@" * 100_000, "<@a" + ",@a" * 100_000):
+        with pytest.raises(CommandError):
+            split_path("TO:" + hostile, "TO:", replies.BAD_RCPT)
+    with pytest.raises(CommandError):
+        rcpt_parameters("ORCPT=utf-8;" + "\\x{" * 100_000, smtputf8=True)
