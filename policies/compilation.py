@@ -106,7 +106,7 @@ class Compilation:
         node: Node = NotInspectable()
         match spec:
             case IdentifierCondition(identifier=name, confidence=confidence, at_least=at_least):
-                node = Counted(name, (self._detector(name),), at_least, Confidence[confidence.upper()])
+                node = Counted(name, frozenset({self._detector(name)}), at_least, Confidence[confidence.upper()])
             case KeywordsCondition(keywords=words, at_least=at_least):
                 node = self._keywords(words, at_least, path)
             case PatternCondition(pattern=source, at_least=at_least):
@@ -152,7 +152,7 @@ class Compilation:
                 f"at_least asks for {at_least} different terms and the list has {len(terms)}, so the rule could never"
                 " do anything",
             )
-        detectors = tuple(self._detector(term) for term in terms)
+        detectors = frozenset(self._detector(term) for term in terms)
         return Counted(name, detectors, at_least, Confidence.LOW, terms=True)
 
     def _list(self, name: str) -> tuple[Term, ...]:
@@ -180,7 +180,7 @@ class Compilation:
         except ValueError as problem:
             self.fault(path, str(problem))
             return _NOTHING
-        return Counted("pattern", (self._detector(pattern, at_least),), at_least, Confidence.LOW)
+        return Counted("pattern", frozenset({self._detector(pattern, at_least)}), at_least, Confidence.LOW)
 
     def _recipient_domain(self, domains: Words, path: Path) -> Node:
         try:

@@ -97,13 +97,13 @@ class NotInspectableCondition(_Condition):
 class AnyCondition(_Condition):
     """At least one of these holds."""
 
-    any: "Annotated[tuple[ConditionSpec, ...], Field(min_length=1)]"
+    any: "tuple[ConditionSpec, ...]"
 
 
 class AllCondition(_Condition):
     """Each of these holds."""
 
-    all: "Annotated[tuple[ConditionSpec, ...], Field(min_length=1)]"
+    all: "tuple[ConditionSpec, ...]"
 
 
 class NotCondition(_Condition):
@@ -125,7 +125,7 @@ Leaf = (
 )
 Tree = AnyCondition | AllCondition | NotCondition
 
-_BY_KEY: dict[str, type[_Condition]] = {
+CONDITION_KEYS: dict[str, type[_Condition]] = {
     "identifier": IdentifierCondition,
     "keywords": KeywordsCondition,
     "pattern": PatternCondition,
@@ -147,16 +147,16 @@ def _by_key(value: Any) -> Any:
         return value
     if not isinstance(value, dict):
         raise ValueError('write a condition as a table, such as { identifier = "nhs" }')  # noqa: TRY004
-    names = [key for key in value if key in _BY_KEY]
+    names = [key for key in value if key in CONDITION_KEYS]
     if len(names) > 1:
         raise ValueError(f"{' and '.join(names)} stand side by side: write all = [ … ] or any = [ … ] around them")
     if not names:
-        known = ", ".join(_BY_KEY)
-        close = [match for key in value for match in difflib.get_close_matches(str(key), _BY_KEY, 1)]
+        known = ", ".join(CONDITION_KEYS)
+        close = [match for key in value for match in difflib.get_close_matches(str(key), CONDITION_KEYS, 1)]
         hint = f"; did you mean {close[0]}?" if close else ""
         raise ValueError(f"a condition has one of the keys {known}{hint}")
     # A ValidationError that leaves here keeps its own key paths: pydantic puts ours in front.
-    return _BY_KEY[names[0]].model_validate(value)
+    return CONDITION_KEYS[names[0]].model_validate(value)
 
 
 ConditionSpec = Annotated[Leaf | Tree, BeforeValidator(_by_key)]

@@ -63,7 +63,7 @@ class Counted:
     """So many different things were seen by these detectors, with at least this confidence."""
 
     name: str
-    detectors: tuple[int, ...]
+    detectors: frozenset[int]
     at_least: int
     confidence: Confidence
     terms: bool = False
@@ -72,8 +72,9 @@ class Counted:
         del recipient
         by_place: dict[str, dict[str, Sighting]] = {}
         values: set[str] = set()
-        for detector in self.detectors:
-            for where, sighting in facts.seen.get(detector, ()):
+        # A list may have 50,000 terms and a message shows a handful: go through what was seen.
+        for detector in sorted(self.detectors.intersection(facts.seen)):
+            for where, sighting in facts.seen[detector]:
                 if sighting.confidence >= self.confidence:
                     values.add(sighting.value)
                     there = by_place.setdefault(where, {})

@@ -17,7 +17,10 @@ class RuleFault:
     @property
     def rule(self) -> int | None:
         """Index of the rule (from 0), or None where a list or a group itself is at fault."""
-        return self.path[1] if self.path[0] == "rules" and isinstance(self.path[1], int) else None
+        match self.path:
+            case ("rules", int(number), *_):
+                return number
+        return None
 
     def __str__(self) -> str:
         return f"{dotted(self.path)}: {self.sentence}"

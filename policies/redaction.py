@@ -7,7 +7,7 @@ becomes "*". What the policy itself says (a term, a tag) is shown as it is.
 import re
 
 _LONGEST = 40
-_NUMBER = re.compile(r"(?:[A-Za-z]{1,2}[ -]?)?[0-9](?:[ .\-/]?[0-9]){5,}(?:[ -]?[A-Za-z]\b)?")
+_NUMBER = re.compile(r"(?:\b[A-Za-z]{1,2}[ -]?)?[0-9](?:[ .\-/]?[0-9]){5,}(?:[ -]?[A-Za-z]\b)?")
 _SPACE = re.compile(r"\s*\n[> ]*|\s+")  # a line break with the marks of a quoted line, or white space
 
 

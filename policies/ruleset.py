@@ -103,7 +103,11 @@ def compile_rules(
         compiled.append(Rule(rule.name, rule.because, rule.mode, destination, when, action))
     if compilation.faults:
         raise RulesError(tuple(compilation.faults))
-    scanner = compilation.scanner()
+    try:
+        scanner = compilation.scanner()
+    except ValueError as problem:  # each expression alone was fine
+        fault = RuleFault(("rules",), f"these rules and lists are too large together: {problem}")
+        raise RulesError((fault,)) from problem
     return Ruleset(tuple(compiled), scanner, tuple(_warnings(rules)))
 
 

@@ -72,4 +72,4 @@ def _texts(content: Content) -> Iterator[tuple[str, str]]:
         yield text.where, text.text
     for number, attachment in enumerate(content.attachments, 1):
         if attachment.name:
-            yield f"name of {attachment_place(number, attachment)}", attachment.name
+            yield f"name of {attachment_place(number, attachment)}", attachment.name.replace("_", " ")

@@ -99,19 +99,27 @@ def in_groups(number: str, *lengths: int, between: str) -> str:
     return between.join(parts)
 
 
+def in_one_piece(number: str, _between: str) -> str:
+    return number
+
+
+def with_dots(number: str, _between: str) -> str:
+    return in_groups(number, 4, 2, 3, between=".")
+
+
 WRITTEN: dict[str, list[Callable[[str, str], str]]] = {
-    "nhs": [lambda n, s: n, lambda n, s: in_groups(n, 3, 3, 4, between=s)],
+    "nhs": [in_one_piece, lambda n, s: in_groups(n, 3, 3, 4, between=s)],
     "bsn": [
-        lambda n, s: n,
-        lambda n, s: in_groups(n, 4, 2, 3, between="."),
+        in_one_piece,
+        with_dots,
         lambda n, s: in_groups(n, 3, 3, 3, between=s),
     ],
     "card": [
-        lambda n, s: n,
+        in_one_piece,
         lambda n, s: in_groups(n, *((4, 6, 5) if len(n) == 15 else (4, 4, 4, 4)), between=s),
     ],
-    "nino": [lambda n, s: n, lambda n, s: in_groups(n, 2, 2, 2, 2, 1, between=s)],
-    "iban": [lambda n, s: n, lambda n, s: in_groups(n, *[4] * 9, between=s).strip(s)],
+    "nino": [in_one_piece, lambda n, s: in_groups(n, 2, 2, 2, 2, 1, between=s)],
+    "iban": [in_one_piece, lambda n, s: in_groups(n, *[4] * 9, between=s).strip(s)],
 }
 MADE = {"nhs": an_nhs_number, "bsn": a_bsn, "card": a_card, "nino": a_nino, "iban": an_iban}
 SEPARATORS = [" ", " ", " ", "-", NBSP, THIN, DASH]

@@ -27,5 +27,5 @@ def test_a_prefilter_without_expressions_finds_nothing() -> None:
 
 def test_an_unreadable_expression_is_refused() -> None:
     """What Hyperscan cannot compile is a ValueError."""
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"(?i)parenthes"):
         Prefilter([Expression("(")])
