@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from portal.access.headers import DOWNLOAD_POLICY
-from portal.access.ranges import choose_span
+from portal.access.ranges import Span, choose_span
 from portal.access.trail import Trail
 from portal.access.visits import Guest, Visits
 from portal.rendering.names import content_disposition, file_name, safe_type
@@ -98,21 +98,18 @@ class Letterbox:
         media_type = "message/rfc822" if part.kind is PartRole.ORIGINAL else safe_type(part.type)
         if request.method == "HEAD":
             return Response(status_code=status, headers=headers, media_type=media_type)
-        octets = self.opener.read_part(message, part.id, span.start, span.stop)
+        octets = self._verified(guest, message, part, span)
         first = next(octets, b"")
         if span.start == 0:
             self._note(guest, message, Event.DOWNLOADED, part)
-        body = self._guarded(chain((first,), octets), guest, message, part)
-        response = StreamingResponse(body, status, headers)
+        response = StreamingResponse(chain((first,), octets), status, headers)
         # Set afterwards: Starlette would add "charset=utf-8" to text, and the sender's charset is not known.
         response.headers["Content-Type"] = media_type
         return response
 
-    def _guarded(
-        self, octets: Iterator[bytes], guest: Guest, message: OpenedMessage, part: PartEntry
-    ) -> Iterator[bytes]:
+    def _verified(self, guest: Guest, message: OpenedMessage, part: PartEntry, span: Span) -> Iterator[bytes]:
         try:
-            yield from octets
+            yield from self.opener.read_part(message, part.id, span.start, span.stop)
         except SealingError as error:
             _log.error("download broken off", layer=error.name)
             self._note(guest, message, Event.REFUSED_PART, part)

@@ -1,7 +1,7 @@
 """The conversation: who wrote, when, what, with which files; and the frame with the formatted mail."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -24,6 +24,7 @@ from portal.rendering.text import TEXT_LIMIT, text_to_html
 from relay.clock import id_text
 from relay.store.events import Event
 from relay.vault.opener import OpenedMessage
+from relay.vault.sealing.errors import SealingError
 from relay.vault.sealing.manifest import PartEntry, PartRole
 
 _CID = re.compile(r"cid:([^\s\"'<>)]{1,500})", re.IGNORECASE)
@@ -80,15 +81,24 @@ class ReadingPages:
             earlier = self.visits.earlier(conn, guest)
             unread = self.trail.unread(conn, guest.link)
         plain = request.query_params.get("view") == "text"
-        views = tuple(self._view(guest, message, plain=plain) for message in opened.messages)
-        if opened.messages and unread:
-            shown = [message.header.message_id for message in opened.messages]
+        views, damaged = [], [(refused.message_id, refused.layer.value) for refused in opened.refused]
+        for message in opened.messages:
+            try:
+                views.append(self._view(guest, message, plain=plain))
+            except SealingError as error:
+                damaged.append((message.header.message_id, error.name))
+        if damaged:
+            store.run(lambda conn: self._note_damaged(conn, guest, damaged))
+        if views and unread:
+            broken = {message_id for message_id, _ in damaged}
+            ids = [message.header.message_id for message in opened.messages]
+            shown = [message_id for message_id in ids if message_id not in broken]
             store.run(lambda conn: self.trail.read(conn, guest.link, shown, self.now()))
         return self.pages.respond(
             request,
             "conversation.html",
             messages=views,
-            damaged=len(opened.refused),
+            damaged=len(damaged),
             plain=plain,
             formatted=any(view.frame for view in views),
             here=guest.path,
@@ -142,6 +152,12 @@ class ReadingPages:
         response.headers["Clear-Site-Data"] = '"cache"'
         return response
 
+    def _note_damaged(self, conn: Connection, guest: Guest, damaged: Sequence[tuple[bytes, str]]) -> None:
+        for message_id, layer in damaged:
+            self.trail.note_message(
+                conn, Event.REFUSED_MESSAGE, guest.link, self.now(), message_id=message_id, facts={"layer": layer}
+            )
+
     def _view(self, guest: Guest, message: OpenedMessage, *, plain: bool) -> MessageView:
         manifest = message.manifest
         here = f"{guest.path}/{id_text(message.header.message_id)}"
@@ -166,7 +182,7 @@ class ReadingPages:
             body=text_to_html(text),
             shortened=len(text) > TEXT_LIMIT or html_size > HTML_LIMIT,
             frame=f"{here}/formatted" if formatted and not plain else "",
-            frame_size=_frame_size(text, len(shown)),
+            frame_size=_frame_size(html_to_text(source), len(shown)) if source else 0,
             files=tuple(_file(here, part, number) for number, part in enumerate(files, 1)),
             original=_original(here, manifest.subject, originals[0]) if originals else None,
         )
@@ -196,7 +212,7 @@ def _sent_at(date: str, created: int) -> datetime:
 def _frame_size(text: str, images: int) -> int:
     """Return the class of a frame that is likely to hold the mail: it scrolls when it does not."""
     lines = sum(1 + len(line) // 80 for line in text.split("\n", 200)[:200]) + 8 * images
-    return next((size for size in _FRAME_SIZES if lines + 3 <= size), _FRAME_SIZES[-1])
+    return next((size for size in _FRAME_SIZES if lines + 6 <= size), _FRAME_SIZES[-1])
 
 
 def _file(here: str, part: PartEntry, number: int) -> FileView:

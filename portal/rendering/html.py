@@ -30,13 +30,12 @@ _TAGS = frozenset(_TAG_NAMES.split())
 _REFERENCES = 200_000  # ampersands: nh3 takes quadratic time on more
 _OURS = "ll-"  # classes of our own notes; the sender's are taken away
 _TINY = frozenset({"0", "1", "2", "0px", "1px", "2px"})
-_MARKUP = re.compile(r"<[^>]*>")
 
 # Also inside the frame: light, whatever the page around it does, because mail is written for white paper.
 _STYLE_BEFORE = """
 :root{color-scheme:light}
 body{margin:0;padding:16px;background:#fff;color:#1a1c1e;font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,\
-"Helvetica Neue",Arial,sans-serif;overflow-wrap:anywhere}
+"Helvetica Neue",Arial,sans-serif;overflow-wrap:break-word}
 img{max-width:100%;height:auto}
 table{max-width:100%}
 pre{white-space:pre-wrap}
@@ -143,15 +142,20 @@ class _Rewriting:
         target = destination(address)
 
         def after(content: str) -> str:
-            # A link whose text already names the place needs no note; one that names another place needs it most.
-            if html.escape(target, quote=False).lower() in _MARKUP.sub(" ", content).lower().split():
-                return ""
-            words = re.split(r"[\s/]+", _MARKUP.sub("", content).strip().lower())
-            if target.lower() in words[:4] and words[0] in ("http:", "https:", target.lower()):
+            # Only a text that is the destination and nothing else needs no note: part of it could be hidden by style.
+            if _says(content, target):
                 return ""
             return f' <span class="ll-to">[{html.escape(target)}]</span>'
 
         return Tag("a", attributes), after
+
+
+def _says(content: str, target: str) -> bool:
+    """Say whether the content of a link, without any element, is its destination or an address there."""
+    if "<" in content:
+        return False
+    text = html.unescape(content).strip().lower()
+    return text == target.lower() or destination(followable(text)) == target.lower()
 
 
 def _body_style(attributes: Mapping[str, str]) -> str:

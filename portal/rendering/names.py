@@ -8,6 +8,8 @@ import unicodedata
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
+from markupsafe import Markup, escape
+
 _CONTROLS = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
@@ -59,6 +61,11 @@ def visible(text: str, limit: int = 300) -> str:
     """Return one line of at most ``limit`` characters without control, zero-width and direction-changing ones."""
     line = " ".join(_CONTROLS.sub("", text.replace("\n", " ").replace("\t", " ")).split())
     return line if len(line) <= limit else line[: limit - 1] + "\u2026"
+
+
+def breakable(address: str) -> Markup:
+    """Return an address as HTML that may break after its ``@`` and dots, so that it fits a narrow screen."""
+    return Markup(re.sub(r"([@.])(?=\w)", r"\1<wbr>", str(escape(address))))  # noqa: S704  # escaped on the spot
 
 
 def file_name(name: str, fallback: str = "attachment") -> str:

@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from portal.rendering.names import visible
+from portal.rendering.names import breakable
 from relay.languages import Language, load_languages, negotiate
 
 _HERE = Path(__file__).parent.parent
@@ -95,7 +95,7 @@ class Pages:
             date=date,
             clock=lambda at: language.clock(at, zone),
             size=language.size,
-            visible=visible,
+            breakable=breakable,
         )
         environment.globals.update(
             site=self.site, language=language.tag, css=self.static["portal.css"].path, icon=self.static["icon.svg"].path

@@ -24,7 +24,7 @@ def html_to_text(source: str) -> str:
         name = token.name.removeprefix("/")
         if name == "br":
             pieces.append("\n")
-        elif name in ("td", "th") and token.name != name:
+        elif name in ("td", "th") and token.name == name:
             pieces.append("\t")
         elif name == "li" and token.name == name:
             pieces.append("\n\u2022 ")

@@ -19,6 +19,7 @@ _LINK = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _TRAILING = ".,;:!?'\u2019\u201d*_"
+_BRACKETS = {")": "(", "]": "[", "}": "{"}
 _OTHER_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -82,8 +83,9 @@ def _without_trailing(found: str) -> str:
     """Take away the punctuation of the sentence around an address; a bracket stays when its partner is inside."""
     while found:
         last = found[-1]
-        if last in _TRAILING or (last == ")" and "(" not in found) or (last == "]" and "[" not in found):
-            found = found[:-1]
-        else:
+        opening = _BRACKETS.get(last)
+        unpaired = opening is not None and found.count(last) > found.count(opening)
+        if last not in _TRAILING and not unpaired:
             break
+        found = found[:-1]
     return found

@@ -1,0 +1,170 @@
+"""One-time codes: life, tries, sending again, and every limit."""
+
+import pytest
+from sqlalchemy import select
+
+from portal.access.codes import digits_of
+from relay.store.tables import AuditEvent, Code, PortalRequest
+from tests.letters import JANE, letter
+from tests.portal import Clock, Stage
+from tests.unit.portal.guest import Guest
+
+
+def states(stage: Stage) -> list[str]:
+    """The states of all codes, oldest first."""
+    codes = Code.__table__  # type: ignore[attr-defined]
+    with stage.store.read() as conn:
+        return list(conn.execute(select(codes.c.state).order_by(codes.c.created_at)).scalars())
+
+
+def test_the_right_code_opens_once(stage: Stage, guest: Guest) -> None:
+    """A code is used up by the visit that it begins."""
+    link = stage.seal(letter(to=[JANE]))[JANE]
+    code = guest.ask(link)
+    assert guest.enter(link, code).url.path.startswith("/c/")
+    other = Guest(stage)
+    other.get(f"{link.path}/code")
+    assert "No code is valid at the moment" in other.text
+    assert other.enter(link, code).status_code == 422
+    assert states(stage) == ["used"]
+
+
+def test_five_wrong_tries_end_a_code(stage: Stage, clock: Clock, guest: Guest) -> None:
+    """After the fifth wrong try even the right digits do not open; a new code does."""
+    link = stage.seal(letter(to=[JANE]))[JANE]
+    code = guest.ask(link)
+    wrong = f"{(int(code) + 1) % 10**8:08d}"
+    for _ in range(4):
+        assert guest.enter(link, wrong).status_code == 422
+        assert "That was not the code. Check the digits" in guest.text
+    guest.enter(link, wrong)
+    assert "it was the last try" in guest.text
+    assert guest.enter(link, code).status_code == 422
+    assert states(stage) == ["exhausted"]
+    clock.pass_time(minutes=1)
+    guest.post(f"{link.path}/send")
+    assert guest.enter(link, stage.codes[-1].code).url.path.startswith("/c/")
+
+
+def test_what_is_no_code_costs_no_try(stage: Stage, guest: Guest) -> None:
+    """Too few digits, letters, nothing: told so, and five real tries remain."""
+    link = stage.seal(letter(to=[JANE]))[JANE]
+    code = guest.ask(link)
+    for typed in ("", "1234567", "123456789", "abcdefgh", "12 34 56 7", "\u0001" * 8):
+        guest.enter(link, typed)
+        assert "The code has eight digits" in guest.text
+    assert guest.enter(link, code).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("typed", "digits"),
+    [
+        ("12345678", "12345678"),
+        (" 1234 5678 ", "12345678"),
+        ("1234-5678", "12345678"),
+        ("12\u00a034\u201156\u201378", "12345678"),
+        ("\uff11\uff12\uff13\uff14\uff15\uff16\uff17\uff18", "12345678"),
+        ("\u0661\u0662\u0663\u0664\u0665\u0666\u0667\u0668", None),
+        ("1234567", None),
+        ("1234567x", None),
+        ("1" * 5000, None),
+    ],
+)
+def test_how_a_code_may_be_typed(typed: str, digits: str | None) -> None:
+    """Blanks, dashes and full-width digits are taken; anything else is not a code."""
+    assert digits_of(typed) == digits
+
+
+def test_a_code_lapses_after_ten_minutes(stage: Stage, clock: Clock, guest: Guest) -> None:
+    """A late code does not open; asking again makes a new one, and only the newest opens."""
+    link = stage.seal(letter(to=[JANE]))[JANE]
+    first = guest.ask(link)
+    clock.pass_time(minutes=10)
+    guest.enter(link, first)
+    assert "This code is no longer valid" in guest.text
+    guest.post(f"{link.path}/send")
+    second = stage.codes[-1].code
+    assert len(stage.codes) == 2
+    if first != second:
+        assert guest.enter(link, first).status_code == 422
+    assert guest.enter(link, second).status_code == 200
+    assert states(stage) == ["lapsed", "used"]
+
+
+def test_send_again_sends_the_same_code_once_a_minute(stage: Stage, clock: Clock, guest: Guest) -> None:
+    """A second mail has the same digits and the same end; sooner than a minute it is put off, and that is said."""
+    link = stage.seal(letter(to=[JANE]))[JANE]
+    guest.ask(link)
+    clock.pass_time(seconds=30)
+    answer = guest.post(f"{link.path}/send")
+    assert answer.status_code == 429
+    assert answer.headers["Retry-After"] == "30"
+    assert "You can have it sent again from 09:01" in guest.text
+    clock.pass_time(seconds=30)
+    guest.post(f"{link.path}/send")
+    first, second = stage.codes
+    assert (first.code, first.expires_at) == (second.code, second.expires_at)
+
+
+def test_five_mails_an_hour_for_a_link(stage: Stage, clock: Clock, guest: Guest) -> None:
+    """The sixth code mail within an hour is refused with the time from which it works again."""
+    link = stage.seal(letter(to=[JANE]))[JANE]
+    for _ in range(5):
+        guest.ask(link)
+        clock.pass_time(minutes=11)
+    guest.ask(link)
+    assert guest.page.status_code == 429
+    assert "You can ask for a new code from 23 November 2026, 10:00" in guest.text
+    assert len(stage.codes) == 5
+    clock.pass_time(minutes=6)
+    guest.ask(link)
+    assert len(stage.codes) == 6
+
+
+def test_twenty_mails_an_hour_for_an_address(stage: Stage, guest: Guest) -> None:
+    """Many messages to one person do not flood their mailbox with codes."""
+    for _ in range(21):
+        guest.ask(stage.seal(letter(to=[JANE]))[JANE])
+    assert guest.page.status_code == 429
+    assert len(stage.codes) == 20
+
+
+def test_sixty_mails_an_hour_for_a_network(stage: Stage) -> None:
+    """One client, here a /64 of IPv6, cannot have everybody mailed; another client still can."""
+    people = [f"person{number}@example.net" for number in range(62)]
+    links = stage.seal(letter(to=people), people)
+    for number, person in enumerate(people[:61]):
+        guest = Guest(stage, f"2001:db8:1:2::{number:x}")
+        guest.ask(links[person])
+    assert guest.page.status_code == 429
+    assert len(stage.codes) == 60
+    Guest(stage, "2001:db8:1:3::1").ask(links[people[61]])
+    assert len(stage.codes) == 61
+
+
+def test_ten_codes_a_day_for_a_link(stage: Stage, clock: Clock, guest: Guest) -> None:
+    """The eleventh code of a day is refused and that is recorded; the next day works."""
+    link = stage.seal(letter(to=[JANE]))[JANE]
+    for _ in range(10):
+        guest.ask(link)
+        clock.pass_time(minutes=61)
+    guest.ask(link)
+    assert guest.page.status_code == 429
+    assert "no more codes today" in guest.text
+    assert len(stage.codes) == 10
+    events = AuditEvent.__table__  # type: ignore[attr-defined]
+    with stage.store.read() as conn:
+        assert "codes exhausted" in conn.execute(select(events.c.event)).scalars().all()
+    clock.pass_time(hours=14)
+    guest.ask(link)
+    assert len(stage.codes) == 11
+
+
+def test_no_code_is_kept_in_clear(stage: Stage, guest: Guest) -> None:
+    """Neither the table of codes nor the request to the relay holds the digits."""
+    link = stage.seal(letter(to=[JANE]))[JANE]
+    code = guest.ask(link).encode()
+    with stage.store.read() as conn:
+        for table in (Code, PortalRequest):
+            [row] = conn.execute(select(table.__table__)).all()  # type: ignore[attr-defined]
+            assert not any(code in value for value in row if isinstance(value, bytes))
