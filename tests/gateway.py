@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.postoffice import PostOffice
-
 CONFIGURATION = """\
 [organisation]
 name = "Example Council"
@@ -109,19 +107,19 @@ class Gateway:
     def install(
         cls,
         folder: Path,
-        world: PostOffice,
+        next_hop: int,
         *,
         rules: str = RULES,
         database: str = "",
         workers: int = 1,
         trusted: str = "127.0.0.0/8",
     ) -> "Gateway":
-        """Write relay.toml and make keys and database, as IT does on the first day."""
+        """Write relay.toml and make keys and database, as IT does on the first day; both routes lead to one port."""
         smtp, portal = free_port(), free_port()
         values = {
             "smtp": smtp,
             "portal": portal,
-            "world": world.port,
+            "world": next_hop,
             "workers": workers,
             "trusted": trusted,
             "database": database or "sqlite:///var/letterlock.db",

@@ -1,7 +1,7 @@
 """No subject, body, file name, code or link is readable on disk."""
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -44,7 +44,7 @@ def _finds(folder: Path, secrets: dict[str, str]) -> list[str]:
     return found
 
 
-def test_canaries_are_found_nowhere(gateway: Gateway, world: PostOffice) -> None:
+def test_canaries_are_found_nowhere(gateway: Gateway, world: PostOffice, reader: Callable[[str], Reader]) -> None:
     """A sealed and a waiting clean message are on disk; a reader asks for a code and reads: no canary shows."""
     world.refusals["later@example.net"] = "451 4.7.1 later"
     sheet = spreadsheet([[CELL, NHS_NUMBER]])
@@ -56,10 +56,10 @@ def test_canaries_are_found_nowhere(gateway: Gateway, world: PostOffice) -> None
     gateway.send(ANNA, ["later@example.net"], large)
 
     link = link_in(world.wait_for(JANE)[0])
-    reader = Reader(link)
-    reader.ask_for_code()
+    jane = reader(link)
+    jane.ask_for_code()
     code_mail = world.wait_for(JANE, 2)[1]
-    code = reader.code_in(code_mail.text)
+    code = Reader.code_in(code_mail.text)
 
     secrets = {
         "subject": SUBJECT,
@@ -70,7 +70,7 @@ def test_canaries_are_found_nowhere(gateway: Gateway, world: PostOffice) -> None
     }
     watched = [gateway.folder / "var", gateway.folder / "log"]
     assert [find for place in watched for find in _finds_in(place, secrets | {"code": code})] == []
-    assert SUBJECT in reader.enter(code)
+    assert SUBJECT in jane.enter(code)
     assert [find for place in watched for find in _finds_in(place, secrets)] == []
     gateway.stop()
     assert _finds_in(gateway.folder / "var", secrets) == []

@@ -80,7 +80,7 @@ def test_a_refused_letter_comes_back_with_the_reason(gateway: Gateway, world: Po
 
 def test_nobody_else_may_send_through_it(tmp_path: Path, world: PostOffice) -> None:
     """A client outside the trusted networks is refused: there is no open relay, not even to the inside."""
-    installed = Gateway.install(tmp_path, world, trusted="192.0.2.0/24")
+    installed = Gateway.install(tmp_path, world.port, trusted="192.0.2.0/24")
     with running(installed), smtplib.SMTP("127.0.0.1", installed.smtp, timeout=20) as client:
         client.ehlo("stranger.example")
         client.mail(ANNA)

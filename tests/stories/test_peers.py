@@ -107,8 +107,7 @@ def test_postfix_behind_the_gateway(tmp_path: Path, world: PostOffice) -> None:
     with postfix(tmp_path / "behind", world.port) as port:
         home = tmp_path / "gateway"
         home.mkdir()
-        direct = PostOffice(port=port)
-        with running(Gateway.install(home, direct)) as gateway:
+        with running(Gateway.install(home, port)) as gateway:
             sent = letter(to=[JANE])
             gateway.send(ANNA, [JANE], sent)
             [mail] = world.wait_for(JANE)

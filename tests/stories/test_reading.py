@@ -1,7 +1,7 @@
 """Link, code, read: a minute, without an account and without JavaScript."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,8 @@ from tests.reader import Reader
 from tests.stories.links import link_in
 
 pytestmark = [pytest.mark.story, pytest.mark.browser]
+
+Visitors = Callable[[str], Reader]
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
@@ -51,11 +53,14 @@ def sealed(gateway: Gateway, world: PostOffice) -> tuple[str, bytes]:
     return link_in(world.wait_for(JANE)[0]), sent
 
 
-def test_a_scanner_burns_nothing_and_jane_reads(browser: Browser, sealed: tuple[str, bytes], world: PostOffice) -> None:
+def test_a_scanner_burns_nothing_and_jane_reads(
+    browser: Browser, sealed: tuple[str, bytes], world: PostOffice, reader: Visitors
+) -> None:
     """Fifty link scanners come first; then Jane opens the message in Chromium with JavaScript off."""
     link, sent = sealed
+    scanner = reader(link).client
     for number in range(50):
-        answer = Reader(link).client.request(["GET", "HEAD", "OPTIONS"][number % 3], link)
+        answer = scanner.request(["GET", "HEAD", "OPTIONS"][number % 3], link)
         assert "referral" not in answer.text
         assert ANNA not in answer.text
     assert len(world.of(JANE)) == 1, "a scanner caused a mail"
@@ -82,25 +87,25 @@ def test_a_scanner_burns_nothing_and_jane_reads(browser: Browser, sealed: tuple[
     context.close()
 
 
-def test_a_code_works_once_and_only_with_its_link(sealed: tuple[str, bytes], world: PostOffice) -> None:
+def test_a_code_works_once(sealed: tuple[str, bytes], world: PostOffice, reader: Visitors) -> None:
     """A wrong code is told so, the right one opens, and then it is used up."""
     link, _ = sealed
-    jane = Reader(link)
+    jane = reader(link)
     jane.ask_for_code()
     code = Reader.code_in(world.wait_for(JANE, 2)[1].text)
     wrong = f"{(int(code) + 1) % 10**8:08d}"
     assert "That was not the code" in jane.enter(wrong)
     assert NHS_NUMBER in jane.enter(code) or "visits.xlsx" in jane.enter(code)
-    another = Reader(link)
+    another = reader(link)
     another.arrive()
     page = another.client.get(f"{link}/code").text
     assert "No code is valid" in page
 
 
-def test_ranges_are_exact(sealed: tuple[str, bytes], world: PostOffice) -> None:
+def test_ranges_are_exact(sealed: tuple[str, bytes], world: PostOffice, reader: Visitors) -> None:
     """A download that was cut goes on where it stopped."""
     link, sent = sealed
-    jane = Reader(link)
+    jane = reader(link)
     jane.ask_for_code()
     jane.enter(Reader.code_in(world.wait_for(JANE, 2)[1].text))
     assert jane.download("Save the original message") == sent
@@ -112,13 +117,13 @@ def test_ranges_are_exact(sealed: tuple[str, bytes], world: PostOffice) -> None:
     assert jane.client.get(path, headers={"Range": f"bytes={len(sent)}-"}).status_code == 416
 
 
-def test_wrong_links_end_on_a_helpful_page(gateway: Gateway, sealed: tuple[str, bytes]) -> None:
+def test_wrong_links_end_on_a_helpful_page(gateway: Gateway, sealed: tuple[str, bytes], reader: Visitors) -> None:
     """A wrong id and a wrong secret get the same page, with somebody to ask; nothing is a traceback."""
     link, _ = sealed
     head, secret = link.rsplit("/", 1)
     wrong_secret = f"{head}/{'a' * len(secret)}"
     wrong_id = f"http://127.0.0.1:{gateway.portal}/p/{'a' * 26}/{secret}"
-    pages = [Reader(wrong).client.get(wrong) for wrong in (wrong_secret, wrong_id)]
+    pages = [reader(wrong).client.get(wrong) for wrong in (wrong_secret, wrong_id)]
     assert pages[0].status_code == pages[1].status_code == 404
     assert pages[0].text == pages[1].text
     assert "+44 20 7946 0000" in pages[0].text
