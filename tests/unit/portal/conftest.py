@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.portal import Clock, Stage
+from tests.portal_stage import Clock, Stage
 from tests.unit.portal.guest import Guest
 
 

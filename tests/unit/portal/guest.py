@@ -7,7 +7,7 @@ import httpx2
 from starlette.testclient import TestClient
 
 from relay.vault.vault import PickupLink
-from tests.portal import Stage
+from tests.portal_stage import Stage
 
 _TOKEN = re.compile(r'name="token" value="([^"]+)"')
 

@@ -8,7 +8,7 @@ from sqlalchemy import insert
 from relay.clock import new_id
 from relay.store.tables import Entry
 from tests.letters import JANE, letter
-from tests.portal import Clock, Stage
+from tests.portal_stage import Clock, Stage
 from tests.unit.portal.guest import Guest
 
 

@@ -6,7 +6,7 @@ from sqlalchemy import select
 from portal.access.codes import digits_of
 from relay.store.tables import AuditEvent, Code, PortalRequest
 from tests.letters import JANE, letter
-from tests.portal import Clock, Stage
+from tests.portal_stage import Clock, Stage
 from tests.unit.portal.guest import Guest
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from portal.access.csrf import Csrf, Verdict
-from tests.portal import MONDAY
+from tests.portal_stage import MONDAY
 
 CSRF = Csrf(bytes(32), "https://portal.example.org")
 TOKEN = CSRF.token("link a", MONDAY)

@@ -7,7 +7,7 @@ import pytest
 from portal.access.hosts import allowed_hosts, logged_path
 from portal.access.throttle import network_of
 from tests.letters import JANE, letter
-from tests.portal import Stage
+from tests.portal_stage import Stage
 from tests.unit.portal.guest import Guest
 
 LINK = f"/p/{'a' * 26}/{'b' * 52}"

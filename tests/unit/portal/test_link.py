@@ -5,7 +5,7 @@ from sqlalchemy import select, update
 
 from relay.store.tables import Code, Key, Participant, PortalRequest, Throttle, Visit
 from tests.letters import ANNA, JANE, letter
-from tests.portal import CONTACT, Clock, Stage
+from tests.portal_stage import CONTACT, Clock, Stage
 from tests.unit.portal.guest import Guest
 
 SUBJECT = "Your biopsy"

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select, update
 from relay.clock import id_from_text
 from relay.store.tables import AuditEvent, Part, Sealed, Stanza
 from tests.letters import ANNA, JANE, XLSX, letter, photograph
-from tests.portal import Stage
+from tests.portal_stage import Stage
 from tests.unit.portal.guest import Guest
 
 _PART = Part.__table__  # type: ignore[attr-defined]

@@ -7,7 +7,7 @@ from sqlalchemy import select, update
 
 from relay.store.tables import AuditEvent, Observation, Participant, Visit
 from tests.letters import JANE, letter
-from tests.portal import Clock, Stage
+from tests.portal_stage import Clock, Stage
 from tests.unit.portal.guest import Guest
 
 _VISIT = Visit.__table__  # type: ignore[attr-defined]
