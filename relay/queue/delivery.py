@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 import structlog
@@ -28,10 +27,12 @@ from relay.clock import id_text
 from relay.errors import StoreError
 from relay.queue import entries as leases
 from relay.queue.backoff import Ladder
-from relay.queue.items import Consignment
+from relay.queue.budget import Budget
+from relay.queue.items import Consignment, QueuedEntry
 from relay.queue.lanes import Lane
 from relay.queue.outcomes import Deferred, Outcome, local_answer
-from relay.queue.recording import ReportDraft, record, record_damaged
+from relay.queue.recorder import RETRY_SECONDS, Recorder
+from relay.queue.recording import record_damaged
 from relay.queue.reports import Reports
 from relay.queue.routes import Routes
 from relay.queue.settling import Settled, settle
@@ -40,16 +41,13 @@ from relay.queue.steady import SteadyClock
 from relay.queue.transaction import Path, Transaction
 from relay.queue.transport import Transport
 from relay.store.audit import Audit
-from relay.store.tables.queue import EntryState
 from relay.store.writer import Store
 from relay.vault.blobs import BlobStore
 from relay.vault.keyring import Keyring
 
 POLL_SECONDS = 1.0
-RETRY_SECONDS = 1.0  # between attempts to record outcomes that the store refused
 RECIPIENTS = 100  # in one transaction: every server takes as many (RFC 5321 section 4.5.3.1.8)
 LANE_ENTRIES = 200  # waiting in memory for one route; more stay in the table
-UNRECORDED = 1000  # outcomes; when the store does not take them, sending stops
 HOUSEKEEPING_POLLS = 30
 
 _log = structlog.get_logger()
@@ -61,14 +59,6 @@ class Reservation:
 
     lease: Lease
     octets: int
-
-
-@dataclass(slots=True)
-class _Room:
-    """What one hand-over occupies until its last consignment is sent."""
-
-    octets: int
-    jobs: int
 
 
 def owner_of(installation: bytes, worker: int) -> bytes:
@@ -106,28 +96,20 @@ class Delivery:
         self._store = store
         self._keyring = keyring
         self._blobs = blobs
-        self._audit = audit
         self.routes = routes
         self._transport = transport
         self._ladder = ladder
-        self._reports = reports
+        self._recorder = Recorder(store, keyring, audit, reports, recorded=self._recorded, retry_seconds=retry_seconds)
         self._owner = owner
-        self._budget = budget
+        self._budget = Budget(budget)
         self._now = now or SteadyClock()
         self._spread = spread
         self._poll_seconds = poll_seconds
-        self._retry_seconds = retry_seconds
         self._lanes = {name: Lane(couriers, LANE_ENTRIES, self._carry, self._on_room) for name in routes.names()}
-        self._held: dict[bytes, datetime] = {}  # entry id -> when its lease was taken or renewed
-        self._rooms: dict[bytes, _Room] = {}  # first entry of a handed-over consignment -> what it occupies
-        self._settled: list[Settled] = []
-        self._something_settled = asyncio.Event()
-        self._recordable = asyncio.Event()
-        self._recordable.set()
+        self._held: dict[bytes, datetime] = {}  # entry id -> end of its lease
         self._poll_now = asyncio.Event()
         self._more_due = False
         self._stopping = False
-        self._closing = False
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -136,7 +118,7 @@ class Delivery:
         if recovered:
             _log.info("leases recovered", entries=recovered)
         loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(self._poll()), loop.create_task(self._record_outcomes())]
+        self._tasks = [loop.create_task(self._poll()), loop.create_task(self._recorder.run())]
 
     async def stop(self, seconds: float = 20.0) -> None:
         """Stop gracefully: finish what is being sent within ``seconds``, give back the rest, record all."""
@@ -149,9 +131,7 @@ class Delivery:
         polling.cancel()  # if the store does not answer, nothing more is claimed all the same
         left = await asyncio.gather(*(lane.stop(seconds) for lane in self._lanes.values()))
         begun = [entry.id for lane in left for consignment in lane for entry in consignment.entries]
-        self._closing = True
-        self._something_settled.set()
-        self._recordable.set()
+        self._recorder.close()
         await recording
         with suppress(StoreError):  # if the store is gone, the next start recovers them
             await self._store.commit(lambda conn: leases.release(conn, self._owner, begun))
@@ -159,57 +139,58 @@ class Delivery:
 
     def reserve(self, octets: int) -> Reservation | None:
         """Return room for a message to be handed over after its commit; None: then it is simply due."""
-        if self._stopping or octets > self._budget:
+        if self._stopping or not self._budget.take(octets):
             return None
-        self._budget -= octets
         return Reservation(Lease(self._owner, self._now() + leases.LEASE), octets)
 
     def cancel(self, reservation: Reservation) -> None:
         """Give a reservation back: the message was not committed."""
-        self._budget += reservation.octets
+        self._budget.give_back(reservation.octets)
 
     def offer(self, reservation: Reservation, drafts: Iterable[Draft]) -> None:
         """Send what was drafted with the reservation's lease; call it after the commit, on the event loop."""
         jobs = [
             part for draft in drafts for consignment in draft.consignments for part in consignment.split(RECIPIENTS)
         ]
-        if not jobs:
-            self.cancel(reservation)
-        room = _Room(reservation.octets, len(jobs))
-        now = self._now()
+        self._budget.occupy(reservation.octets, jobs)
         for job in jobs:
-            self._rooms[job.entries[0].id] = room
-            self._admit(job, now, claimed=False)
+            self._admit(job, reservation.lease.until, claimed=False)
 
     @property
     def holding(self) -> int:
         """How many entries this worker holds at the moment."""
         return len(self._held)
 
-    def _admit(self, consignment: Consignment, now: datetime, *, claimed: bool) -> None:
-        self._held.update((entry.id, now) for entry in consignment.entries)
+    def _admit(self, consignment: Consignment, until: datetime, *, claimed: bool) -> None:
+        self._held.update((entry.id, until) for entry in consignment.entries)
         self._lanes[consignment.route].put(consignment, claimed=claimed)
 
     async def _carry(self, consignment: Consignment) -> None:
         """Send one consignment and settle its entries. Whatever happens, each entry gets an outcome."""
-        outcome: Outcome = Deferred(local_answer("4.3.2", "the gateway was stopped while it was sending"))
-        outcomes: tuple[Outcome, ...] = (outcome,) * len(consignment.entries)
+        await self._recorder.room()
+        if not self._is_ours(consignment):
+            # This process was stopped for so long that somebody else may be sending it by now.
+            self._budget.sent(consignment)
+            self._let_go(consignment.entries)
+            return
+        outcomes = _for_all(consignment, "4.3.2", "the gateway was stopped while it was sending")
         try:
-            await self._recordable.wait()
             outcomes = await self._send(consignment)
         except Exception:  # noqa: BLE001  # a defect of ours must neither lose an entry nor end the lane
             _log.exception("sending failed", queue_id=id_text(consignment.message_id))
-            outcome = Deferred(local_answer("4.3.0", "an error of this gateway; it is logged"))
-            outcomes = (outcome,) * len(consignment.entries)
+            outcomes = _for_all(consignment, "4.3.0", "an error of this gateway; it is logged")
         finally:
-            self._forget(consignment)
+            self._budget.sent(consignment)
             self._settle(consignment, outcomes)
+
+    def _is_ours(self, consignment: Consignment) -> bool:
+        now = self._now()
+        return all(self._held.get(entry.id, now) > now for entry in consignment.entries)
 
     async def _send(self, consignment: Consignment) -> tuple[Outcome, ...]:
         envelope = consignment.envelope
         if envelope.until is not None and self._now() >= envelope.until:
-            late = Deferred(local_answer("4.4.7", "it was no longer worth sending"))
-            return (late,) * len(consignment.entries)
+            return _for_all(consignment, "4.4.7", "it was no longer worth sending")
         mail = Transaction(
             reverse_path=envelope.reverse_path,
             paths=tuple(
@@ -226,52 +207,17 @@ class Delivery:
 
     def _settle(self, consignment: Consignment, outcomes: tuple[Outcome, ...]) -> None:
         now = self._now()
-        self._settled += (
+        self._recorder.add(
             settle(consignment, entry, outcome, ladder=self._ladder, now=now, spread=self._spread)
             for entry, outcome in zip(consignment.entries, outcomes, strict=True)
         )
-        if len(self._settled) >= UNRECORDED:
-            self._recordable.clear()
-        self._something_settled.set()
 
-    def _forget(self, consignment: Consignment) -> None:
-        """Give the room back with the last consignment of what was handed over together."""
-        room = self._rooms.pop(consignment.entries[0].id, None)
-        if room is not None:
-            room.jobs -= 1
-            if room.jobs == 0:
-                self._budget += room.octets
+    def _recorded(self, group: Iterable[Settled]) -> None:
+        self._let_go(one.entry for one in group)
 
-    async def _record_outcomes(self) -> None:
-        """Record what is settled, group by group, until the worker is closed and nothing is left."""
-        while self._settled or not self._closing:
-            self._something_settled.clear()
-            if self._settled:
-                batch, self._settled = self._settled, []
-                await self._record(batch)
-                self._recordable.set()
-            else:
-                await self._something_settled.wait()
-
-    async def _record(self, batch: list[Settled]) -> None:
-        """Record one group, however long the store refuses it: what was sent must not be forgotten."""
-        reports: list[ReportDraft] | None = None
-        while True:
-            try:
-                if reports is None:
-                    reports = await asyncio.to_thread(self._reports.draft, batch) if _to_report(batch) else []
-                work = partial(record, keyring=self._keyring, audit=self._audit, settled=batch, reports=reports)
-                await self._store.commit(work)
-                break
-            except StoreError as error:
-                _log.warning("outcomes not recorded", entries=len(batch), reason=str(error))
-                if self._closing:
-                    return
-                await asyncio.sleep(self._retry_seconds)
-        for one in batch:
-            self._held.pop(one.entry.id, None)
-            if one.state is not EntryState.DONE:
-                _log_trouble(one)
+    def _let_go(self, entries: Iterable[QueuedEntry]) -> None:
+        for entry in entries:
+            self._held.pop(entry.id, None)
 
     async def _poll(self) -> None:
         polls = 0
@@ -283,6 +229,8 @@ class Delivery:
                 await self._claim()
             except StoreError as error:
                 _log.warning("queue not read", reason=str(error))
+            except Exception:  # noqa: BLE001  # a defect of ours must not end the polling
+                _log.exception("queue not read")
             polls += 1
             self._transport.tidy()
             with suppress(TimeoutError):
@@ -305,7 +253,7 @@ class Delivery:
             return
         try:
             consignments, damaged = await asyncio.to_thread(self._load, rows)
-        except StoreError:
+        except Exception:
             ids = [row.id for row in rows]
             await self._store.commit(lambda conn: leases.release(conn, self._owner, ids))
             raise
@@ -315,7 +263,7 @@ class Delivery:
             await self._store.commit(lambda conn: record_damaged(conn, damaged, later))
         for consignment in consignments:
             for part in consignment.split(RECIPIENTS):
-                self._admit(part, now, claimed=True)
+                self._admit(part, now + leases.LEASE, claimed=True)
 
     def _load(self, rows: Sequence[Row[Any]]) -> tuple[list[Consignment], list[leases.Damaged]]:
         with self._store.read() as conn:
@@ -324,7 +272,7 @@ class Delivery:
     async def _keep_house(self) -> None:
         """Renew long leases, return lapsed ones, and undo what a jumping clock did to the table."""
         now = self._now()
-        old = [entry_id for entry_id, since in self._held.items() if now - since > leases.LEASE / 3]
+        old = [entry_id for entry_id, until in self._held.items() if now < until < now + leases.LEASE * 2 / 3]
 
         def work(conn: Connection) -> int:
             leases.renew(conn, self._owner, old, now)
@@ -332,7 +280,7 @@ class Delivery:
             return leases.return_lapsed(conn, now)
 
         lapsed = await self._store.commit(work)
-        self._held.update((entry_id, now) for entry_id in old if entry_id in self._held)
+        self._held.update((entry_id, now + leases.LEASE) for entry_id in old if entry_id in self._held)
         if lapsed:
             _log.warning("lapsed leases returned", entries=lapsed)
         if isinstance(self._now, SteadyClock) and self._now.jump:
@@ -343,20 +291,5 @@ class Delivery:
             self._poll_now.set()
 
 
-def _log_trouble(one: Settled) -> None:
-    """Log what did not go well; what was delivered stands in the audit (`letterlock trace`)."""
-    answer = one.answer
-    _log.info(
-        "given up" if one.state is EntryState.BOUNCED else "put off",
-        queue_id=id_text(one.consignment.message_id),
-        kind=one.entry.kind.value,
-        attempt=one.attempts,
-        next_hop=answer.next_hop,
-        code=answer.code,
-        status=answer.enhanced,
-        reason=answer.text if not answer.code else "",  # what a next hop says may name people
-    )
-
-
-def _to_report(batch: Iterable[Settled]) -> bool:
-    return any(one.report is not None for one in batch)
+def _for_all(consignment: Consignment, enhanced: str, text: str) -> tuple[Outcome, ...]:
+    return (Deferred(local_answer(enhanced, text)),) * len(consignment.entries)

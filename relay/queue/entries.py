@@ -120,7 +120,7 @@ def load(
                     _content(keyring, blobs, spool[row.message_id]),
                 )
             envelope = open_entry(keyring, row.id, row.message_id, row.route, row.envelope)
-        except (LetterlockError, KeyError, OSError, ValueError):
+        except (LetterlockError, KeyError, OSError, TypeError, ValueError):
             damaged.append(Damaged(row.id, row.message_id, row.lease_epoch, row.created_at, row.attempts))
             continue
         groups.setdefault((row.message_id, row.route), []).append(

@@ -115,6 +115,11 @@ def _write(conn: Connection, keyring: Keyring, settled: Sequence[Settled]) -> se
     return written
 
 
+def record_plainly(conn: Connection, settled: Sequence[Settled]) -> None:
+    """Write states and nothing else: the way out when a defect keeps `record` from working."""
+    conn.execute(_RECORD, [_row(one, None) for one in settled])
+
+
 def record_damaged(conn: Connection, damaged: Iterable[Damaged], due_at: datetime) -> None:
     """Put entries that could not be read aside until ``due_at``: they are kept for a person to look at."""
     for one in damaged:
@@ -140,9 +145,12 @@ def let_go(conn: Connection, message_ids: Iterable[bytes], now: datetime) -> Non
             journal.doom(conn, doomed, now)
 
 
-def _row(one: Settled, keyring: Keyring) -> dict[str, Any]:
+def _row(one: Settled, keyring: Keyring | None) -> dict[str, Any]:
     finished = one.state is not EntryState.DUE
-    delivered = isinstance(one.outcome, Delivered)
+    reply = None
+    if keyring is not None and not isinstance(one.outcome, Delivered):
+        # What a next hop says may name people. After delivery the audit alone remembers it.
+        reply = keyring.spool_seal(REPLY, one.entry.id, _words(one), at=one.at)
     return {
         "of_id": one.entry.id,
         "of_epoch": one.entry.epoch,
@@ -151,8 +159,7 @@ def _row(one: Settled, keyring: Keyring) -> dict[str, Any]:
         "new_due_at": one.due_at or one.at,
         "new_finished_at": one.at if finished else None,
         "new_code": one.answer.code or None,
-        # What a next hop says may name people. After delivery the audit alone remembers it.
-        "new_reply": None if delivered else keyring.spool_seal(REPLY, one.entry.id, _words(one), at=one.at),
+        "new_reply": reply,
     }
 
 

@@ -8,8 +8,13 @@ from typing import cast
 import pytest
 
 from relay.errors import StoreError
+from relay.queue.entries import LEASE
 from relay.queue.items import EntryEnvelope, QueuedEnvelope
+from relay.queue.outcomes import Outcome
+from relay.queue.routes import Route
 from relay.queue.spooling import insert_message
+from relay.queue.transaction import Transaction
+from relay.queue.transport import Transport
 from relay.store.tables.queue import Kind
 from tests.unit.relay.queue.nexthop import DROP, SILENCE, NextHop
 from tests.unit.relay.queue.yard import DAY, HOUR, LADDER, LETTER, MINUTE, Yard, until
@@ -409,6 +414,71 @@ def test_a_lost_final_reply_is_deferred_and_may_arrive_twice(yard: Yard) -> None
             await until(lambda: yard.states() == ["done"])
             await worker.stop()
             assert hop.seen.count(".") == 2
+
+    asyncio.run(work())
+
+
+def test_a_worker_that_lost_its_lease_does_not_send(yard: Yard) -> None:
+    """A worker that was stopped until its lease lapsed leaves the message to whoever holds it now."""
+
+    async def work() -> None:
+        async with NextHop() as hop:
+            worker = yard.delivery(yard.routes([hop]), poll_seconds=3600)
+            await worker.start()
+            reservation = worker.reserve(100)
+            assert reservation is not None
+            draft = yard.draft("ann@example.net", lease=reservation.lease)
+            await yard.store.commit(lambda conn: insert_message(conn, draft))
+            yard.clock.pass_(LEASE)
+            worker.offer(reservation, [draft])
+            await until(lambda: worker.holding == 0)
+            await worker.stop()
+            assert hop.connections == 0
+
+    asyncio.run(work())
+    assert yard.states() == ["leased"]
+
+
+def test_a_defect_of_ours_sends_nothing_twice(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When audit or report cannot be written for a reason nobody thought of, the outcome is recorded all the same."""
+    yard.queue("ann@example.net")
+
+    def defect(*_arguments: object, **_more: object) -> None:
+        raise RuntimeError("nobody thought of this")
+
+    monkeypatch.setattr(yard.audit, "append", defect)
+
+    async def work() -> None:
+        async with NextHop() as hop:
+            worker = yard.delivery(yard.routes([hop]))
+            await worker.start()
+            await until(lambda: yard.states() == ["done"])
+            await worker.stop()
+            assert len(hop.taken) == 1
+
+    asyncio.run(work())
+
+
+def test_a_defect_while_sending_defers(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unforeseen error in one message puts that message off and lets the others through."""
+    yard.queue("ann@example.net", "ben@example.net")
+    yard.queue("cat@example.net")
+    real = Transport.send
+
+    async def sometimes(self: Transport, route: Route, mail: Transaction) -> tuple[Outcome, ...]:
+        if len(mail.paths) == 2:
+            raise RuntimeError("nobody thought of this")
+        return await real(self, route, mail)
+
+    monkeypatch.setattr(Transport, "send", sometimes)
+
+    async def work() -> None:
+        async with NextHop() as hop:
+            worker = yard.delivery(yard.routes([hop]))
+            await worker.start()
+            await until(lambda: [row.attempts for row in yard.entries()] == [1, 1, 1])
+            assert yard.states() == ["done", "due", "due"]
+            await worker.stop()
 
     asyncio.run(work())
 

@@ -1,0 +1,125 @@
+"""Takes outcomes as they come and writes them down in groups: while one commit is under way, the next group gathers."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+
+import structlog
+
+from relay.clock import id_text
+from relay.errors import StoreError
+from relay.queue.recording import ReportDraft, record, record_plainly
+from relay.queue.reports import Reports
+from relay.queue.settling import Settled
+from relay.store.audit import Audit
+from relay.store.tables.queue import EntryState
+from relay.store.writer import Store
+from relay.vault.keyring import Keyring
+
+UNRECORDED = 1000  # outcomes that may wait; when the store does not take them, sending stops
+RETRY_SECONDS = 1.0  # between attempts to record outcomes that the store refused
+
+_log = structlog.get_logger()
+
+
+class Recorder:
+    """The writing half of a worker. ``recorded`` is called with each group after its commit."""
+
+    def __init__(
+        self,
+        store: Store,
+        keyring: Keyring,
+        audit: Audit,
+        reports: Reports,
+        *,
+        recorded: Callable[[Sequence[Settled]], None],
+        retry_seconds: float = RETRY_SECONDS,
+    ) -> None:
+        self._store = store
+        self._keyring = keyring
+        self._audit = audit
+        self._reports = reports
+        self._recorded = recorded
+        self._retry_seconds = retry_seconds
+        self._waiting: list[Settled] = []
+        self._something = asyncio.Event()
+        self._has_room = asyncio.Event()
+        self._has_room.set()
+        self._closing = False
+
+    async def room(self) -> None:
+        """Wait while so many outcomes are unrecorded that a crash would repeat too much."""
+        await self._has_room.wait()
+
+    def add(self, settled: Iterable[Settled]) -> None:
+        """Take outcomes; they are recorded soon."""
+        self._waiting += settled
+        if len(self._waiting) >= UNRECORDED:
+            self._has_room.clear()
+        self._something.set()
+
+    def close(self) -> None:
+        """Let `run` end when everything is recorded, or when the store refuses."""
+        self._closing = True
+        self._something.set()
+        self._has_room.set()
+
+    async def run(self) -> None:
+        """Record until closed."""
+        while self._waiting or not self._closing:
+            self._something.clear()
+            if self._waiting:
+                group, self._waiting = self._waiting, []
+                await self._record(group)
+                self._has_room.set()
+            else:
+                await self._something.wait()
+
+    async def _record(self, group: list[Settled]) -> None:
+        """Record one group, however long the store refuses it: what was sent must not be forgotten."""
+        drafts: list[ReportDraft] | None = None
+        plainly = False
+        while True:
+            try:
+                if drafts is None:
+                    drafts = await self._drafts(group)
+                if plainly:
+                    await self._store.commit(partial(record_plainly, settled=group))
+                else:
+                    work = partial(record, keyring=self._keyring, audit=self._audit, settled=group, reports=drafts)
+                    await self._store.commit(work)
+                break
+            except StoreError as error:
+                _log.warning("outcomes not recorded", entries=len(group), reason=str(error))
+                if self._closing:
+                    return
+                await asyncio.sleep(self._retry_seconds)
+            except Exception:  # noqa: BLE001  # a defect of ours must not make us send the same mail again for ever
+                _log.exception("outcomes recorded without audit or report", entries=len(group))
+                if plainly:
+                    return
+                plainly, drafts = True, []
+        self._recorded(group)
+        for one in group:
+            if one.state is not EntryState.DONE:
+                _log_trouble(one)
+
+    async def _drafts(self, group: Sequence[Settled]) -> list[ReportDraft]:
+        if all(one.report is None for one in group):
+            return []
+        return await asyncio.to_thread(self._reports.draft, group)
+
+
+def _log_trouble(one: Settled) -> None:
+    """Log what did not go well; what was delivered stands in the audit (`letterlock trace`)."""
+    answer = one.answer
+    _log.info(
+        "given up" if one.state is EntryState.BOUNCED else "put off",
+        queue_id=id_text(one.consignment.message_id),
+        kind=one.entry.kind.value,
+        attempt=one.attempts,
+        next_hop=answer.next_hop,
+        code=answer.code,
+        status=answer.enhanced,
+        reason=answer.text if not answer.code else "",  # what a next hop says may name people
+    )
