@@ -3,6 +3,8 @@
 import click
 
 from portal.app import serve
+from portal.inbox.cli import demo
+from relay.cli.terminal import examples
 
 
 @click.group(name="portal")
@@ -10,7 +12,10 @@ def commands() -> None:
     """Commands of the recipient portal."""
 
 
-@commands.command(name="portal")
+commands.add_command(demo)
+
+
+@commands.command(name="portal", epilog=examples("letterlock -c /etc/letterlock/relay.toml portal"))
 @click.pass_context
 def portal(context: click.Context) -> None:
     """Run the recipient portal alone, in the foreground.

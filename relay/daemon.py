@@ -6,9 +6,11 @@ lived a minute. SIGTERM or SIGINT stops all: each gets SIGTERM, finishes what it
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -18,8 +20,11 @@ import structlog
 from relay.clock import monotonic
 from relay.config import load
 from relay.config.model import Configuration
+from relay.config.values import Endpoint
+from relay.errors import RefusedError
 from relay.gateway import prepare
 from relay.services import Service, find_services
+from relay.welcome import welcome
 
 FIRST_PAUSE = 1.0  # seconds before a dead process is started again
 LONGEST_PAUSE = 30.0
@@ -72,26 +77,36 @@ def children_of(configuration: Configuration, path: Path, services: dict[str, Se
     ]
 
 
-def run(path: Path) -> int:
+def run(path: Path, announce: Callable[[str], None]) -> int:
     """Start all services of the configuration at ``path`` and supervise them until a signal.
 
-    Return the exit code: 0 after an ordered stop, 1 when a process had to be ended by force. A wrong
-    configuration, missing keys or a database of another version raise their error before anything starts.
+    ``announce`` gets what to tell the person at the terminal, once, when everything answers. Return the exit
+    code: 0 after an ordered stop, 1 when a process had to be ended by force. A wrong configuration, missing keys, a
+    database of another version or a port in use raise their error before anything starts.
     """
     configuration = load(path)
     prepare(configuration)
+    for endpoint in (waiting := endpoints(configuration)):
+        # Relay processes share their port (SO_REUSEPORT): a second gateway would silently take half of the mail.
+        if _answers(endpoint):
+            raise RefusedError(f"Something listens on {endpoint} already: stop it, or name another port in {path}.")
     stopping = threading.Event()
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         stopping.set()
 
     previous = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    announced = False
     children = children_of(configuration, path, find_services())
     try:
         for child in children:
             child.start()
         while not stopping.wait(_TICK):
             _revive(children)
+            waiting = [one for one in waiting if not _answers(one)]
+            if not waiting and not announced:
+                announced = True
+                announce(welcome(configuration))
         return _stop(children)
     finally:
         for child in children:
@@ -99,6 +114,22 @@ def run(path: Path) -> int:
                 child.process.kill()
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def endpoints(configuration: Configuration) -> list[Endpoint]:
+    """Return where the services of a configuration listen."""
+    found = [*(listener.address for listener in configuration.listen.values()), configuration.portal.listen]
+    if configuration.demo:
+        found += [configuration.demo.smtp, configuration.demo.web]
+    return found
+
+
+def _answers(endpoint: Endpoint) -> bool:
+    try:
+        with socket.create_connection((endpoint.host, endpoint.port), timeout=1):
+            return True
+    except OSError:
+        return False
 
 
 def _revive(children: list[_Child]) -> None:

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from policies.engine import judge
-
 from policies.model import Acquaintance, Message, Recipient, Verdict
 from policies.ruleset import Ruleset
 from relay.message.content import content_of

@@ -11,6 +11,7 @@ from portal.inbox.app import FOLDER
 from portal.inbox.conversation import LETTERS
 from portal.inbox.deliveries import Deliveries
 from portal.inbox.writing import send
+from relay.cli.terminal import examples
 from relay.config.model import Configuration
 from relay.errors import RefusedError
 
@@ -18,14 +19,12 @@ WAIT = 20.0  # seconds for the notices to arrive
 _SETTLED = 1.5  # seconds without a new mail: the gateway has said everything
 
 
-@click.command()
+@click.command(epilog=examples("letterlock demo"))
 @click.pass_context
 def demo(context: click.Context) -> None:
     """Send a made-up afternoon of mail through the running demo and print the pickup links.
 
     Start the demo first with `letterlock run` (or `make run`).
-
-    Example: letterlock demo
     """
     options = context.find_root().obj
     configuration: Configuration = options.configuration()

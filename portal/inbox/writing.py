@@ -6,9 +6,9 @@ from email.message import EmailMessage
 from email.utils import format_datetime, localtime, make_msgid
 
 import aiosmtplib
-from relay.message.headers import header_value
 
 from relay.config.values import Endpoint
+from relay.message.headers import header_value
 
 _TIMEOUT = 30.0  # seconds, for the whole conversation with the gateway
 

@@ -19,4 +19,4 @@ def command(ctx: click.Context, session: Session) -> None:
     more is accepted, what was accepted is kept.
     """
     configure()
-    ctx.exit(run(session.config_path) or 0)
+    ctx.exit(run(session.config_path, announce=click.echo))

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from portal.inbox.app import FOLDER
-from tests.gateway import wait_for_port
 
 ROOT = Path(__file__).parents[2]
 TOUR = re.compile(r"<!-- tour -->\n```sh\n(.*?)```", re.DOTALL)
@@ -31,8 +30,10 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with (folder / "output").open("wb") as output:
         process = subprocess.Popen([command, "run"], cwd=folder, stdout=output, stderr=output)
     try:
-        for port in (2525, 8080, 8025, 2526):
-            wait_for_port(port)
+        deadline = time.monotonic() + 60
+        while "Ctrl-C stops it." not in (folder / "output").read_text():
+            assert process.poll() is None and time.monotonic() < deadline, (folder / "output").read_text()  # noqa: PT018
+            time.sleep(0.1)  # between looks at another process
         yield folder
     finally:
         process.send_signal(signal.SIGINT)
