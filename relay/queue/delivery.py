@@ -140,6 +140,7 @@ class Delivery:
     def reserve(self, octets: int) -> Reservation | None:
         """Return room for a message to be handed over after its commit; None: then it is simply due."""
         if self._stopping or not self._budget.take(octets):
+            self._more_due = True  # it will be, as soon as it is committed
             return None
         return Reservation(Lease(self._owner, self._now() + leases.LEASE), octets)
 

@@ -17,6 +17,8 @@ from relay.store.writer import Store
 from relay.vault.keyring import Keyring
 
 UNRECORDED = 1000  # outcomes that may wait; when the store does not take them, sending stops
+GATHER_SECONDS = 0.01  # the first outcome waits so long for company: each group costs the disk one sync
+ENOUGH = 64  # outcomes that wait for nobody
 RETRY_SECONDS = 1.0  # between attempts to record outcomes that the store refused
 
 _log = structlog.get_logger()
@@ -69,6 +71,8 @@ class Recorder:
         while self._waiting or not self._closing:
             self._something.clear()
             if self._waiting:
+                if len(self._waiting) < ENOUGH and not self._closing:
+                    await asyncio.sleep(GATHER_SECONDS)
                 group, self._waiting = self._waiting, []
                 await self._record(group)
                 self._has_room.set()
