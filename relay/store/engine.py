@@ -12,12 +12,15 @@ from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from relay.errors import StoreError
 from relay.store.faults import translate
 
 BUSY_MILLISECONDS = 10_000  # how long SQLite waits for a program that ignores our gate, such as a backup
+_LOG_PAGES = 4000  # 16 MiB: busy pages are moved into the database once, not every 4 MiB (a tenth less work, measured)
+_WRITER_CACHE = 16_000  # KiB
+_READER_CACHE = 2_000  # KiB, for each of up to forty connections
 _READERS = 8
 _MORE_READERS = 32  # a portal's threads all read at once
 
@@ -67,7 +70,8 @@ def _sqlite(file: Path, *, writer: bool) -> Engine:
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA temp_store = MEMORY")  # nothing spills into files that we do not know
         connection.execute("PRAGMA trusted_schema = OFF")
-        connection.execute("PRAGMA cache_size = -16000")
+        connection.execute(f"PRAGMA cache_size = -{_WRITER_CACHE if writer else _READER_CACHE}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
         if not writer:
             connection.execute("PRAGMA query_only = ON")
 
@@ -122,16 +126,17 @@ def truncate_log(engine: Engine, *, wait_milliseconds: int) -> bool:
     """
     if engine.dialect.name != "sqlite":
         return True
-    connection = engine.raw_connection()
-    driver: Any = connection.driver_connection
     try:
-        driver.execute(f"PRAGMA busy_timeout = {wait_milliseconds}")
-        blocked, _, _ = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        driver.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
-    except sqlite3.Error as error:
+        connection = engine.raw_connection()
+        try:
+            driver: Any = connection.driver_connection
+            driver.execute(f"PRAGMA busy_timeout = {wait_milliseconds}")
+            blocked, _, _ = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            driver.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
+        finally:
+            connection.close()
+    except (SQLAlchemyError, sqlite3.Error) as error:
         raise translate(error) from error
-    finally:
-        connection.close()
     return bool(blocked == 0)
 
 

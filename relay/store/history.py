@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import Connection, Row, Table, and_, bindparam, column, select, text, values
+from sqlalchemy import Connection, Row, Table, and_, bindparam, column, literal_column, select, text, union_all, values
 
 from policies.model import Acquaintance
 from relay.store.batch import insert_later
@@ -26,10 +26,20 @@ _PAIR: Table = cast("Any", Pair).__table__
 _SENDER: Table = cast("Any", SenderCount).__table__
 ORGANISATION = bytes(16)  # the party that stands for everybody inside; no keyed hash is all zero
 HASH = 16
-_SENT, _RECEIVED = 1, 2
+_COUNTED, _SENT, _RECEIVED = 0, 1, 2
 _HALF_LIFE = timedelta(days=60)
 _UNFOLDED = text("NOT folded")  # spelt as in the partial indices, so that SQLite uses them
 _MANY = 300  # keys in one statement
+# Built once: putting a statement together costs more than running it.
+_KNOWN = union_all(
+    select(literal_column("0"), _PAIR.c.sender, _PAIR.c.recipient, _PAIR.c.sent, _PAIR.c.received).where(
+        _PAIR.c.sender.in_(bindparam("parties", expanding=True)),
+        _PAIR.c.recipient.in_(bindparam("people", expanding=True)),
+    ),
+    select(
+        _OBSERVATION.c.kind, _OBSERVATION.c.sender, _OBSERVATION.c.data, literal_column("0.0"), literal_column("0.0")
+    ).where(_UNFOLDED, _OBSERVATION.c.sender.in_(bindparam("writers", expanding=True))),
+)
 _FOLDER_LOCK = 0x4C4C4D32
 
 
@@ -66,25 +76,24 @@ def acquaintances(
 ) -> dict[bytes, Acquaintance]:
     """Return what is known between ``sender`` and each of ``recipients``; those without any history are left out.
 
-    Two indexed look-ups whatever the size of the history: the counters, and the sender's uncounted messages.
+    One statement of indexed look-ups, whatever the size of the history: the counters, and what is not yet counted of
+    this sender and from these recipients.
     """
     wanted = tuple(dict.fromkeys(recipients))
     known: dict[bytes, list[float]] = {}
     for start in range(0, len(wanted), _MANY):
         some = wanted[start : start + _MANY]
         rows = connection.execute(
-            select(_PAIR.c.sender, _PAIR.c.recipient, _PAIR.c.sent, _PAIR.c.received).where(
-                _PAIR.c.sender.in_([sender, organisation]), _PAIR.c.recipient.in_(some)
-            )
+            _KNOWN, {"parties": [sender, organisation], "people": some, "writers": [sender, *some]}
         ).all()
-        for party, recipient, sent, received in rows:
-            counts = known.setdefault(recipient, [0.0, 0.0, 0.0])
-            if party == sender:
-                counts[0] += sent
-                counts[1] += received
+        asked = set(some)
+        for kind, writer, other, sent, received in rows:
+            if kind != _COUNTED:
+                _add_uncounted(known, kind, writer, list(_hashes(other)), sender=sender, asked=asked)
+            elif writer == sender:
+                _add(known, other, sent, received, 0)
             else:
-                counts[2] += sent + received
-        _add_tail(connection, sender, some, known)
+                _add(known, other, 0, 0, sent + received)
     return {recipient: Acquaintance(*counts) for recipient, counts in known.items()}
 
 
@@ -145,24 +154,22 @@ def _hashes(data: bytes) -> Iterable[bytes]:
     return (data[place : place + HASH] for place in range(0, len(data), HASH))
 
 
-def _add_tail(connection: Connection, sender: bytes, some: Sequence[bytes], known: dict[bytes, list[float]]) -> None:
-    rows = connection.execute(
-        select(_OBSERVATION.c.kind, _OBSERVATION.c.sender, _OBSERVATION.c.data).where(
-            _UNFOLDED, _OBSERVATION.c.sender.in_([sender, *some])
-        )
-    ).all()
-    asked = set(some)
-    for kind, writer, data in rows:
-        hashes = list(_hashes(data))
-        if kind == _SENT and writer == sender:
-            for one in asked.intersection(hashes):
-                counts = known.setdefault(one, [0.0, 0.0, 0.0])
-                counts[0] += 1
-                counts[2] += 1
-        elif kind == _RECEIVED and writer in asked:
-            counts = known.setdefault(writer, [0.0, 0.0, 0.0])
-            counts[1] += sender in hashes
-            counts[2] += len(hashes)
+def _add(known: dict[bytes, list[float]], recipient: bytes, sent: float, received: float, organisation: float) -> None:
+    counts = known.setdefault(recipient, [0.0, 0.0, 0.0])
+    counts[0] += sent
+    counts[1] += received
+    counts[2] += organisation
+
+
+def _add_uncounted(
+    known: dict[bytes, list[float]], kind: int, writer: bytes, others: list[bytes], *, sender: bytes, asked: set[bytes]
+) -> None:
+    """Add one observation: what ``sender`` sent to somebody asked for, or what one of those sent to people inside."""
+    if kind == _SENT and writer == sender:
+        for one in asked.intersection(others):
+            _add(known, one, 1, 0, 1)
+    elif kind == _RECEIVED and writer in asked:
+        _add(known, writer, 0, sender in others, len(others))
 
 
 def _count(tally: _Tally, kind: int, at: datetime) -> None:
@@ -230,15 +237,25 @@ def _find_pairs(connection: Connection, keys: list[tuple[bytes, bytes]]) -> Iter
 
 
 def _write_senders(connection: Connection, senders: dict[bytes, list[datetime]], contacts: dict[bytes, int]) -> None:
-    for sender in sorted(senders):
-        old = connection.execute(select(_SENDER).where(_SENDER.c.sender == sender)).first()
-        last = max([*senders[sender], *([old.last_at] if old else [])])
-        counts = {
+    keys = sorted(senders)
+    before = {}
+    for start in range(0, len(keys), _MANY):
+        found = connection.execute(select(_SENDER).where(_SENDER.c.sender.in_(keys[start : start + _MANY])))
+        before.update({row.sender: row for row in found.all()})
+    inserts, updates = [], []
+    for sender in keys:
+        old = before.get(sender)
+        row = {
             "messages": (old.messages if old else 0) + len(senders[sender]),
             "contacts": (old.contacts if old else 0) + contacts.get(sender, 0),
-            "last_at": last,
+            "last_at": max([*senders[sender], *([old.last_at] if old else [])]),
         }
         if old is None:
-            connection.execute(_SENDER.insert(), [{"sender": sender, **counts}])
+            inserts.append({"sender": sender, **row})
         else:
-            connection.execute(_SENDER.update().where(_SENDER.c.sender == sender).values(counts))
+            updates.append({"party": sender, **row})
+    if inserts:
+        connection.execute(_SENDER.insert(), inserts)
+    if updates:
+        changed: dict[str, Any] = {name: bindparam(name) for name in ("messages", "contacts", "last_at")}
+        connection.execute(_SENDER.update().where(_SENDER.c.sender == bindparam("party")).values(changed), updates)

@@ -102,8 +102,8 @@ class Store:
         self._writer = open_engine(url, writer=True)
         self._readers = open_engine(url, writer=False)
         try:
-            check_schema(self._writer)
-            check_durable(self._writer)
+            check_schema(self._readers)
+            check_durable(self._readers)
         except StoreError:
             self._dispose()
             raise
@@ -157,11 +157,10 @@ class Store:
             self._jobs.put(None)
         self._thread.join()
         self._readers.dispose()
-        try:
+        with suppress(StoreError):  # everything is committed; whoever closes next cuts the log
             self._truncate(_CLOSE_WAIT)
-        finally:
-            self._dispose()
-            self._gate.close()
+        self._dispose()
+        self._gate.close()
 
     def _put(self, job: _Job) -> None:
         with self._closing:

@@ -303,6 +303,20 @@ def test_deleted_rows_leave_database_and_log_at_close(sqlite_url: str, tmp_path:
         assert b"CANARY-7391" not in file.read_bytes(), file.name
 
 
+def test_deleted_rows_leave_the_log_on_schedule(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store that runs for months does not keep deleted rows in its log."""
+    monkeypatch.setattr("relay.store.writer._TRUNCATE_SECONDS", 0)
+    store = open_store(sqlite_url)
+    store.run(put("secret", "CANARY-7391"))
+    store.run(lambda connection: connection.execute(META.delete()) and None)
+    store.run(put("the cut after the deletion lies before this"))
+    for file in tmp_path.iterdir():
+        assert b"CANARY-7391" not in file.read_bytes(), file.name
+    store.close()
+
+
 def test_removed_database_file_is_noticed_before_anything_is_lost(sqlite_url: str, tmp_path: Path) -> None:
     """Writing into a file that somebody deleted would lose mail: the transaction fails with a sentence instead."""
     store = open_store(sqlite_url)
