@@ -18,9 +18,31 @@ from policies.identifiers.shape import (
 from policies.model import Confidence
 from policies.redaction import mask
 
-# In a column of numbers no word stands near. Where nearly all of several numbers pass the check, it is no accident:
-# four random numbers all pass modulo 11 once in 14,641 times.
-_SERIES, _SERIES_SHARE = 4, 0.8
+_SERIES, _SERIES_SHARE, _SERIES_MOST = 4, 0.8, 10_000
+
+
+class _Series:
+    """The different numbers of a text, as a column: no word stands near them, yet nearly all pass the check.
+
+    That is no accident: four random numbers all pass modulo 11 once in 14,641 times. A column with a number that is
+    named as something else (every ISBN-10 passes as an NHS number) is none.
+    """
+
+    def __init__(self) -> None:
+        self.named_otherwise = False
+        self._numbers: set[str] = set()
+        self._passed = 0
+
+    def add(self, digits: str, *, passed: bool) -> None:
+        if digits not in self._numbers and len(self._numbers) < _SERIES_MOST:
+            self._numbers.add(digits)
+            self._passed += passed
+
+    @property
+    def holds(self) -> bool:
+        if self.named_otherwise:
+            return False
+        return self._passed >= _SERIES and self._passed >= _SERIES_SHARE * len(self._numbers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,33 +76,29 @@ class DigitIdentifier:
     def find(self, page: Page) -> tuple[Sighting, ...]:
         """Find every number once, at its highest confidence; 1,000 certain ones are enough for any rule."""
         sightings = Sightings()
-        whole = passed = 0
+        series = _Series()
         for stretch in stretches(page, self.layouts, self._beginnings):
             fits = self.valid(stretch.digits)
             if stretch.layout is not Layout.RARE:
-                whole += 1
-                passed += fits
-            if fits and not sightings.certain(stretch.digits):
-                sighting = self._sighting(stretch, page)
-                if sighting is not None:
-                    sightings.add(sighting)
+                series.add(stretch.digits, passed=fits and self.issued(stretch.digits))
+            if not fits or sightings.certain(stretch.digits) or not self._stands_alone(stretch, page):
+                continue
+            reading = self.context.read(page.data, stretch.start, stretch.end)
+            series.named_otherwise |= reading is Reading.CONTRARY
+            confidence = self._confidence(stretch, page, reading)
+            if confidence is not None:
+                written = page.data[stretch.start : stretch.end].decode("ascii")
+                evidence = mask(written, head=self.head, tail=self.tail)
+                sightings.add(Sighting(stretch.digits, evidence, confidence))
                 if sightings.enough:
                     break
-        series = passed >= _SERIES and passed >= _SERIES_SHARE * whole
-        return sightings.all(floor=Confidence.MEDIUM if series else Confidence.LOW)
+        return sightings.all(floor=Confidence.MEDIUM if series.holds else Confidence.LOW)
 
-    def _sighting(self, stretch: Stretch, page: Page) -> Sighting | None:
+    def _stands_alone(self, stretch: Stretch, page: Page) -> bool:
         # 1111111111 passes a modulo-11 check and is nobody's number.
-        if len(set(stretch.digits)) == 1 or not stretch.stands_alone(page.data, self.context.is_label):
-            return None
-        confidence = self._confidence(stretch, page)
-        if confidence is None:
-            return None
-        written = page.data[stretch.start : stretch.end].decode("ascii")
-        return Sighting(stretch.digits, mask(written, head=self.head, tail=self.tail), confidence)
+        return len(set(stretch.digits)) > 1 and stretch.stands_alone(page.data, self.context.is_label)
 
-    def _confidence(self, stretch: Stretch, page: Page) -> Confidence | None:
-        reading = self.context.read(page.data, stretch.start, stretch.end)
+    def _confidence(self, stretch: Stretch, page: Page, reading: Reading) -> Confidence | None:
         if stretch.layout is Layout.RARE or not self.issued(stretch.digits):
             return Confidence.HIGH if reading is Reading.LABELLED else None
         grouped = (

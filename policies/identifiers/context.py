@@ -11,7 +11,6 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
-from functools import lru_cache
 
 import re2
 
@@ -22,6 +21,7 @@ _BEFORE, _AFTER = 80, 40  # bytes of UTF-8 that are read on each side
 _AFTER_PENALTY = 20  # characters: names mostly stand in front of their number
 _CONTRARY_AFTER = 15  # characters
 _MOST_LINKING = 4
+_STEM_HEAD = 3  # letters; every stem has as many
 _LONGEST_PHRASE, _MOST_WORDS = 40, 5  # characters
 _WORD = re.compile(r"[^\W\d_][^\W_]*")
 # Between the words of a phrase: the marks of n.i., h&c, s/n, d'identité.
@@ -77,7 +77,7 @@ class Context:
                 table[word.removesuffix("*")] = sense
         self._any_stem = tuple(sorted(self._stems, key=len, reverse=True))
         self._phrase_ends = frozenset(word.rpartition(" ")[2] for word in self._exact if " " in word)
-        self._sense = lru_cache(maxsize=4096)(self._look_up)
+        self._stem_heads = frozenset(stem[:_STEM_HEAD] for stem in self._stems)
         self._label = _whole_text(labels)
 
     def read(self, data: bytes, start: int, end: int) -> Reading:
@@ -127,9 +127,9 @@ class Context:
                 if text[end : end + 1] not in _JOINING or not text[end + 1 : end + 2].isalnum():
                     yield _Word(sense, start, end)
 
-    def _look_up(self, word: str) -> Sense | None:
+    def _sense(self, word: str) -> Sense | None:
         sense = self._exact.get(word)
-        if sense is None and word.startswith(self._any_stem):
+        if sense is None and word[:_STEM_HEAD] in self._stem_heads and word.startswith(self._any_stem):
             sense = next(self._stems[stem] for stem in self._any_stem if word.startswith(stem))
         return sense
 

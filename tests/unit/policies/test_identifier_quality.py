@@ -266,3 +266,11 @@ def test_a_column_of_other_numbers_does_not() -> None:
     rng = random.Random(8)
     column = "\n".join("4" + digits(rng, 9) for _ in range(200))
     assert found(column) == set()
+
+
+def test_neither_a_book_list_nor_one_number_again_and_again_is_a_column() -> None:
+    """A heading that names the first number as something else, or a thread that repeats one number, is no series."""
+    rng = random.Random(9)
+    books = "\n".join(until(lambda: "90" + digits(rng, 8), lambda number: nhs.checksum(number) == 0) for _ in range(9))
+    assert found(f"ISBN\n{books}") == set()
+    assert found("4010232137\n" * 9) == set()

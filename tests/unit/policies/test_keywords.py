@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policies.engine import judge
@@ -103,6 +103,7 @@ def test_terms_are_counted_once(a_message: Callable[..., Message], rules: Callab
     ]
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.characters(categories=["L", "N"]), min_size=2, max_size=12))
 def test_every_word_finds_itself(word: str) -> None:
     """Any word of letters and digits, of any script, is found where it stands, by both engines."""

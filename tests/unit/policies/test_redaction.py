@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policies.engine import judge
@@ -30,6 +30,7 @@ def test_masks(found: str, head: int, tail: int, shown: str) -> None:
     assert mask(found, head=head, tail=tail) == shown
 
 
+@settings(deadline=None)
 @given(st.text(min_size=1), st.integers(0, 50), st.integers(0, 50))
 def test_a_mask_shows_four_characters_at_most(found: str, head: int, tail: int) -> None:
     """Whatever is asked for, at most four letters or digits and at most half of them stay readable."""

@@ -3,7 +3,7 @@
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policies.text import encode, fold
@@ -32,6 +32,7 @@ def test_what_looks_the_same_is_spelt_the_same(written: str, read: str) -> None:
     assert fold(written) == read
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_folding_takes_any_text(text: str) -> None:
     """Folding never raises, leaves no odd space, dash or digit behind, and gives valid UTF-8."""
@@ -41,12 +42,14 @@ def test_folding_takes_any_text(text: str) -> None:
     assert encode(folded).decode("utf-8") is not None
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.characters(exclude_characters="&")))
 def test_folding_twice_changes_nothing(text: str) -> None:
     """What is folded stays as it is (entities apart, which are read once)."""
     assert fold(fold(text)) == fold(text)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.characters(min_codepoint=32, max_codepoint=126, exclude_characters="&")))
 def test_plain_text_is_left_alone(text: str) -> None:
     """Printable ASCII is not touched."""
