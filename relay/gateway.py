@@ -3,17 +3,14 @@
 Nobody below the edges takes a `Gateway`: functions take the two or three services that they use.
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from zoneinfo import ZoneInfo
 
-from policies.model import Acquaintance
 from policies.ruleset import Ruleset, compile_rules
 from relay.config.model import Configuration, Listener
 from relay.config.wordlists import read_lists
 from relay.intake import Intake
-from relay.judging import Judge
+from relay.judging import Judge, history_of
 from relay.mailings import Mailings
 from relay.message.extraction import Extractor
 from relay.notices.compose import Notices
@@ -30,7 +27,6 @@ from relay.smtp.door import Door
 from relay.smtp.listener import Listener as SmtpListener
 from relay.smtp.listener import tls_context
 from relay.store.audit import Audit
-from relay.store.history import acquaintances
 from relay.store.schema import migrate
 from relay.store.writer import Store, open_store
 from relay.vault.blobs import FileBlobs
@@ -83,14 +79,9 @@ def open_gateway(configuration: Configuration, number: int) -> Gateway:
     audit = Audit(keyring, writer=f"relay-{number}")
     spooler = Spooler(store, keyring, blobs, inline_limit=configuration.storage.inline_limit)
     vault = Vault(keyring, blobs, store, inline_limit=configuration.storage.inline_limit)
-    routes = _routes(configuration)
+    routes = routes_of(configuration)
     notices = compose_notices(configuration)
-    reporter = Reporter(
-        configuration.organisation.name,
-        configuration.gateway.domain,
-        configuration.gateway.host_name,
-        notices.languages[configuration.organisation.languages[0]],
-    )
+    reporter = reporter_of(configuration, notices)
     owner = owner_of(keyring.text_hash("lease owner", configuration.storage.database), number)
     delivery = Delivery(
         store=store,
@@ -114,7 +105,7 @@ def open_gateway(configuration: Configuration, number: int) -> Gateway:
             extractor,
             domains,
             seconds=configuration.limits.judge_time.total_seconds(),
-            history=partial(_history, store, keyring),
+            history=history_of(store, keyring),
         ),
         planner=Planner(configuration, keyring, vault, spooler, Mailings(notices, reporter, spooler, domains)),
         store=store,
@@ -143,7 +134,18 @@ def compose_notices(configuration: Configuration) -> Notices:
     )
 
 
-def _routes(configuration: Configuration) -> Routes:
+def reporter_of(configuration: Configuration, notices: Notices) -> Reporter:
+    """Return the writer of delivery reports, in the organisation's first language."""
+    return Reporter(
+        configuration.organisation.name,
+        configuration.gateway.domain,
+        configuration.gateway.host_name,
+        notices.languages[configuration.organisation.languages[0]],
+    )
+
+
+def routes_of(configuration: Configuration) -> Routes:
+    """Return the ways out: for staff and for everybody else."""
     named = {"inside": configuration.route.inside, "outside": configuration.route.outside}
     return Routes(
         (Route(name, route.hosts, TlsMode(route.tls)) for name, route in named.items()),
@@ -173,11 +175,3 @@ def _listeners(configuration: Configuration, intake: Intake) -> tuple[SmtpListen
         SmtpListener(door(name, listener), listener.address.host, listener.address.port, reuse_port=True)
         for name, listener in configuration.listen.items()
     )
-
-
-def _history(store: Store, keyring: Keyring, sender: str, recipients: Sequence[str]) -> Mapping[str, Acquaintance]:
-    """Return what history knows of each recipient, by address as the policies write it (lower case)."""
-    hashes = {address.lower(): keyring.address_hash(address) for address in recipients}
-    with store.read() as conn:
-        known = acquaintances(conn, keyring.address_hash(sender), list(hashes.values()))
-    return {address: known[found] for address, found in hashes.items() if found in known}

@@ -55,7 +55,7 @@ class Housekeeping:
                 await asyncio.to_thread(work)
             except LetterlockError as error:
                 _log.warning("duty not done", duty=duty, reason=str(error))
-            except Exception:
+            except Exception:  # noqa: BLE001  # one failing duty must not end the others; the log has the rest
                 _log.exception("duty failed", duty=duty)
             await asyncio.sleep(seconds)
 

@@ -14,6 +14,7 @@ import structlog
 
 from relay import clock
 from relay.judging import Judge
+from relay.message.content import reads_alone
 from relay.message.headers import count_received
 from relay.message.parts import Reading
 from relay.message.reading import read
@@ -78,7 +79,7 @@ class Intake:
         reading = read(content) if small else await self._aside(partial(read, content))
         prepare = partial(self._prepare, envelope, content, client, reading)
         # Plain text is judged in less time than it takes to change threads twice.
-        plain = small and all(part.kind in {"text", "html"} for part in reading.parts)
+        plain = small and reads_alone(reading)
         reservation = self._delivery.reserve(len(content))
         try:
             plan = prepare(reservation) if plain else await self._aside(partial(prepare, reservation))

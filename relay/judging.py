@@ -10,9 +10,24 @@ from relay.message.content import content_of
 from relay.message.extraction import Extractor
 from relay.message.identity import visible_addresses
 from relay.message.parts import Reading
+from relay.store.history import acquaintances
+from relay.store.writer import Store
+from relay.vault.keyring import Keyring
 
 # (sender, recipients) -> what history knows of each; None where no history can be read.
 History = Callable[[str, Sequence[str]], Mapping[str, Acquaintance]]
+
+
+def history_of(store: Store, keyring: Keyring) -> History:
+    """Return the history of an installation: addresses are looked up as keyed hashes, in one query a message."""
+
+    def look_up(sender: str, recipients: Sequence[str]) -> Mapping[str, Acquaintance]:
+        hashes = {address.lower(): keyring.address_hash(address) for address in recipients}
+        with store.read() as conn:
+            known = acquaintances(conn, keyring.address_hash(sender), list(hashes.values()))
+        return {address: known[found] for address, found in hashes.items() if found in known}
+
+    return look_up
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,9 @@ _SETTLED = 1.5  # seconds without a new mail: the gateway has said everything
 @click.command(epilog=examples("letterlock demo"))
 @click.pass_context
 def demo(context: click.Context) -> None:
-    """Send a made-up afternoon of mail through the running demo and print the pickup links.
+    """Send a made-up afternoon of mail through the demo.
 
-    Start the demo first with `letterlock run` (or `make run`).
+    Prints what the gateway answers and the pickup links that follow. Start the demo first with `letterlock run` (or `make run`).
     """
     options = context.find_root().obj
     configuration: Configuration = options.configuration()

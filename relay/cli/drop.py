@@ -11,13 +11,11 @@ from relay.cli.opened import Opened, identifier, opened
 from relay.cli.session import Session, pass_session
 from relay.cli.terminal import examples, plural, say
 from relay.errors import NotFoundError, RefusedError
-from relay.gateway import compose_notices
-from relay.queue.dsn import Reporter
+from relay.gateway import compose_notices, reporter_of, routes_of
 from relay.queue.entries import load
 from relay.queue.inspection import drop as take_out
 from relay.queue.outcomes import Failed, local_answer
 from relay.queue.reports import Reports
-from relay.queue.routes import Route, Routes, TlsMode
 from relay.queue.settling import Report, Settled, wants
 from relay.queue.spooling import Spooler
 from relay.store.tables import Entry
@@ -82,16 +80,9 @@ def _waiting(conn: Connection, item: bytes) -> Sequence[Row[Any]]:
 
 def _reports(one: Opened, blobs: FileBlobs) -> Reports:
     configuration = one.configuration
-    named = {"inside": configuration.route.inside, "outside": configuration.route.outside}
-    language = compose_notices(configuration).languages[configuration.organisation.languages[0]]
     return Reports(
-        Reporter(
-            configuration.organisation.name, configuration.gateway.domain, configuration.gateway.host_name, language
-        ),
+        reporter_of(configuration, compose_notices(configuration)),
         Spooler(one.store, one.keyring, blobs, inline_limit=configuration.storage.inline_limit),
-        Routes(
-            (Route(name, route.hosts, TlsMode(route.tls)) for name, route in named.items()),
-            inside_domains=configuration.organisation.domains,
-        ),
+        routes_of(configuration),
         configuration.delivery.give_up_after,
     )

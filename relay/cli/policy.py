@@ -1,26 +1,24 @@
 """``letterlock policy test``: what the rules make of a message, and why, before it is sent."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
 from policies.explanation import Explanation, Outcome, explain, finding_sentence
-from policies.model import Acquaintance, Message
-from relay.cli.opened import Opened, opened
+from policies.model import Message
+from relay.cli.opened import opened
 from relay.cli.session import Session, pass_session
 from relay.cli.terminal import examples, print_json, say, warn
 from relay.config import inspect
 from relay.errors import ConfigurationError, KeyringError, RefusedError, StoreError
-from relay.judging import History, Judge
+from relay.judging import History, Judge, history_of
 from relay.message.addresses import parse_mailbox
 from relay.message.extraction import Extractor
 from relay.message.parts import Reading
 from relay.message.reading import read
-from relay.store.history import acquaintances
 
 _STYLES = {"pass": "green", "notify": "green", "seal": "yellow", "hold": "yellow", "refuse": "red"}
 NO_HISTORY = "no history was read: everybody counts as a first contact"
@@ -90,14 +88,7 @@ def _history(session: Session, *, wanted: bool) -> Iterator[History | None]:
         if wanted:
             with suppress(KeyringError, StoreError):
                 one = stack.enter_context(opened(session))
-        yield partial(_look_up, one) if one else None
-
-
-def _look_up(one: Opened, sender: str, recipients: Sequence[str]) -> Mapping[str, Acquaintance]:
-    hashes = {address.lower(): one.keyring.address_hash(address) for address in recipients}
-    with one.store.read() as conn:
-        known = acquaintances(conn, one.keyring.address_hash(sender), list(hashes.values()))
-    return {address: known[found] for address, found in hashes.items() if found in known}
+        yield history_of(one.store, one.keyring) if one else None
 
 
 def _address(text: str) -> str:
