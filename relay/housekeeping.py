@@ -1,4 +1,4 @@
-"""Duties that one process at a time has: folding history, signing checkpoints, sweeping what has expired.
+"""Duties that one process at a time has: folding history, signing checkpoints, removing what was sent or expired.
 
 Every relay process runs this; a lease in the store decides which of them does a duty now. When that process dies,
 its lease lapses and another takes over.
@@ -22,18 +22,20 @@ from relay.store.writer import Store
 from relay.vault.blobs import BlobStore
 from relay.vault.keyring import Keyring
 from relay.vault.retention import sweep
+from relay.vault.sweeping import purge
 
 T = TypeVar("T")
 _log = structlog.get_logger()
 FOLD_EVERY = 1.0  # seconds; judging adds what is not folded yet, so this only bounds the tail
 CHECKPOINT_EVERY = 60.0
+PURGE_EVERY = 2.0  # files of messages that were sent
 SWEEP_EVERY = 600.0
 FOLDED_AT_ONCE = 1000  # observations in one transaction
 
 
 @dataclass(frozen=True, slots=True)
 class Housekeeping:
-    """The three duties of a relay process; ``owner`` names the process in the leases."""
+    """The duties of a relay process; ``owner`` names the process in the leases."""
 
     store: Store
     blobs: BlobStore
@@ -46,6 +48,7 @@ class Housekeeping:
         await asyncio.gather(
             self._every(FOLD_EVERY, "fold", self._fold),
             self._every(CHECKPOINT_EVERY, "checkpoint", self._checkpoint),
+            self._every(PURGE_EVERY, "purge", self._purge),
             self._every(SWEEP_EVERY, "sweep", self._sweep),
         )
 
@@ -69,10 +72,15 @@ class Housekeeping:
             # The log leaves this machine: what is signed here proves the audit against whoever owns the database.
             _log.info("checkpoint", line=line)
 
+    def _purge(self) -> None:
+        if self._holding("purge", PURGE_EVERY, lambda _conn: True):
+            purge(self.store, self.blobs)
+
     def _sweep(self) -> None:
         if self._holding("sweep", SWEEP_EVERY, lambda _conn: True):
             swept = sweep(self.store, self.blobs, self.keyring, self.audit, clock.now())
-            _log.info("swept", result=str(swept))
+            log = _log.warning if swept.doubt else _log.info
+            log("swept", result=str(swept))
 
     def _holding(self, duty: str, seconds: float, work: Callable[[Connection], T]) -> T | None:
         """Do ``work`` in the transaction that takes the lease; None while another process has the duty."""

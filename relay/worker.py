@@ -7,11 +7,13 @@ from pathlib import Path
 import structlog
 import uvloop
 
+from relay import clock
 from relay.config.model import Configuration
 from relay.gateway import Gateway, open_gateway
 from relay.housekeeping import Housekeeping
 from relay.queue.requests import Requests
 from relay.services import Service
+from relay.vault.retention import bury
 
 FINISH_WITHIN = 25.0  # seconds for transactions and deliveries that are under way; the supervisor waits 30
 
@@ -32,6 +34,8 @@ async def work(gateway: Gateway) -> None:
         gateway.store, gateway.keyring, gateway.audit, gateway.notices, gateway.spooler, gateway.delivery
     )
     housekeeping = Housekeeping(gateway.store, gateway.blobs, gateway.keyring, gateway.audit, gateway.owner)
+    # A restored backup may bring back what was destroyed early: before anything is served, it goes again.
+    await asyncio.to_thread(bury, gateway.store, gateway.keyring, gateway.audit, clock.now())
     await gateway.delivery.start()
     background = [asyncio.create_task(requests.run()), asyncio.create_task(housekeeping.run())]
     try:

@@ -22,8 +22,7 @@ from starlette.responses import Response
 
 from relay.clock import id_from_text, id_text, new_id
 from relay.store.tables import Visit
-from relay.vault.opener import Link, LinkState, Opener
-from relay.vault.sealing.errors import SealingError
+from relay.vault.opener import Link, LinkState, Opener, SealingError
 from relay.vault.visits import open_visit_key, seal_visit_key
 
 IDLE = timedelta(minutes=20)

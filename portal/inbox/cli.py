@@ -24,7 +24,8 @@ _SETTLED = 1.5  # seconds without a new mail: the gateway has said everything
 def demo(context: click.Context) -> None:
     """Send a made-up afternoon of mail through the demo.
 
-    Prints what the gateway answers and the pickup links that follow. Start the demo first with `letterlock run` (or `make run`).
+    Prints what the gateway answers and the pickup links that follow. Start the demo first: `letterlock run`,
+    or `make run`.
     """
     options = context.find_root().obj
     configuration: Configuration = options.configuration()

@@ -18,9 +18,7 @@ from portal.rendering.pages import Pages
 from relay.clock import id_from_text, id_text
 from relay.store.events import Event
 from relay.store.writer import Store
-from relay.vault.opener import OpenedMessage, Opener
-from relay.vault.sealing.errors import SealingError
-from relay.vault.sealing.manifest import PartEntry, PartRole
+from relay.vault.opener import OpenedMessage, Opener, PartEntry, PartRole, SealingError
 
 _log = structlog.get_logger()
 

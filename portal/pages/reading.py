@@ -23,9 +23,7 @@ from portal.rendering.plain import html_to_text
 from portal.rendering.text import TEXT_LIMIT, text_to_html
 from relay.clock import id_text
 from relay.store.events import Event
-from relay.vault.opener import OpenedMessage
-from relay.vault.sealing.errors import SealingError
-from relay.vault.sealing.manifest import PartEntry, PartRole
+from relay.vault.opener import OpenedMessage, PartEntry, PartRole, SealingError
 
 _CID = re.compile(r"cid:([^\s\"'<>)]{1,500})", re.IGNORECASE)
 _FRAME_SIZES = (12, 18, 26, 36, 50, 70)  # lines; each is a class in the style sheet

@@ -8,7 +8,7 @@ import click
 from relay.cli.session import Session, pass_session
 from relay.cli.terminal import examples, say
 from relay.config import Configuration
-from relay.config.demo import WORD_LISTS, demo_text
+from relay.config.demo import demo_text, word_lists
 from relay.config.starter import starter_text
 from relay.errors import RefusedError
 from relay.store.schema import migrate
@@ -63,7 +63,7 @@ def _prepare(configuration: Configuration) -> None:
 
 def _write_demo(path: Path) -> None:
     _write(path, demo_text())
-    for name, text in WORD_LISTS.items():
+    for name, text in word_lists().items():
         file = path.parent / name
         if not file.exists():
             file.parent.mkdir(parents=True, exist_ok=True)

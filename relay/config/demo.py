@@ -1,6 +1,7 @@
 """The configuration behind ``make run``: the organisation example.org, everything on this machine."""
 
 from collections.abc import Mapping
+from importlib.resources import files
 
 _TEXT = """\
 # The demo of Letterlock: the organisation example.org, everything on this machine. relay.toml.example
@@ -111,50 +112,13 @@ when = {{ attachment = {{ name = ["*.xlsx", "*.csv"] }} }}
 action = "seal"
 """
 
-_HEALTH = """\
-# Words of care and illness for the demo; one term a line.
-admission
-allergy
-antidepressant
-biopsy
-blood pressure
-blood test
-cancer
-care plan
-chemotherapy
-consultant
-depression
-diabetes
-diagnosis
-discharge summary
-dose
-epilepsy
-general practitioner
-hospital
-insulin
-medication
-mental health
-MRI
-oncology
-outpatient
-patient
-physiotherapy
-prescription
-psychiatric
-referral
-safeguarding
-surgery
-symptoms
-test result
-therapy
-treatment
-vaccination
-X-ray
-"""
+_LISTS = ("health-en.txt",)
 
-# Word lists that the demo names, by their path beside relay.toml: written where the source tree with its fuller lists
-# is not at hand.
-WORD_LISTS: Mapping[str, str] = {"lists/health-en.txt": _HEALTH}
+
+def word_lists() -> Mapping[str, str]:
+    """Return the word lists that the demo names, by their path beside relay.toml."""
+    folder = files("relay.config") / "lists"
+    return {f"lists/{name}": (folder / name).read_text(encoding="utf-8") for name in _LISTS}
 
 
 def demo_text(*, folder: str = "var") -> str:

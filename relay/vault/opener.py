@@ -21,12 +21,23 @@ from relay.vault.sealing.bundle import Bundle, encode_bundle
 from relay.vault.sealing.errors import Layer, SealingError
 from relay.vault.sealing.header import CoreHeader
 from relay.vault.sealing.links import LINK_SECRET_LENGTH, KeyPair, link_pair, pair_from_private, same_key
-from relay.vault.sealing.manifest import Manifest
+from relay.vault.sealing.manifest import Manifest, PartEntry, PartRole
 from relay.vault.sealing.message import MessageKey, open_manifest, open_outer_key, open_stanza
 from relay.vault.sealing.parts import PartReader
 from relay.vault.sealing.stanza import Stanza, StanzaType
 
-__all__ = ["Link", "LinkState", "Opened", "OpenedMessage", "Opener", "RefusedMessage", "StoredPart"]
+__all__ = [
+    "Link",
+    "LinkState",
+    "Opened",
+    "OpenedMessage",
+    "Opener",
+    "PartEntry",
+    "PartRole",
+    "RefusedMessage",
+    "SealingError",
+    "StoredPart",
+]
 
 _SEALED: Table = cast("Any", Sealed).__table__
 _STANZA: Table = cast("Any", StanzaTable).__table__

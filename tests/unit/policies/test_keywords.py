@@ -14,7 +14,7 @@ from policies.prefilter import Prefilter
 from policies.ruleset import Ruleset
 from policies.text import encode, fold
 
-LISTS = Path(__file__).parents[3] / "lists"
+LISTS = Path(__file__).parents[3] / "relay" / "config" / "lists"
 
 
 def occurs(term: str, text: str) -> bool:

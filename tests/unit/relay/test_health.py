@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from relay import clock
 from relay.config import Configuration, load
-from relay.config.demo import WORD_LISTS, demo_text
+from relay.config.demo import demo_text, word_lists
 from relay.health import facts
 from relay.queue.items import EntryEnvelope, QueuedEnvelope
 from relay.queue.spooling import NewEntry, Spooler, insert_message
@@ -25,7 +25,7 @@ from relay.vault.keyring import Keyring
 def configuration(tmp_path: Path) -> Configuration:
     """Load a demo configuration in a folder of its own, with its database."""
     (tmp_path / "lists").mkdir()
-    for name, text in WORD_LISTS.items():
+    for name, text in word_lists().items():
         (tmp_path / name).write_text(text)
     (tmp_path / "relay.toml").write_text(demo_text())
     (tmp_path / "var/blobs").mkdir(parents=True)

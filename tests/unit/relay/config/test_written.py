@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from relay.config import inspect, load
-from relay.config.demo import WORD_LISTS, demo_text
+from relay.config.demo import demo_text, word_lists
 from relay.config.model import Configuration
 from relay.config.schema import as_written
 from relay.config.starter import starter_text
@@ -23,7 +23,7 @@ _OPEN_SECTIONS = {"listen": ("submission",), "lists": ("health",)}
 
 
 def write_lists(folder: Path) -> None:
-    for name, text in WORD_LISTS.items():
+    for name, text in word_lists().items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
 

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from ipaddress import ip_network
 
-from relay.smtp.access import Access, Limits, Occupancy, trusted_networks
+from relay.smtp.access import Access, Limits, Occupancy
 from relay.smtp.connection import Connection
 from relay.smtp.conversation import Conversation
 from relay.smtp.door import Door
@@ -61,7 +62,7 @@ def door(intake: Callable[..., object], **options: object) -> Door:
     values: dict[str, object] = {
         "name": "test",
         "hostname": "mx.example",
-        "access": Access(trusted_networks(("127.0.0.0/8", "::1/128"))),
+        "access": Access((ip_network("127.0.0.0/8"),)),
         "limits": Limits(message_size=1000),
         "occupancy": Occupancy(),
     }

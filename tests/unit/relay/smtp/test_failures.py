@@ -6,9 +6,10 @@ import re
 from structlog.testing import capture_logs
 
 from relay.errors import StoreFullError
+from relay.smtp.access import Occupancy
 from relay.smtp.failures import failure
 from relay.smtp.values import Reply
-from tests.unit.relay.smtp.in_memory import connect, turns
+from tests.unit.relay.smtp.in_memory import connect, converse, turns
 
 MESSAGE = b"EHLO c.example\r\nMAIL FROM:<a@c.example>\r\nRCPT TO:<b@there.example>\r\nDATA\r\ntext\r\n.\r\n"
 SECRET = "/var/secret ann@client.example"
@@ -57,6 +58,21 @@ def test_cancelled_intake_is_451() -> None:
     said = asyncio.run(body())
     assert b"451 4.3.0 internal error" in said
     assert said.endswith(b"250 2.0.0 OK\r\n")
+
+
+def test_failure_within_data() -> None:
+    """When we fail in the middle of a message its other half is not taken for commands: 451, and the end."""
+
+    class Broken(Occupancy):
+        def take(self, octets: int) -> bool:
+            raise MemoryError(octets)
+
+    head, tail = MESSAGE.split(b"text\r\n")
+    said, accepted = asyncio.run(
+        converse([head + b"text\r\n", b"MAIL FROM:<x@c.example>\r\n" + tail], occupancy=Broken())
+    )
+    assert re.search(rb"354 [^\r]*\r\n451 4\.3\.0 internal error [0-9a-f]{12}, try again later\r\n\Z", said)
+    assert accepted == []
 
 
 def test_intake_outlives_a_cancelled_conversation() -> None:
