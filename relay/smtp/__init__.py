@@ -3,5 +3,5 @@
 Read in this order: `values` (what goes in and out), `replies` (the one table of answers), `access`
 (who may send, and how much), `inbox`, `connection`, `session`, `transaction` and `conversation` (one
 client, from the greeting to the last reply), `paths` and `parameters` (what MAIL and RCPT may say),
-`data` and `chunking` (the octets of a message), `listener` (sockets, TLS, sweeping, stopping).
+`data` and `chunking` (the octets of a message), `listener` and `implicit_tls` (sockets, sweeping, stopping).
 """

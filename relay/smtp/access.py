@@ -5,19 +5,15 @@ accounts that signed in, from nobody else.
 """
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from relay.smtp import replies
 from relay.smtp.values import ClientFacts, Reply
 
 Network = IPv4Network | IPv6Network
 
-_WIDEST_PUBLIC = {
-    4: 16,
-    6: 32,
-}  # prefix lengths; wider public networks belong to providers, not to one organisation
+_WIDEST_PUBLIC = {4: 8, 6: 16}  # prefix lengths: no organisation holds more of the public internet than that
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,24 +46,6 @@ def client_address(peer: object) -> tuple[str, int]:
 def client_network(ip: str) -> str:
     """Return the network that stands for one client in counters and logs: an IPv4 /24, an IPv6 /64."""
     return str(ip_network((ip, 64 if ":" in ip else 24), strict=False))
-
-
-def trusted_networks(texts: Iterable[str]) -> tuple[Network, ...]:
-    """Return the networks that may send without signing in.
-
-    Raises ValueError with a sentence for a person when one is not a network, has host bits, or is so wide a piece
-    of the public internet (more than an IPv4 /16 or an IPv6 /32) that trusting it means an open relay.
-    """
-    networks = []
-    for text in texts:
-        try:
-            network = ip_network(text)
-        except ValueError as error:
-            raise ValueError(f'"{text}" is not a network such as "192.0.2.0/24": {error}') from None
-        if network.prefixlen < _WIDEST_PUBLIC[network.version] and not network.is_private:
-            raise ValueError(f'"{text}" is too wide a part of the public internet to be trusted to send')
-        networks.append(network)
-    return tuple(networks)
 
 
 class Occupancy:
@@ -127,14 +105,23 @@ class Occupancy:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who may send through one listener. Build ``trusted`` with `trusted_networks`."""
+    """Who may send through one listener: everybody in the ``trusted`` networks, and who has signed in.
+
+    Raises ValueError when a network is so wide a piece of the public internet that trusting it is an open relay.
+    """
 
     trusted: tuple[Network, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Refuse to be an open relay."""
+        for network in self.trusted:
+            if network.prefixlen < _WIDEST_PUBLIC[network.version] and not network.is_private:
+                raise ValueError(f"{network} is too wide a part of the public internet to be trusted to send")
+
     def trusts(self, ip: str) -> bool:
         """Say whether a client at this address may send without signing in."""
-        address: IPv4Address | IPv6Address = ip_address(ip)
-        return any(address.version == network.version and address in network for network in self.trusted)
+        address = ip_address(ip)
+        return any(address in network for network in self.trusted)
 
     def refusal(self, client: ClientFacts) -> Reply | None:
         """Say why this client may not send to a recipient through us, or None when it may."""

@@ -1,7 +1,7 @@
 """One TCP connection as a conversation uses it: octets in, replies out in groups, TLS, a deadline.
 
 This is the lower half of the replacement for aiosmtpd's command path (its stream, its time-outs, its STARTTLS and
-its end-of-file handling): see docs/decisions for why. Its types and its interface stay.
+its end-of-file handling); docs/decisions/0007 says why. Its interface stays.
 """
 
 import asyncio
@@ -162,18 +162,18 @@ class Connection(SMTP):
             transport = None
         finally:
             self._shaking_hands = False
-        if transport is None or self._lost:
+        # A connection that was cut in its handshake is lost without a word to us, and start_tls() may even
+        # return as if all were well: only an agreed cipher counts.
+        if transport is None or transport.get_extra_info("cipher") is None:
             self.leaving = True
             self._wire.abort()
-            self._gone()  # the loop does not report the loss of a connection that failed to shake hands
+            self._gone()
             return
         self._wire = transport
         self.transport = transport
         self.inbox.attach(transport)
         self.session = self._create_session()
-        self.client = ClientFacts(
-            self.client.ip, self.client.port, trusted=self.client.trusted, listener=self.client.listener
-        )
+        self.client = replace(self.client, helo="", esmtp=False)
         self._become_secure()
 
     def interruptible(self, *, transactions_too: bool = False) -> bool:  # noqa: ARG002
@@ -206,11 +206,11 @@ class Connection(SMTP):
 
     def _become_secure(self) -> None:
         """Note what TLS there is on the wire."""
-        tls: ssl.SSLObject | None = self._wire.get_extra_info("ssl_object")
-        cipher = tls.cipher() if tls is not None else None
-        if tls is not None and cipher is not None:
+        cipher = self._wire.get_extra_info("cipher")  # name, protocol that brought it, secret bits
+        if cipher is not None:
             self._secured = True
-            self.client = replace(self.client, tls_version=cipher[1], cipher=cipher[0])
+            tls: ssl.SSLObject = self._wire.get_extra_info("ssl_object")
+            self.client = replace(self.client, tls_version=tls.version() or cipher[1], cipher=cipher[0])
 
     def _gone(self) -> None:
         self._lost = self.leaving = True

@@ -7,13 +7,14 @@ import re
 import ssl
 import struct
 from collections.abc import Callable
+from ipaddress import ip_network
 from itertools import groupby
 from socket import SO_LINGER, SOL_SOCKET
 
 import pytest
 import trustme
 
-from relay.smtp.access import Access, Limits, Occupancy, trusted_networks
+from relay.smtp.access import Access, Limits, Occupancy
 from relay.smtp.connection import Connection
 from relay.smtp.door import Door
 from relay.smtp.listener import Listener
@@ -75,7 +76,7 @@ class Stage:
 
     async def open(self, options: dict[str, str]) -> None:
         """Start the listener and connect."""
-        trusted = () if options.get("trusted") == "nobody" else ("127.0.0.0/8",)
+        trusted = () if options.get("trusted") == "nobody" else (ip_network("127.0.0.0/8"),)
         tls = options.get("tls", "none")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.certificates.issue_cert("mx.example").configure_cert(context)
@@ -83,7 +84,7 @@ class Stage:
             name="dialogue",
             hostname="mx.example",
             accept=self.accept,
-            access=Access(trusted_networks(trusted)),
+            access=Access(trusted),
             occupancy=Occupancy(
                 connections=int(options.get("connections", 10)), memory=int(options.get("memory", 1 << 20))
             ),
@@ -154,7 +155,7 @@ class Stage:
 
     def _settled(self) -> bool:
         one = self.conversation
-        if one is None or one.leaving:
+        if one is None or one.leaving or one._shaking_hands:
             return True
         return one.inbox.received == self.sent and (one.inbox.waiting or self.judging)
 
@@ -214,7 +215,7 @@ class Stage:
 
     async def shut_down(self, _argument: str) -> None:
         await self.settle()
-        self.stopping = asyncio.create_task(self.listener.stop(grace=5))
+        self.stopping = asyncio.create_task(self.listener.stop(grace=600))
         await until(lambda: self.door.stopping)
 
     directions: dict[str, Callable[["Stage", str], object]] = {  # noqa: RUF012
