@@ -72,11 +72,6 @@ class Inbox:
         """Whether the conversation has used everything and waits for more."""
         return self._waiter is not None and not self._waiter.done()
 
-    @property
-    def ended(self) -> bool:
-        """Whether the client will send nothing more."""
-        return self._ended
-
     def line(self) -> bytes | None:
         """Return the next command without its CRLF, or None when it has not arrived yet.
 

@@ -13,6 +13,7 @@ from relay.smtp import replies
 from relay.smtp.connection import Connection
 from relay.smtp.conversation import Conversation
 from relay.smtp.door import Door
+from relay.smtp.failures import failure
 from relay.smtp.implicit_tls import Doorstep
 
 _log = structlog.get_logger()
@@ -93,7 +94,10 @@ class Listener:
         """Dismiss everybody whose deadline has passed (421, RFC 5321 section 4.5.3.2.7)."""
         now = self.door.now()
         for conversation in [one for one in self.conversations if one.deadline <= now]:
-            conversation.expire()
+            try:
+                conversation.expire()
+            except Exception as error:  # noqa: BLE001  # one broken connection must not end all time-outs
+                failure(error, **conversation.who())
 
     async def stop(self, grace: float = 30) -> None:
         """Stop accepting, dismiss idle clients with 421, let transactions finish for ``grace`` seconds.

@@ -129,6 +129,29 @@ async def _send_for_ever(raw: socket.socket, octets: bytes) -> None:
         return
 
 
+def test_a_sweep_goes_on() -> None:
+    """A connection that cannot be dismissed is logged and does not keep the sweep from the others."""
+
+    async def body() -> None:
+        seconds = [0.0]
+        listener = await listening(now=lambda: seconds[0])
+        clients = [await connect(listener) for _ in range(3)]
+        for reader, _ in clients:
+            await reader.readline()
+        broken = next(iter(listener.conversations))
+        broken.expire = lambda: 1 / 0  # type: ignore[method-assign, assignment]
+        seconds[0] += 301
+        listener.sweep()
+        await until(lambda: listener.conversations == {broken})
+        for _, writer in clients:
+            writer.close()
+        await listener.stop()
+
+    with capture_logs() as logs:
+        asyncio.run(body())
+    assert [entry["error"] for entry in logs if entry["event"] == "internal-error"] == ["ZeroDivisionError"]
+
+
 @LOOPS
 def test_tls_versions(run: Run, tmp_path: Path) -> None:
     """TLS 1.2 and 1.3 are spoken; a client that knows only 1.1 is refused."""
