@@ -59,13 +59,6 @@ class ClientFacts:
     trusted: bool = False
     listener: str = ""
 
-    def protocol(self, *, smtputf8: bool) -> str:
-        """Return the ``with`` word of a Received field (RFC 3848; RFC 6531 section 4.3), e.g. ``ESMTPS``."""
-        if not self.esmtp:
-            return "SMTP"
-        base = "UTF8SMTP" if smtputf8 else "ESMTP"
-        return base + ("S" if self.tls_version else "") + ("A" if self.authenticated else "")
-
 
 @dataclass(frozen=True, slots=True)
 class Reply:

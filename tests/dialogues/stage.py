@@ -247,7 +247,6 @@ class Stage:
             "to": " ".join(path.address for path in envelope.recipients),
             "notify": " ".join(",".join(path.notify) or "-" for path in envelope.recipients),
             "orcpt": " ".join(path.orcpt or "-" for path in envelope.recipients),
-            "with": client.protocol(smtputf8=envelope.smtputf8),
             "content": content,
         }
         if what == "content":

@@ -60,16 +60,3 @@ def test_connections_are_counted() -> None:
     assert occupancy.connections == 4
     occupancy.leave("2001:db8::1")
     assert occupancy.enter("2001:db8::9") is None
-
-
-def test_received_protocol_words() -> None:
-    """RFC 3848 and RFC 6531 section 4.3 name how a message came."""
-    words = [
-        (ClientFacts("::1", 1), False, "SMTP"),
-        (ClientFacts("::1", 1, esmtp=True), False, "ESMTP"),
-        (ClientFacts("::1", 1, esmtp=True, tls_version="TLSv1.3"), False, "ESMTPS"),
-        (ClientFacts("::1", 1, esmtp=True, tls_version="TLSv1.3", authenticated="ann"), False, "ESMTPSA"),
-        (ClientFacts("::1", 1, esmtp=True, tls_version="TLSv1.3", authenticated="ann"), True, "UTF8SMTPSA"),
-        (ClientFacts("::1", 1, esmtp=True), True, "UTF8SMTP"),
-    ]
-    assert [facts.protocol(smtputf8=utf8) for facts, utf8, _ in words] == [word for _, _, word in words]
