@@ -59,9 +59,10 @@ class Stage:
     vault: Vault = field(init=False)
     app: ASGIApp = field(init=False)
     healthy: bool = True
+    database: str = ""  # URL; empty: SQLite in the folder
 
     def __post_init__(self) -> None:
-        url = f"sqlite:///{self.folder / 'letterlock.db'}"
+        url = self.database or f"sqlite:///{self.folder / 'letterlock.db'}"
         migrate(url)
         Keyring.create(self.folder / "keys")
         self.store = open_store(url)

@@ -1,11 +1,14 @@
-"""Counters in fixed windows, kept in the table ``throttle`` under keyed hashes of what is limited (R34)."""
+"""Counters in fixed windows, kept in the table ``throttle`` under keyed hashes of what is limited (R34).
+
+The sweep deletes windows that have ended (relay/vault/sweeping.py).
+"""
 
 import ipaddress
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, case, delete
+from sqlalchemy import Connection, case
 from sqlalchemy.dialects import postgresql, sqlite
 
 from relay.errors import RefusedError
@@ -43,7 +46,6 @@ class Throttles:
 
         Call it inside a transaction that the error rolls back: refused uses do not count.
         """
-        conn.execute(delete(_TABLE).where(_TABLE.c.until <= now))
         # Always in one order: two portals that count the same rows must not wait for each other.
         for limit, subject in sorted(uses, key=lambda use: use[0].name):
             count, until = self._count(conn, limit, subject, now)
@@ -58,19 +60,15 @@ class Throttles:
             "until": now + limit.window,
         }
         running = _TABLE.c.until > now
-        statement = (
-            dialect.insert(_TABLE)
-            .values(row)
-            .on_conflict_do_update(
-                index_elements=["bucket"],
-                set_={
-                    "count": case((running, _TABLE.c.count + 1), else_=1),
-                    "until": case((running, _TABLE.c.until), else_=row["until"]),
-                },
-            )
-            .returning(_TABLE.c.count, _TABLE.c.until)
-        )
-        count, until = conn.execute(statement).one()
+        statement = dialect.insert(_TABLE).values(row)
+        counted = statement.on_conflict_do_update(
+            index_elements=["bucket"],
+            set_={
+                "count": case((running, _TABLE.c.count + 1), else_=1),
+                "until": case((running, _TABLE.c.until), else_=statement.excluded.until),
+            },
+        ).returning(_TABLE.c.count, _TABLE.c.until)
+        count, until = conn.execute(counted).one()
         return count, until
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, Frame, Page, Route
+from playwright.sync_api import Browser, FloatRect, Frame, Page, Route
 from starlette.applications import Starlette
 from starlette.requests import Request as WebRequest
 from starlette.responses import HTMLResponse, Response
@@ -222,7 +222,7 @@ def test_in_the_frame(page: Page, stand: Stand, name: str, kind: str) -> None:
 
 def test_nothing_is_drawn_outside_the_frame(page: Page, stand: Stand) -> None:
     """Whatever style a mail brings, the pixels of the page around its frame are those of an empty mail."""
-    around = {"x": 0.0, "y": 0.0, "width": 900.0, "height": 110.0}
+    around: FloatRect = {"x": 0.0, "y": 0.0, "width": 900.0, "height": 110.0}
     page.goto(stand.host("portal", "blank", 0))
     settle(page)
     expected = page.screenshot(clip=around)

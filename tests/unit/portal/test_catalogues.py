@@ -40,7 +40,7 @@ def test_catalogue_is_complete(tag: str) -> None:
     assert set(entries) == strings()
     for entry in entries.values():
         ids = [entry.id] if isinstance(entry.id, str) else list(entry.id)
-        texts = [entry.string] if isinstance(entry.string, str) else list(entry.string)
+        texts = [entry.string] if isinstance(entry.string, str) else list(entry.string or [])
         assert all(texts), ids
         assert not entry.fuzzy
         for text in texts:

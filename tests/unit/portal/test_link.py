@@ -1,7 +1,9 @@
 """The page behind a link: shows nothing, changes nothing, and tells plainly why a link no longer opens."""
 
+from typing import Any, cast
+
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import Table, select, update
 
 from relay.store.tables import Code, Key, Participant, PortalRequest, Throttle, Visit
 from tests.letters import ANNA, JANE, letter
@@ -9,14 +11,14 @@ from tests.portal_stage import CONTACT, Clock, Stage
 from tests.unit.portal.guest import Guest
 
 SUBJECT = "Your biopsy"
-_CHANGING = (Code, Visit, Throttle, PortalRequest)
 
 
 def snapshot(stage: Stage) -> list[object]:
     """Everything that a visit to a page could change."""
     with stage.store.read() as conn:
-        tables = (*_CHANGING, Participant, Key)
-        return [list(conn.execute(select(table.__table__))) for table in tables]  # type: ignore[attr-defined]
+        models = (Code, Visit, Throttle, PortalRequest, Participant, Key)
+        tables: list[Table] = [cast("Any", model).__table__ for model in models]
+        return [list(conn.execute(select(table))) for table in tables]
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
