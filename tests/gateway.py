@@ -113,9 +113,10 @@ class Gateway:
         database: str = "",
         workers: int = 1,
         trusted: str = "127.0.0.0/8",
+        smtp: int = 0,
     ) -> "Gateway":
         """Write relay.toml and make keys and database, as IT does on the first day; both routes lead to one port."""
-        smtp, portal = free_port(), free_port()
+        smtp, portal = smtp or free_port(), free_port()
         values = {
             "smtp": smtp,
             "portal": portal,

@@ -44,12 +44,12 @@ def median(runs: list[Measured]) -> Measured:
     return Measured(**values)
 
 
-def run(into: Sink, targets: dict[str, int], repeats: int) -> None:
+def run(into: Sink, targets: dict[str, int], repeats: int, only: str) -> None:
     """Measure every case against every target and print the table."""
     head = ["case", "target", *SHOWN, "errors/lost/duplicates", "ratio"]
     print("| " + " | ".join(head) + " |")
     print("|" + "---|" * len(head))
-    for kind, connections, count, kept in CASES:
+    for kind, connections, count, kept in (case for case in CASES if case[0].startswith(only)):
         runs: dict[str, list[Measured]] = {name: [] for name in targets}
         for repeat in range(repeats):
             order = list(targets.items())
@@ -71,6 +71,7 @@ def main() -> None:
     """Read the options, start the peers and measure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--only", default="", help="cases whose kind of letter begins so, for example t10k")
     options = parser.parse_args()
     build()
     if not (LETTERS / "mix.list").exists():
@@ -83,7 +84,7 @@ def main() -> None:
             postfix(home / "postfix") as first,
             letterlock(home / "letterlock", example_rules()) as second,
         ):
-            run(into, {"postfix": first, "letterlock": second}, options.repeats)
+            run(into, {"postfix": first, "letterlock": second}, options.repeats, options.only)
 
 
 if __name__ == "__main__":
