@@ -155,7 +155,11 @@ def routes_of(configuration: Configuration) -> Routes:
 
 def _listeners(configuration: Configuration, intake: Intake) -> tuple[SmtpListener, ...]:
     limits = configuration.limits
-    occupancy = access.Occupancy(connections=limits.connections, per_client=limits.connections_per_client)
+    # The kernel deals connections out evenly over the processes: each allows its share, rounded up.
+    workers = configuration.gateway.workers
+    occupancy = access.Occupancy(
+        connections=-(-limits.connections // workers), per_client=-(-limits.connections_per_client // workers)
+    )
 
     def door(name: str, listener: Listener) -> Door:
         context = tls_context(listener.certificate, listener.key) if listener.certificate and listener.key else None

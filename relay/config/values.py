@@ -25,6 +25,7 @@ from pydantic import (
 
 from relay.config.problems import did_you_mean
 
+_WIDEST_PUBLIC = {4: 8, 6: 16}  # prefix lengths
 _SIZE = re.compile(r"(\d{1,9}) ?(B|KiB|MiB|GiB)", re.ASCII)
 _SIZE_UNITS = {"GiB": 1 << 30, "MiB": 1 << 20, "KiB": 1 << 10, "B": 1}
 _TIME = re.compile(r"(\d{1,9}) ?([smhd])", re.ASCII)
@@ -176,6 +177,11 @@ def member(value: object) -> str:
         raise ValueError('write a domain ("nhs.example") or an address ("records@nhs.example")') from None
 
 
+def too_wide(found: ipaddress.IPv4Network | ipaddress.IPv6Network) -> bool:
+    """Tell whether trusting a network would make an open relay: no organisation holds that much of the internet."""
+    return found.prefixlen < _WIDEST_PUBLIC[found.version] and not found.is_private
+
+
 def network(value: object) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     """Return the network for ``10.0.0.0/8`` or a single address; the whole internet is refused (open relay)."""
     if isinstance(value, ipaddress.IPv4Network | ipaddress.IPv6Network):
@@ -188,6 +194,8 @@ def network(value: object) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
         raise ValueError('write a network such as "10.0.0.0/8", "192.0.2.7" or "2001:db8::/32"')
     if found.prefixlen == 0:
         raise ValueError("this is the whole internet: anybody could send as the organisation (open relay)")
+    if too_wide(found):
+        raise ValueError("this is too wide a part of the public internet: strangers could send as the organisation")
     if "/" in value and str(found.network_address) != str(ipaddress.ip_address(value.split("/")[0])):
         raise ValueError(f'the address has bits beyond its prefix: write "{found}"')
     return found

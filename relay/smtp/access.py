@@ -8,12 +8,11 @@ from collections import Counter
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
+from relay.config.values import too_wide
 from relay.smtp import replies
 from relay.smtp.values import ClientFacts, Reply
 
 Network = IPv4Network | IPv6Network
-
-_WIDEST_PUBLIC = {4: 8, 6: 16}  # prefix lengths: no organisation holds more of the public internet than that
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +114,7 @@ class Access:
     def __post_init__(self) -> None:
         """Refuse to be an open relay."""
         for network in self.trusted:
-            if network.prefixlen < _WIDEST_PUBLIC[network.version] and not network.is_private:
+            if too_wide(network):
                 raise ValueError(f"{network} is too wide a part of the public internet to be trusted to send")
 
     def trusts(self, ip: str) -> bool:
