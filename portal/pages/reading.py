@@ -1,7 +1,7 @@
 """The conversation: who wrote, when, what, with which files; and the frame with the formatted mail."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -78,29 +78,24 @@ class ReadingPages:
             opened = self.letterbox.opener.open_messages(conn, guest.link, self.now())
             earlier = self.visits.earlier(conn, guest)
             unread = self.trail.unread(conn, guest.link)
-        plain = request.query_params.get("view") == "text"
-        views, damaged = [], [(refused.message_id, refused.layer.value) for refused in opened.refused]
+        views: dict[bytes, MessageView] = {}
+        damaged = {refused.message_id: refused.layer.value for refused in opened.refused}
         for message in opened.messages:
             try:
-                views.append(self._view(guest, message, plain=plain))
+                views[message.header.message_id] = self._view(guest, message)
             except SealingError as error:
-                damaged.append((message.header.message_id, error.name))
+                damaged[message.header.message_id] = error.layer.value
         if damaged:
             store.run(lambda conn: self._note_damaged(conn, guest, damaged))
         if views and unread:
-            broken = {message_id for message_id, _ in damaged}
-            ids = [message.header.message_id for message in opened.messages]
-            shown = [message_id for message_id in ids if message_id not in broken]
-            store.run(lambda conn: self.trail.read(conn, guest.link, shown, self.now()))
+            store.run(lambda conn: self.trail.read(conn, guest.link, tuple(views), self.now()))
         return self.pages.respond(
             request,
             "conversation.html",
-            messages=views,
+            messages=tuple(views.values()),
             damaged=len(damaged),
-            plain=plain,
-            formatted=any(view.frame for view in views),
+            plain=request.query_params.get("view") == "text",
             here=guest.path,
-            name=guest.name,
             earlier=earlier,
             until=guest.link.expires_at,
             token=self.csrf.token(guest.scope, self.now()),
@@ -146,17 +141,15 @@ class ReadingPages:
         self.letterbox.store.run(work)
         response = RedirectResponse("/left", 303)
         self.visits.clear_cookie(response, guest.visit_id)
-        # What the browser may have kept of the pages goes as well (Clear Site Data, W3C).
-        response.headers["Clear-Site-Data"] = '"cache"'
         return response
 
-    def _note_damaged(self, conn: Connection, guest: Guest, damaged: Sequence[tuple[bytes, str]]) -> None:
-        for message_id, layer in damaged:
+    def _note_damaged(self, conn: Connection, guest: Guest, damaged: Mapping[bytes, str]) -> None:
+        for message_id, layer in damaged.items():
             self.trail.note_message(
                 conn, Event.REFUSED_MESSAGE, guest.link, self.now(), message_id=message_id, facts={"layer": layer}
             )
 
-    def _view(self, guest: Guest, message: OpenedMessage, *, plain: bool) -> MessageView:
+    def _view(self, guest: Guest, message: OpenedMessage) -> MessageView:
         manifest = message.manifest
         here = f"{guest.path}/{id_text(message.header.message_id)}"
         html_size = sum(part.size for part in parts_of(message, PartRole.HTML))
@@ -179,7 +172,7 @@ class ReadingPages:
             at=_sent_at(manifest.date, message.header.created),
             body=text_to_html(text),
             shortened=len(text) > TEXT_LIMIT or html_size > HTML_LIMIT,
-            frame=f"{here}/formatted" if formatted and not plain else "",
+            frame=f"{here}/formatted" if formatted else "",
             frame_size=_frame_size(html_to_text(source), len(shown)) if source else 0,
             files=tuple(_file(here, part, number) for number, part in enumerate(files, 1)),
             original=_original(here, manifest.subject, originals[0]) if originals else None,

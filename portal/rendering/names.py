@@ -10,8 +10,9 @@ from urllib.parse import quote
 
 from markupsafe import Markup, escape
 
+# Joiners (U+200C, U+200D) stay: Persian words and family emoji need them.
 _CONTROLS = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*]')
 # Names that Windows takes for devices, whatever their suffix.

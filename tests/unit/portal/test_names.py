@@ -75,6 +75,10 @@ def test_no_name_breaks_out(name: str) -> None:
 def test_visible_is_one_bounded_line() -> None:
     """Controls and direction marks go, line ends become blanks, the end is marked."""
     assert visible("a\r\nb\tc\u202ed\x1b[31m") == "a b cd[31m"
+    assert (
+        visible("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645")
+        == "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"
+    )
     assert visible("x" * 400) == "x" * 299 + "\u2026"
 
 
