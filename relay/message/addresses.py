@@ -8,6 +8,7 @@ import ipaddress
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 
 import idna
 
@@ -71,6 +72,25 @@ def parse_mailbox(text: str, *, smtputf8: bool = False) -> Mailbox:
     if len(str(mailbox).encode()) > MAX_MAILBOX:
         raise ValueError(f"the address is longer than {MAX_MAILBOX} octets")
     return mailbox
+
+
+def canonical_address(address: str) -> str:
+    """Return the spelling under which an address is hashed: letter case and IDN forms of the domain do not count.
+
+    RFC 5321 lets a server tell ``Jane`` from ``jane``; none that people use does, and a familiar person must not
+    look like a stranger for a capital letter.
+    """
+    local, _, domain = address.strip().rpartition("@")
+    return f"{local.casefold()}@{_canonical_domain(domain)}"
+
+
+@lru_cache(maxsize=4096)  # IDNA takes longer than all the rest of a hash, and domains repeat
+def _canonical_domain(domain: str) -> str:
+    try:
+        domain = idna.encode(domain, uts46=True).decode("ascii")
+    except idna.IDNAError:
+        domain = domain.lower()
+    return domain.lower().rstrip(".")
 
 
 def _refuse_odd_characters(text: str) -> None:

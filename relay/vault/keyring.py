@@ -21,12 +21,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-import idna
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from relay.errors import KeyringError
+from relay.message.addresses import canonical_address
 from relay.vault.keks import Epochs, Keks, active_version
 from relay.vault.keyfiles import (
     new_key,
@@ -266,20 +266,6 @@ class Keyring:
         if data is None:
             raise KeyringError(f"{self.folder / 'public' / name} is missing: restore the keys from their backup")
         return data
-
-
-def canonical_address(address: str) -> str:
-    """Return the spelling under which an address is hashed: letter case and IDN forms of the domain do not count.
-
-    RFC 5321 lets a server tell ``Jane`` from ``jane``; none that people use does, and a familiar person must not
-    look like a stranger for a capital letter.
-    """
-    local, _, domain = address.strip().rpartition("@")
-    try:
-        domain = idna.encode(domain, uts46=True).decode("ascii")
-    except idna.IDNAError:
-        domain = domain.lower()
-    return f"{local.casefold()}@{domain.lower().rstrip('.')}"
 
 
 def write_public(file: Path, data: bytes) -> bool:

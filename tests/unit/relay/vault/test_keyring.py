@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from relay.errors import KeyringError
+from relay.message.addresses import canonical_address
 from relay.vault.keks import bucket_of, end_of_bucket
-from relay.vault.keyring import Keyring, canonical_address
+from relay.vault.keyring import Keyring
 from relay.vault.sealing.errors import Layer, SealingError
 
 from .conftest import EXPIRES, NOW
