@@ -3,10 +3,12 @@
 import importlib.util
 import re
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 
 import pytest
 
+from relay.config.model import Portal
 from relay.store.tables.queue import EntryState
 from relay.store.tables.sealed import BlobState, ReaderState, SealedState
 from relay.store.tables.visits import CodeState
@@ -14,10 +16,11 @@ from relay.store.tables.visits import CodeState
 ROOT = Path(__file__).parents[3]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 MODULE = re.compile(r"`((?:relay|policies|portal)(?:[./][a-z_]+)*)(?:\.([A-Z]\w+))?(?:\.py)?`")
+# What looks like a module and is none: the configuration file, and the keys of its table [portal].
+KEYS = {"relay.toml", *(f"portal.{key}" for key in Portal.model_fields)}
 PICTURE = re.compile(r"### [^\n]*`([\w.]+)`\)\n\n```mermaid\n(.*?)```", re.DOTALL)
 STATES: dict[str, type[StrEnum]] = {
-    f"{kind.__module__}.{kind.__name__}": kind
-    for kind in (EntryState, SealedState, ReaderState, CodeState, BlobState)
+    f"{kind.__module__}.{kind.__name__}": kind for kind in (EntryState, SealedState, ReaderState, CodeState, BlobState)
 }
 
 
@@ -25,10 +28,13 @@ STATES: dict[str, type[StrEnum]] = {
 def test_modules_named_in_documents_exist(document: Path) -> None:
     """Every module or folder of ours that a document names is there."""
     for match in MODULE.finditer(document.read_text()):
-        name = match[1].replace("/", ".")
-        if name.endswith(".py"):
-            name = name.removesuffix(".py")
-        assert importlib.util.find_spec(name) is not None or (ROOT / match[1]).exists(), f"{name} is gone"
+        if match[1] in KEYS:
+            continue
+        name = match[1].removesuffix(".py").replace("/", ".")
+        found = importlib.util.find_spec(name)
+        assert found is not None or (ROOT / match[1]).exists(), f"{name} is gone"
+        if found and match[2]:
+            assert hasattr(importlib.import_module(name), match[2]), f"{name} has no {match[2]}"
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
@@ -46,3 +52,47 @@ def test_each_state_machine_has_its_picture() -> None:
         drawn = set(re.findall(r"\b([a-z_]+)(?= -->)|(?<=--> )([a-z_]+)", picture))
         shown = {first or second for first, second in drawn}
         assert shown == {state.value.replace(" ", "_") for state in STATES[name]}, name
+
+
+def test_the_readme_names_every_package() -> None:
+    """The map of modules in the README has each package of the three, one level down."""
+    named = set(re.findall(r"^\| `([\w.]+)` \|", (ROOT / "README.md").read_text(), re.MULTILINE))
+    there = {
+        f"{top}.{init.parent.name}"
+        for top in ("relay", "policies", "portal")
+        for init in (ROOT / top).glob("*/__init__.py")
+    }
+    assert there <= named
+
+
+def test_decisions_are_numbered_and_end_in_an_outcome() -> None:
+    """Pages count from 1 without a gap, carry their number, say context, decision and proof, and how it ended."""
+    pages = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+    assert [int(page.name[:4]) for page in pages] == list(range(1, len(pages) + 1))
+    for number, page in enumerate(pages, 1):
+        text = page.read_text()
+        assert text.startswith(f"# {number}. "), page.name
+        for word in ("**Context.**", "**Decision.**", "**Proof.**", "**Consequence.**"):
+            assert word in text, f"{page.name} has no {word}"
+        assert re.search(r"\bOutcome:\s(?:accepted|replaced|withdrawn)", text), page.name
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_named_in_documents_exist(document: Path) -> None:
+    """Every file or folder of tests, docs and tools that a document names in code style is there."""
+    for path in re.findall(r"`((?:tests|docs|tools)/[\w./-]*)`", document.read_text()):
+        assert (ROOT / path).exists(), f"{path} is not there"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_tests_named_in_documents_exist(document: Path) -> None:
+    """Every test function that a document names in code style is defined somewhere under tests/."""
+    named = set(re.findall(r"`(test_\w+)`", document.read_text()))
+    assert named <= _defined_tests()
+
+
+@cache
+def _defined_tests() -> frozenset[str]:
+    defined = re.compile(r"^ *(?:async )?def (test_\w+)", re.MULTILINE)
+    sources = (path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    return frozenset(name for source in sources for name in defined.findall(source))
