@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
-from relay.store.tables import Entry
-from relay.store.tables.queue import EntryState, Kind
+from relay.queue.inspection import code_mail
+from relay.store.tables.queue import EntryState
 
-_TABLE = Entry.__table__  # type: ignore[attr-defined]
 _SKEW = timedelta(seconds=5)  # clocks of two machines
 
 
@@ -32,22 +31,13 @@ class CodeMailState:
 
 def code_mail_state(conn: Connection, participant_id: bytes, since: datetime) -> CodeMailState:
     """Return what is known of the newest code mail to this reader that was asked for at ``since`` or later."""
-    row = conn.execute(
-        select(_TABLE.c.state, _TABLE.c.attempts, _TABLE.c.due_at, _TABLE.c.finished_at)
-        .where(
-            _TABLE.c.participant_id == participant_id,
-            _TABLE.c.kind == Kind.CODE.value,
-            _TABLE.c.created_at >= since - _SKEW,
-        )
-        .order_by(_TABLE.c.created_at.desc())
-        .limit(1)
-    ).one_or_none()
-    if row is None:
+    mail = code_mail(conn, participant_id, since - _SKEW)
+    if mail is None:
         return CodeMailState(Progress.SENDING)
-    if row.state == EntryState.DONE.value:
-        return CodeMailState(Progress.ACCEPTED, row.finished_at)
-    if row.state in (EntryState.BOUNCED.value, EntryState.DROPPED.value):
+    if mail.state is EntryState.DONE:
+        return CodeMailState(Progress.ACCEPTED, mail.finished_at)
+    if mail.state in (EntryState.BOUNCED, EntryState.DROPPED):
         return CodeMailState(Progress.REFUSED)
-    if row.attempts and row.state == EntryState.DUE.value:
-        return CodeMailState(Progress.PUT_OFF, row.due_at)
+    if mail.attempts and mail.state is EntryState.DUE:
+        return CodeMailState(Progress.PUT_OFF, mail.due_at)
     return CodeMailState(Progress.SENDING)

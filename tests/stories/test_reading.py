@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
+from tests.chromium import launched
 from tests.gateway import Gateway
 from tests.letters import ANNA, JANE, NHS_NUMBER, XLSX, letter, spreadsheet
 from tests.postoffice import PostOffice
@@ -17,26 +18,14 @@ pytestmark = [pytest.mark.story, pytest.mark.browser]
 
 Visitors = Callable[[str], Reader]
 
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 SHEET = spreadsheet([["name", "NHS number"], ["Jane Doe", NHS_NUMBER]])
 
 
 @pytest.fixture
 def browser() -> Iterator[Browser]:
     """A real Chromium."""
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with launched() as chromium:
         yield chromium
-        chromium.close()
 
 
 @pytest.fixture
