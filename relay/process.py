@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from relay.errors import LetterlockError
 from relay.logs import configure
 from relay.services import find_services
 
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
 _log = structlog.get_logger()
 
 
@@ -22,6 +23,7 @@ def main(arguments: list[str]) -> int:
     name, path, number, supervisor = arguments
     # An orphan would go on holding ports and leases: the kernel ends us with the supervisor.
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    _leave_no_core()
     if os.getppid() != int(supervisor):
         return 1
     configure()
@@ -32,6 +34,12 @@ def main(arguments: list[str]) -> int:
         _log.error("service stopped", reason=str(error))  # the sentence is the whole report
         return error.exit_code
     return 0
+
+
+def _leave_no_core() -> None:
+    """Keep keys and mail out of core dumps, and other processes of the same user out of our memory (R31)."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0)
 
 
 if __name__ == "__main__":

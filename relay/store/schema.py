@@ -22,14 +22,17 @@ from relay.store.gate import Gate, gate_file
 _MIGRATION_LOCK = 0x4C4C4D31  # of pg_advisory_xact_lock: one process migrates, the others find the work done
 
 
-def migrate(url: str) -> None:
+def migrate(url: str, *, create: bool = True) -> None:
     """Create the database's tables or bring them up to this version; several processes may call it at once.
 
-    A missing SQLite file is created, readable by its owner only. Raises StoreError when the database does not
-    answer or comes from a newer version; nothing is changed then.
+    A missing SQLite file is created, readable by its owner only. Without ``create`` a database that is missing or
+    empty is an error: a gateway that served on would not know what it has sealed and what waits. Raises StoreError
+    then, or when the database does not answer or comes from a newer version; nothing is changed.
     """
     file = database_file(url)
     if file is not None:
+        if not create and not file.exists():
+            raise StoreError(_missing(str(file)))
         _create_file(file)
     gate = Gate(gate_file(file))
     engine = open_engine(url, writer=True)
@@ -39,6 +42,8 @@ def migrate(url: str) -> None:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
             current = MigrationContext.configure(connection).get_current_revision()
             _refuse_newer(current)
+            if current is None and not create:
+                raise StoreError(_missing(engine.url.render_as_string(hide_password=True)))
             config = alembic_config()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
@@ -47,6 +52,13 @@ def migrate(url: str) -> None:
     finally:
         engine.dispose()
         gate.close()
+
+
+def _missing(database: str) -> str:
+    return (
+        f"the database {database} is missing or empty: restore it from its backup; "
+        "only for a fresh start, `letterlock init` makes a new one"
+    )
 
 
 def check_schema(engine: Engine) -> None:

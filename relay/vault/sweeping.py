@@ -171,4 +171,5 @@ def _walk_is_due(connection: Connection, now: datetime) -> bool:
         return False
     statement: Any = META.insert() if row is None else META.update().where(META.c.name == _WALKED)
     connection.execute(statement.values(name=_WALKED, value=now.isoformat()))
-    return True
+    # A database that was only just made knows of no blob: whoever must restore the right one has a day for it.
+    return row is not None

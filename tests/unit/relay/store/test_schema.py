@@ -84,6 +84,19 @@ def test_missing_file_is_not_replaced_by_an_empty_one(tmp_path: Path) -> None:
     assert not (tmp_path / "letterlock.db").exists()
 
 
+def test_a_running_gateway_makes_no_new_database(tmp_path: Path) -> None:
+    """Where the database is gone or empty, the start says what to do instead of serving on without its memory."""
+    url = f"sqlite:///{tmp_path}/letterlock.db"
+    with pytest.raises(StoreError, match="restore it from its backup"):
+        migrate(url, create=False)
+    assert not (tmp_path / "letterlock.db").exists()
+    (tmp_path / "letterlock.db").touch(mode=0o600)
+    with pytest.raises(StoreError, match="restore it from its backup"):
+        migrate(url, create=False)
+    migrate(url)
+    migrate(url, create=False)
+
+
 def test_damaged_file_says_so(sqlite_url: str, tmp_path: Path) -> None:
     """A file that is no database any more is reported as damaged, not as an internal error."""
     with (tmp_path / "letterlock.db").open("r+b") as file:

@@ -138,8 +138,19 @@ def test_orphans_are_swept_after_a_day(blobs: FileBlobs, store: Store, tmp_path:
     (draft,) = (file for file in files(tmp_path) if file.name == crashed.hex())
     draft.rename(draft.with_name(f"{draft.name}.01234567.draft"))
     age_files(tmp_path, {restored, used})
+    assert sweep_orphans(store, blobs, NOW - 4 * DAY, NOW - 2 * DAY) == 0
     assert sweep_orphans(store, blobs, NOW - DAY, NOW) == 2
     assert {file.name for file in files(tmp_path)} == {writing.hex(), used.hex()}
+
+
+def test_a_new_database_removes_no_file_on_its_first_day(blobs: FileBlobs, store: Store, tmp_path: Path) -> None:
+    """An empty database in the place of a lost one knows of no blob; they stay until somebody can restore it."""
+    blobs.write(BLOB, [b"x"])
+    age_files(tmp_path, {BLOB})
+    for hours in (0, 23):
+        assert sweep_orphans(store, blobs, NOW - DAY, NOW + hours * DAY / 24) == 0
+    assert len(files(tmp_path)) == 1
+    assert sweep_orphans(store, blobs, NOW, NOW + DAY) == 1
 
 
 def age_files(folder: Path, ids: set[bytes]) -> None:
@@ -156,5 +167,6 @@ def test_foreign_files_are_left_alone(blobs: FileBlobs, store: Store, tmp_path: 
     (tmp_path / "blobs" / "lost+found").mkdir()
     for file in files(tmp_path):
         os.utime(file, (0, 0))
+    assert sweep_orphans(store, blobs, NOW - 4 * DAY, NOW - 2 * DAY) == 0
     assert sweep_orphans(store, blobs, NOW - DAY, NOW) == 1
     assert [file.name for file in files(tmp_path)] == ["README"]
