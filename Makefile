@@ -48,7 +48,8 @@ bench: $(VENV)/.test ## Measure against Postfix in one run and print the ratios
 	@$(BIN)/python -m tests.benchmarks.compare
 
 drill: $(VENV)/.test ## Long crash and fuzz runs (about half an hour)
-	@LETTERLOCK_DRILL=1 $(BIN)/python -m pytest tests/crash tests/fuzz --timeout 3600
+	@LETTERLOCK_DRILL=1 LETTERLOCK_FUZZ_EXAMPLES=20000 $(BIN)/python -m pytest --timeout 3600 \
+		tests/stories/test_power_cut.py tests/fuzz tests/unit/relay/store/test_kill.py
 
 format: $(VENV)/.test ## Format the code
 	@$(BIN)/ruff format .
