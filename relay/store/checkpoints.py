@@ -10,7 +10,8 @@ the newest of them were cut off. Who holds the exported lines also sees when che
 import hashlib
 import json
 import struct
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import SimpleNamespace
@@ -21,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from sqlalchemy import Connection, Row, Table, func, select
 
 from relay.store.audit import AUDIT, event_hash, genesis
+from relay.store.events import Event
 from relay.store.tables import Checkpoint
 from relay.store.types import Moment
 
@@ -29,6 +31,7 @@ _LABEL = b"letterlock/1 audit checkpoint\x00"
 _START = hashlib.sha256(_LABEL).digest()
 _PAGE = 1000
 _MOST_PROBLEMS = 100
+_CUT = "…"  # ends a line that the log cut short (relay/logs.py): the installation has very many writers
 
 
 class SigningKeys(Protocol):
@@ -55,6 +58,14 @@ class Report:
     problems: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The facts of one event, and when the first checkpoint over it was signed; None: nothing proves it (yet)."""
+
+    facts: Mapping[str, Any]
+    signed_at: datetime | None
+
+
 def checkpoint(connection: Connection, keys: SigningKeys, at: datetime) -> str | None:
     """Sign the heads of all chains; return the line to export, None when nothing happened since the last one.
 
@@ -75,11 +86,12 @@ def verify(connection: Connection, public_key: Ed25519PublicKey, exported: Itera
     """Check every event and checkpoint; ``exported`` are lines that ``checkpoint`` returned, kept elsewhere.
 
     Finds edits, deletions, insertions and changes of order among proven events, and truncation before the last
-    checkpoint. Reads the audit once from end to end.
+    checkpoint. A line that ends in "…" was cut by the log and is compared as far as it goes. Reads the audit once from
+    end to end.
     """
     problems: list[str] = []
     rows = connection.execute(select(_CHECKPOINT).order_by(_CHECKPOINT.c.seq)).all()
-    proven_heads, until = _check_checkpoints(rows, public_key, set(exported), problems)
+    proven_heads, until = _check_checkpoints(rows, public_key, exported, problems)
     events = proven = 0
     for writer in _writers(connection):
         expected = proven_heads.pop(writer, {})
@@ -99,6 +111,42 @@ def verify(connection: Connection, public_key: Ed25519PublicKey, exported: Itera
             problems.append(f"{writer}: the chain ends at event {seq}, but {last_proven} was signed: it was cut off")
     problems += [f"{writer}: the whole chain is missing" for writer, expected in proven_heads.items() if expected]
     return Report(events, proven, events - proven, len(rows), until, tuple(problems[:_MOST_PROBLEMS]))
+
+
+def records(
+    connection: Connection, public_key: Ed25519PublicKey, event: Event, message_id: bytes
+) -> tuple[Record, ...]:
+    """Return every event of this kind about a message, oldest first, each with its proof.
+
+    A signed head vouches for an event when the chain leads from the one to the other without a break: the hashes say
+    everything, so no more than the piece between the two is read.
+    """
+    rows = connection.execute(
+        select(AUDIT).where(AUDIT.c.message_id == message_id, AUDIT.c.event == event.value).order_by(AUDIT.c.at)
+    ).all()
+    return tuple(Record(json.loads(row.facts), _signed_at(connection, public_key, row)) for row in rows)
+
+
+def _signed_at(connection: Connection, public_key: Ed25519PublicKey, event: Row[Any]) -> datetime | None:
+    for row in connection.execute(select(_CHECKPOINT).order_by(_CHECKPOINT.c.seq)):
+        place, digest = json.loads(row.heads).get(event.writer, (0, ""))
+        if place >= event.seq and _valid(row, public_key):
+            leads = _leads(connection, event, place, bytes.fromhex(digest))
+            at: datetime = row.at
+            return at if leads else None
+    return None
+
+
+def _leads(connection: Connection, event: Row[Any], place: int, digest: bytes) -> bool:
+    """Say whether the chain from ``event`` to ``place`` is whole and ends in the hash that was signed there."""
+    seq, prev = event.seq, event_hash(event)
+    for row in _chain(connection, event.writer, event.seq):
+        if seq == place:
+            break
+        if (row.seq, row.prev) != (seq + 1, prev):
+            return False
+        seq, prev = row.seq, event_hash(row)
+    return bool(seq == place and prev == digest)
 
 
 def _heads(connection: Connection) -> dict[str, list[Any]]:
@@ -122,8 +170,8 @@ def _writers(connection: Connection) -> Iterator[str]:
         yield writer
 
 
-def _chain(connection: Connection, writer: str) -> Iterator[Row[Any]]:
-    seq = -1
+def _chain(connection: Connection, writer: str, seq: int = -1) -> Iterator[Row[Any]]:
+    """Yield the events of one chain that come after ``seq``."""
     while True:
         page = connection.execute(
             select(AUDIT).where(AUDIT.c.writer == writer, AUDIT.c.seq > seq).order_by(AUDIT.c.seq).limit(_PAGE)
@@ -135,27 +183,47 @@ def _chain(connection: Connection, writer: str) -> Iterator[Row[Any]]:
 
 
 def _check_checkpoints(
-    rows: Iterable[Row[Any]], public_key: Ed25519PublicKey, exported: set[str], problems: list[str]
+    rows: Iterable[Row[Any]], public_key: Ed25519PublicKey, exported: Iterable[str], problems: list[str]
 ) -> tuple[dict[str, dict[int, bytes]], datetime | None]:
     """Return, per writer, the signed hash at each signed place, and the time of the last good checkpoint."""
     heads: dict[str, dict[int, bytes]] = {}
     until = None
+    kept: dict[str, set[str]] = defaultdict(set)
+    for line in exported:
+        kept[_name(line)].add(line)
     seq, prev = 0, _START
     for row in rows:
         if row.seq != seq + 1 or row.prev != prev:
             problems.append(f"checkpoint {row.seq} does not follow checkpoint {seq}")
-        try:
-            public_key.verify(row.signature, _signed(row))
-        except InvalidSignature:
+        if not _valid(row, public_key):
             problems.append(f"checkpoint {row.seq} is not signed by this installation's key")
         else:
             until = row.at
             for writer, (place, digest) in json.loads(row.heads).items():
                 heads.setdefault(writer, {})[place] = bytes.fromhex(digest)
-        exported.discard(_export(row))
+        text = _export(row)
+        kept[_name(text)] = {line for line in kept[_name(text)] if not _same(line, text)}
         seq, prev = row.seq, _hash(row)
-    problems += [f"an exported checkpoint is not in the database: {line}" for line in sorted(exported)]
+    missing = sorted(line for lines in kept.values() for line in lines)
+    problems += [f"an exported checkpoint is not in the database: {line}" for line in missing]
     return heads, until
+
+
+def _name(line: str) -> str:
+    """Return the front of an exported line, number included."""
+    return " ".join(line.split(" ", 3)[:3])
+
+
+def _same(line: str, text: str) -> bool:
+    return line == text or (line.endswith(_CUT) and text.startswith(line.removesuffix(_CUT)))
+
+
+def _valid(row: Row[Any], public_key: Ed25519PublicKey) -> bool:
+    try:
+        public_key.verify(row.signature, _signed(row))
+    except InvalidSignature:
+        return False
+    return True
 
 
 def _signed(row: Any) -> bytes:

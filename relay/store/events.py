@@ -35,6 +35,7 @@ class Event(StrEnum):
     EXPIRED = "expired"
     DESTROYED = "destroyed"
     KEY_DESTROYED = "key destroyed"
+    RECOVERED = "recovered"
 
 
 _FIELD = re.compile(r"\{(\w+)\}")
@@ -68,6 +69,7 @@ _SENTENCES: dict[Event, tuple[str, ...]] = {
     Event.EXPIRED: ("expired: its keys were destroyed, nobody can open it any more",),
     Event.DESTROYED: ("its content was deleted",),
     Event.KEY_DESTROYED: ("server key {key}", " for messages that expired in {bucket}", " was destroyed"),
+    Event.RECOVERED: ("opened with the recovery key", " {key}", ", origin {origin}"),
 }
 
 

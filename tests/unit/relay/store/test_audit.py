@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 
 from relay.errors import RefusedError
 from relay.store.audit import Audit
-from relay.store.checkpoints import Report, checkpoint, verify
+from relay.store.checkpoints import Record, Report, checkpoint, records, verify
 from relay.store.events import _SENTENCES, Event, sentence
 from relay.store.writer import Store
 
@@ -58,6 +58,11 @@ def sign(store: Store, keys: Keys) -> str:
 def check(store: Store, keys: Keys, exported: Sequence[str] = ()) -> Report:
     with store.read() as connection:
         return verify(connection, keys.signing_key.public_key(), exported)
+
+
+def told(store: Store, keys: Keys) -> tuple[Record, ...]:
+    with store.read() as connection:
+        return records(connection, keys.signing_key.public_key(), Event.ACCEPTED, MESSAGE)
 
 
 def tamper(store: Store, statement: str) -> None:
@@ -138,6 +143,47 @@ def test_exported_checkpoint_shows_that_later_ones_were_cut_off(store: Store, ke
     assert check(store, keys).problems == ()
     assert check(store, keys, [first]).problems == ()
     assert "exported checkpoint is not in the database" in check(store, keys, [first, second]).problems[0]
+
+
+def test_exported_line_that_the_log_cut_is_compared_as_far_as_it_goes(store: Store, keys: Keys, audit: Audit) -> None:
+    """A line of very many writers is cut by the log; its rest still speaks for or against the database."""
+    record(store, audit, 3)
+    line = sign(store, keys)
+    front = line[: line.index("{") + 30]
+    assert check(store, keys, [f"{front}…"]).problems == ()
+    (problem,) = check(store, keys, [f"{front[:-1]}#…"]).problems
+    assert problem.startswith("an exported checkpoint is not in the database")
+
+
+def test_a_record_is_proven_by_the_first_checkpoint_over_it(store: Store, keys: Keys, audit: Audit) -> None:
+    """Before a checkpoint a record is unproven; after it, it is proven, whatever comes later."""
+    record(store, audit, 2)
+    assert [one.signed_at for one in told(store, keys)] == [None, None]
+    sign(store, keys)
+    record(store, audit, 3, start=2)
+    assert [one.signed_at for one in told(store, keys)] == [NOW, NOW, None, None, None]
+    assert told(store, keys)[1].facts == {"size": 1}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE audit SET facts = '{\"size\":9}' WHERE seq = 1",
+        "UPDATE audit SET facts = '{\"size\":9}' WHERE seq = 2",
+        "DELETE FROM audit WHERE seq = 3",
+        "DELETE FROM audit WHERE seq = 2",
+        "UPDATE checkpoint SET heads = replace(heads, '[3', '[4')",
+        "DELETE FROM checkpoint",
+    ],
+)
+def test_a_record_is_unproven_when_its_chain_or_signature_was_changed(
+    store: Store, keys: Keys, audit: Audit, statement: str
+) -> None:
+    """An edit, a gap or a false signature between a record and its checkpoint leaves nothing proven."""
+    record(store, audit, 3)
+    sign(store, keys)
+    tamper(store, statement)
+    assert told(store, keys)[0].signed_at is None
 
 
 def test_quiet_time_makes_no_checkpoint(store: Store, keys: Keys, audit: Audit) -> None:
