@@ -1,17 +1,23 @@
 """Keys and store for one command, beside a gateway that may be running."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+
+from sqlalchemy import Connection, select, union
 
 from relay.cli.session import Session
 from relay.clock import id_from_text
 from relay.config import Configuration
 from relay.errors import RefusedError
 from relay.store.audit import Audit
+from relay.store.tables import Conversation, QueuedMessage, Sealed
 from relay.store.writer import Store, open_store
 from relay.vault.keyring import Keyring
 
+_MESSAGE = QueuedMessage.__table__  # type: ignore[attr-defined]
+_SEALED = Sealed.__table__  # type: ignore[attr-defined]
+_CONVERSATION = Conversation.__table__  # type: ignore[attr-defined]
 WRITER = "cli"  # the name of the command line's own audit chain
 
 
@@ -45,3 +51,27 @@ def identifier(text: str) -> bytes:
         raise RefusedError(
             f'"{text}" is no id of the queue: it has 26 letters and digits, and "letterlock queue list" shows it'
         ) from None
+
+
+def messages_named(conn: Connection, one: Opened, text: str) -> Sequence[bytes]:
+    """Return the messages that a person means: by the id of the 250 reply, or by Message-ID with or without <>.
+
+    An id is returned whether it is known or not. Of a Message-ID there may be several, oldest first; a sealed message
+    is found after its queue row was swept, too.
+    """
+    try:
+        return (id_from_text(text.strip().lower()),)
+    except ValueError:
+        pass
+    bare = text.strip().removeprefix("<").removesuffix(">")
+    if not bare:
+        return ()
+    sought = one.keyring.text_hash("message-id", f"<{bare}>")
+    queued = select(_MESSAGE.c.id, _MESSAGE.c.accepted_at.label("at")).where(_MESSAGE.c.message_id_hash == sought)
+    sealed = (
+        select(_SEALED.c.id, _SEALED.c.created_at.label("at"))
+        .join(_CONVERSATION, _CONVERSATION.c.id == _SEALED.c.conversation_id)
+        .where(_CONVERSATION.c.root_hash == sought)
+    )
+    found = sorted(conn.execute(union(queued, sealed)).all(), key=lambda row: (row.at, row.id))
+    return tuple(dict.fromkeys(row.id for row in found))

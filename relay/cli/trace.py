@@ -1,6 +1,5 @@
 """``letterlock trace``: what became of one message, from the audit, in words."""
 
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +9,7 @@ import click
 from sqlalchemy import Connection, select
 
 from relay import clock
-from relay.cli.opened import Opened, opened
+from relay.cli.opened import Opened, messages_named, opened
 from relay.cli.queue import moment
 from relay.cli.session import Session, pass_session
 from relay.cli.terminal import examples, plural, print_json, say
@@ -50,7 +49,7 @@ def command(session: Session, message_id: str, as_json: bool) -> None:
     with that Message-ID is told, and with it the notices and reports that it caused.
     """
     with opened(session) as one, one.store.read() as conn:
-        traces = [trace(conn, one, found) for found in _find(conn, one, message_id)]
+        traces = [trace(conn, one, found) for found in messages_named(conn, one, message_id)]
     traces = [each for each in traces if each.accepted_at or each.lines]
     if not traces:
         raise NotFoundError(f"nothing is recorded of {message_id}")
@@ -73,22 +72,6 @@ def trace(conn: Connection, one: Opened, message_id: bytes) -> Trace:
             waiting += [entry for entry in show_entries(conn, one.keyring, each) if entry.state in UNFINISHED]
     lines.sort(key=lambda line: line.at)
     return Trace(message_id, row.accepted_at if row else None, row.size if row else 0, tuple(lines), tuple(waiting))
-
-
-def _find(conn: Connection, one: Opened, text: str) -> Sequence[bytes]:
-    try:
-        return (clock.id_from_text(text.strip().lower()),)
-    except ValueError:
-        pass
-    bare = text.strip().removeprefix("<").removesuffix(">")
-    if not bare:
-        return ()
-    sought = one.keyring.text_hash("message-id", f"<{bare}>")
-    return (
-        conn.execute(select(_MESSAGE.c.id).where(_MESSAGE.c.message_id_hash == sought).order_by(_MESSAGE.c.accepted_at))
-        .scalars()
-        .all()
-    )
 
 
 def _print(found: Trace) -> None:

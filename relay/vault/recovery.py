@@ -1,5 +1,7 @@
 """The organisation's recovery key: made once, the private half kept off-line, for the day the server is gone.
 
+It opens a message where it is stored (``recover_original``), or in an exported bundle (``recover``).
+
 It proves no origin: everybody who has the public half can seal to it. So a recovered message is compared with the
 signed audit record of its sealing, or reported as of unproven origin. And it revives mail from every backup until
 that backup is gone: say so to whoever keeps it.
@@ -9,20 +11,32 @@ import base64
 import binascii
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, cast
 
-from relay.errors import KeyringError, RefusedError
+from sqlalchemy import Connection, Row, Table, select
+
+from relay.errors import KeyringError, NotFoundError, RefusedError
+from relay.store.tables import Part, Sealed
+from relay.store.tables import Stanza as StanzaTable
+from relay.store.tables.sealed import SealedState
+from relay.vault.blobs import BlobStore
 from relay.vault.keyring import write_public
 from relay.vault.sealing.bundle import decode_bundle, open_bundle
-from relay.vault.sealing.errors import SealingError
+from relay.vault.sealing.errors import Layer, SealingError
 from relay.vault.sealing.header import CoreHeader
-from relay.vault.sealing.manifest import Manifest
-from relay.vault.sealing.message import manifest_digest, open_recovery
+from relay.vault.sealing.manifest import Manifest, PartRole
+from relay.vault.sealing.message import manifest_digest, open_manifest, open_recovery
+from relay.vault.sealing.parts import open_part
 from relay.vault.sealing.recovery import RecoveryPrivateKey, new_recovery_seed
-from relay.vault.sealing.stanza import StanzaType
+from relay.vault.sealing.stanza import Stanza, StanzaType
 
 _MAGIC = "LETTERLOCK-RECOVERY-1"
+_SEALED: Table = cast("Any", Sealed).__table__
+_STANZA: Table = cast("Any", StanzaTable).__table__
+_PART: Table = cast("Any", Part).__table__
+_OTHER_KEY = "this message was not sealed for this recovery key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +50,15 @@ class Recovered:
     header: CoreHeader
     manifest: Manifest
     parts: tuple[bytes, ...]
+    header_digest: bytes
+    manifest_digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """The message itself, as it was sealed, without Bcc; the digests as in ``Recovered``."""
+
+    data: bytes = field(repr=False)
     header_digest: bytes
     manifest_digest: bytes
 
@@ -90,8 +113,55 @@ def recover(bundle: bytes, private: RecoveryPrivateKey) -> Recovered:
         if stanza.type == StanzaType.RECOVERY and stanza.key_id == private.public.key_id
     ]
     if not own:
-        raise RefusedError("this message was not sealed for this recovery key")
+        raise RefusedError(_OTHER_KEY)
     message = open_recovery(decoded.header, own[0], private)
     manifest, parts = open_bundle(decoded, message)
     digest = hashlib.sha256(decoded.header).digest()
     return Recovered(message.header, manifest, parts, digest, manifest_digest(decoded.blobs[0]))
+
+
+def recover_original(
+    connection: Connection, blobs: BlobStore, message_id: bytes, private: RecoveryPrivateKey
+) -> Original:
+    """Open the original of a stored message with the recovery key alone: no link, no server key.
+
+    A message that is past its time is opened as long as its rows are there, as in a restored backup. The whole message
+    is in memory. NotFoundError when nothing was sealed under this id; RefusedError when it has expired here or was
+    sealed for another recovery key or none; SealingError when what is stored was changed; StoreError when a part is
+    not where it should be.
+    """
+    row = connection.execute(select(_SEALED).where(_SEALED.c.id == message_id)).one_or_none()
+    if row is None:
+        raise NotFoundError("nothing is sealed under this id: only messages that were sealed are kept")
+    if row.state != SealedState.LIVE.value:
+        raise RefusedError(
+            f"this message expired on {row.expires_at:%Y-%m-%d} and its keys were destroyed: only a backup of the"
+            " storage from before that day still has it"
+        )
+    ours = (_STANZA.c.message_id == message_id, _STANZA.c.key_id == private.public.key_id)
+    kept = connection.execute(select(_STANZA).where(*ours)).one_or_none()
+    if kept is None:
+        raise RefusedError(_OTHER_KEY)
+    if CoreHeader.decode(row.header).message_id != message_id:
+        raise SealingError(Layer.HEADER, "the row differs from its header")
+    message = open_recovery(row.header, Stanza(kept.type, kept.key_id, kept.message_id, kept.ct), private)
+    stored = {part.id: part for part in connection.execute(select(_PART).where(_PART.c.message_id == message_id)).all()}
+    if row.manifest_part not in stored:
+        raise SealingError(Layer.MANIFEST, "it is missing")
+    sealed_manifest = _blob(blobs, stored.pop(row.manifest_part))
+    manifest = open_manifest(message, row.manifest_part, sealed_manifest)
+    manifest.check_parts(stored)
+    for entry in manifest.parts:
+        if entry.kind is PartRole.ORIGINAL:
+            data = open_part(message, entry.id, _blob(blobs, stored[entry.id]), entry.size)
+            return Original(data, message.header.digest, manifest_digest(sealed_manifest))
+    raise SealingError(Layer.MANIFEST, "it lists no original")
+
+
+def _blob(blobs: BlobStore, part: Row[Any]) -> bytes:
+    """Return a sealed part, from its row or its file."""
+    if part.content is not None:
+        return bytes(part.content)
+    if part.blob_id is None:
+        raise SealingError(Layer.PART, "its content is missing")
+    return blobs.read(part.blob_id, 0, part.length)

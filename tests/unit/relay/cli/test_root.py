@@ -27,7 +27,7 @@ def pages(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[
 def test_every_command_of_the_relay_is_on_the_help_page() -> None:
     """The help page lists all commands, with one line about each and first steps."""
     text = CliRunner().invoke(main, ["--help"]).stdout
-    for name in ("init", "check", "run", "policy", "queue", "trace", "report", "keys", "version"):
+    for name in ("init", "check", "run", "policy", "queue", "trace", "report", "audit", "keys", "recover", "version"):
         assert f"\n  {name} " in text
     assert "letterlock init --demo" in text
     assert "..." not in text.partition("Commands:")[2]
