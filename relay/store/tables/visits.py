@@ -1,6 +1,6 @@
 """What the portal keeps of its guests: codes, visits, throttles, and requests that only the relay may carry out.
 
-Code states: ``fresh -> used | replaced | exhausted | lapsed``. Visit states: ``arrived -> proved -> closed``;
+Code states: ``fresh -> used | exhausted | lapsed``. Visit states: ``arrived -> proved -> closed``;
 before the code there is no visit row (the code is bound to the link, not to a browser).
 """
 
@@ -17,7 +17,6 @@ class CodeState(StrEnum):
 
     FRESH = "fresh"
     USED = "used"
-    REPLACED = "replaced"
     EXHAUSTED = "exhausted"
     LAPSED = "lapsed"
 
