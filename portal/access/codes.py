@@ -1,7 +1,8 @@
 """One-time codes: eight digits, ten minutes, bound to the link and not to the browser (R33, R34; NIST SP 800-63B-4).
 
 Phone browsers forget pages when one looks up the code in the mail program, so a code belongs to its link: who opens
-the link again while a code lives meets the code page, and nothing is sent. *Send again* sends the same code.
+the link again while a code lives meets the code page, and nothing is sent. *Send again* sends the same code, once a
+minute; who has used a code, or used up its tries, need not wait for the next one.
 Only a keyed hash and a sealed copy (for *send again*) are kept.
 """
 
@@ -174,6 +175,8 @@ class Codes:
             return Entered.WRONG
         state = CodeState.USED if right else CodeState.EXHAUSTED
         conn.execute(update(_TABLE).where(_TABLE.c.id == row.id).values(state=state.value))
+        # The minute keeps one code from being mailed over and over. This one is over: the next may come at once.
+        self.throttles.forget(conn, LINK_MINUTE, link_id.hex())
         return Entered.RIGHT if right else Entered.EXHAUSTED
 
     def _count(self, conn: Connection, link_id: bytes, participant_id: bytes, client: str, now: datetime) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, case
+from sqlalchemy import Connection, case, delete
 from sqlalchemy.dialects import postgresql, sqlite
 
 from relay.errors import RefusedError
@@ -52,10 +52,17 @@ class Throttles:
             if count > limit.count:
                 raise ThrottledError(limit, until)
 
+    def forget(self, conn: Connection, limit: Limit, subject: str) -> None:
+        """Begin the window of one limit anew for a subject."""
+        conn.execute(delete(_TABLE).where(_TABLE.c.bucket == self._bucket(limit, subject)))
+
+    def _bucket(self, limit: Limit, subject: str) -> bytes:
+        return self.keyed_hash(f"throttle {limit.name}", subject)
+
     def _count(self, conn: Connection, limit: Limit, subject: str, now: datetime) -> tuple[int, datetime]:
         dialect = sqlite if conn.dialect.name == "sqlite" else postgresql
         row = {
-            "bucket": self.keyed_hash(f"throttle {limit.name}", subject),
+            "bucket": self._bucket(limit, subject),
             "count": 1,
             "until": now + limit.window,
         }

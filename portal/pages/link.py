@@ -147,8 +147,9 @@ class LinkPages:
         except ThrottledError as error:
             with self.store.read() as conn:
                 lives = self.codes.live(conn, link.link_id, self.now())
-            if lives:
-                return self._code_page(request, 429, wait_until=error.until)
+            of_minute = error.limit is LINK_MINUTE
+            if lives or of_minute:
+                return self._code_page(request, 429, wait="minute" if of_minute else "limit", wait_until=error.until)
             return self._too_many(request, error.until, of_link=False)
         except CodesExhaustedError as error:
             self.store.run(lambda conn: self.trail.note(conn, Event.CODES_EXHAUSTED, link, self.now()))
@@ -162,6 +163,7 @@ class LinkPages:
         *,
         error: str = "",
         name: str = "",
+        wait: str = "",
         wait_until: datetime | None = None,
     ) -> Response:
         now = self.now()
@@ -180,7 +182,8 @@ class LinkPages:
             mail=mail,
             name=name,
             name_limit=NAME_LIMIT,
-            wait_until=wait_until,
+            wait=wait,
+            wait_until=_full_minute(wait_until) if wait_until else None,
             here=_own_path(request),
             token=self.csrf.token(_scope(request), now),
         )
@@ -189,7 +192,7 @@ class LinkPages:
         return response
 
     def _too_many(self, request: Request, until: datetime, *, of_link: bool) -> Response:
-        response = self.pages.respond(request, "too_many.html", 429, until=until, of_link=of_link)
+        response = self.pages.respond(request, "too_many.html", 429, until=_full_minute(until), of_link=of_link)
         response.headers["Retry-After"] = _seconds(until - self.now())
         return response
 
@@ -219,6 +222,11 @@ def _scope(request: Request) -> str:
 
 def _own_path(request: Request) -> str:
     return f"/p/{request.path_params['link']}/{request.path_params['secret']}"
+
+
+def _full_minute(at: datetime) -> datetime:
+    """Return the first full minute that is not before ``at``: pages show no seconds, and too early is refused."""
+    return at + timedelta(seconds=-(at.second + at.microsecond / 1_000_000) % 60)
 
 
 def _seconds(pause: timedelta) -> str:

@@ -127,7 +127,7 @@ def test_jane_reads_and_keeps_her_letter(served: Served, context: BrowserContext
     page.get_by_role("button", name="Leave").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("You have left")
     page.goto(conversation)
-    expect(page.get_by_role("heading", level=1)).to_have_text("Your visit has ended")
+    expect(page.get_by_role("heading", level=1)).to_have_text("This browser has no open visit")
 
 
 def test_the_formatted_mail_opens_in_a_tab_of_its_own(

@@ -31,19 +31,19 @@ def test_the_right_code_opens_once(stage: Stage, guest: Guest) -> None:
     assert states(stage) == ["used"]
 
 
-def test_five_wrong_tries_end_a_code(stage: Stage, clock: Clock, guest: Guest) -> None:
-    """After the fifth wrong try even the right digits do not open; a new code does."""
+def test_five_wrong_tries_end_a_code(stage: Stage, guest: Guest) -> None:
+    """Each wrong try says how many are left; after the fifth the right digits do not open, a new code does, at once."""
     link = stage.seal(letter(to=[JANE]))[JANE]
     code = guest.ask(link)
     wrong = f"{(int(code) + 1) % 10**8:08d}"
-    for _ in range(4):
+    for left in ("4 more tries", "3 more tries", "2 more tries", "one more try"):
         assert guest.enter(link, wrong).status_code == 422
-        assert "That was not the code. Check the digits" in guest.text
+        assert f"That was not the code. Check the digits; you have {left}." in guest.text
     guest.enter(link, wrong)
     assert "it was the last try" in guest.text
+    assert "Ask for a new code Send me a new code" in guest.text, "no heading asks for what cannot be entered"
     assert guest.enter(link, code).status_code == 422
     assert states(stage) == ["exhausted"]
-    clock.pass_time(minutes=1)
     guest.post(f"{link.path}/send")
     assert guest.enter(link, stage.codes[-1].code).url.path.startswith("/c/")
 
@@ -106,6 +106,61 @@ def test_send_again_sends_the_same_code_once_a_minute(stage: Stage, clock: Clock
     guest.post(f"{link.path}/send")
     first, second = stage.codes
     assert (first.code, first.expires_at) == (second.code, second.expires_at)
+
+
+def test_a_used_code_keeps_nobody_waiting(stage: Stage, guest: Guest) -> None:
+    """Opened here, asked for at once in another browser: the second code is mailed, and its minute counts again."""
+    link = stage.seal(letter(to=[JANE]))[JANE]
+    guest.read(link)
+    other = Guest(stage, "203.0.113.9")
+    other.ask(link)
+    assert other.page.status_code == 200
+    assert len(stage.codes) == 2
+    assert other.post(f"{link.path}/send").status_code == 429
+    assert other.enter(link, stage.codes[1].code).url.path.startswith("/c/")
+
+
+def test_a_code_that_lapsed_just_after_its_mail(stage: Stage, clock: Clock, guest: Guest) -> None:
+    """Sent again in its last minute, gone in the next: told plainly when the next code may be asked for."""
+    link = stage.seal(letter(to=[JANE]))[JANE]
+    guest.ask(link)
+    clock.pass_time(minutes=9, seconds=30)
+    guest.post(f"{link.path}/send")
+    clock.pass_time(seconds=40)
+    guest.post(f"{link.path}/send")
+    assert guest.page.status_code == 429
+    assert "We have just sent a code. You can ask for the next one from 09:11." in guest.text
+    assert "Too many" not in guest.text
+    clock.pass_time(seconds=20)
+    assert guest.post(f"{link.path}/send").status_code == 200
+    assert len(stage.codes) == 3
+
+
+def test_wrong_tries_do_not_lift_the_limit_of_an_hour(stage: Stage, guest: Guest) -> None:
+    """Used-up codes free the minute and nothing else: the sixth mail within an hour is refused."""
+    link = stage.seal(letter(to=[JANE]))[JANE]
+    for _ in range(6):
+        code = guest.ask(link)
+        wrong = f"{(int(code) + 1) % 10**8:08d}"
+        for _ in range(5):
+            guest.enter(link, wrong)
+    assert len(stage.codes) == 5
+    guest.ask(link)
+    assert guest.page.status_code == 429
+    assert "You can ask for a new code from 23 November 2026, 10:00" in guest.text
+
+
+def test_the_hour_is_not_told_as_a_moment(stage: Stage, clock: Clock, guest: Guest) -> None:
+    """Who has a living code sent too often is told the time of the hour's end, not that a mail went out just now."""
+    link = stage.seal(letter(to=[JANE]))[JANE]
+    guest.ask(link)
+    for _ in range(5):
+        clock.pass_time(minutes=1)
+        guest.post(f"{link.path}/send")
+    assert guest.page.status_code == 429
+    assert "only a moment ago" not in guest.text
+    assert "we wait a little before we send another one. You can ask for a new code from" in guest.text
+    assert guest.enter(link, stage.codes[0].code).status_code == 200
 
 
 def test_five_mails_an_hour_for_a_link(stage: Stage, clock: Clock, guest: Guest) -> None:

@@ -130,3 +130,9 @@ def test_the_reader_is_met_in_their_language(stage: Stage, language: str, title:
     assert f'<html lang="{language[:2]}">' in page.text
     guest.post(link.path)
     assert stage.codes[0].language == language[:2]
+
+
+def test_a_page_that_is_not_there_names_somebody_to_ask(guest: Guest) -> None:
+    """A mistyped address leads to the mail and to a person."""
+    assert guest.get("/nothing").status_code == 404
+    assert f"If that does not help, ask Example Council: {CONTACT}" in guest.text

@@ -67,7 +67,7 @@ def test_a_visit_ends_after_twenty_quiet_minutes(stage: Stage, clock: Clock, gue
         assert guest.get(path).status_code == 200
     clock.pass_time(minutes=20)
     assert guest.get(path).status_code == 403
-    assert "Your visit has ended" in guest.text
+    assert "This browser has no open visit" in guest.text
 
 
 def test_a_visit_ends_after_four_hours_whatever_happens(stage: Stage, clock: Clock, guest: Guest) -> None:
