@@ -17,16 +17,16 @@ from relay.errors import LetterlockError
 from relay.store.audit import Audit
 from relay.store.checkpoints import checkpoint
 from relay.store.duties import hold
-from relay.store.history import fold
+from relay.store.history import fold, waits_to_be_folded
 from relay.store.writer import Store
-from relay.vault.blobs import BlobStore
+from relay.vault.blobs import BlobStore, doomed
 from relay.vault.keyring import Keyring
 from relay.vault.retention import sweep
 from relay.vault.sweeping import purge
 
 T = TypeVar("T")
 _log = structlog.get_logger()
-FOLD_EVERY = 1.0  # seconds; judging adds what is not folded yet, so this only bounds the tail
+FOLD_EVERY = 0.1  # seconds; judging reads what is not folded yet, so this bounds what a busy sender's tail costs
 CHECKPOINT_EVERY = 60.0
 PURGE_EVERY = 2.0  # files of messages that were sent
 SWEEP_EVERY = 600.0
@@ -63,7 +63,10 @@ class Housekeeping:
             await asyncio.sleep(seconds)
 
     def _fold(self) -> None:
-        while self._holding("fold", FOLD_EVERY, lambda conn: fold(conn, FOLDED_AT_ONCE)) == FOLDED_AT_ONCE:
+        with self.store.read() as conn:
+            if not waits_to_be_folded(conn):
+                return  # an idle gateway writes nothing
+        while self._holding("fold", 10 * FOLD_EVERY, lambda conn: fold(conn, FOLDED_AT_ONCE)) == FOLDED_AT_ONCE:
             pass
 
     def _checkpoint(self) -> None:
@@ -73,6 +76,9 @@ class Housekeeping:
             _log.info("checkpoint", line=line)
 
     def _purge(self) -> None:
+        with self.store.read() as conn:
+            if not doomed(conn, 1):
+                return
         if self._holding("purge", PURGE_EVERY, lambda _conn: True):
             purge(self.store, self.blobs)
 

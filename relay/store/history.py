@@ -103,6 +103,11 @@ def sender_history(connection: Connection, sender: bytes) -> SenderHistory:
     return SenderHistory(0, 0) if row is None else SenderHistory(row.messages, row.contacts)
 
 
+def waits_to_be_folded(connection: Connection) -> bool:
+    """Tell whether there is anything to count."""
+    return connection.execute(select(_OBSERVATION.c.seq).where(_UNFOLDED).limit(1)).first() is not None
+
+
 def fold(connection: Connection, limit: int = 1000, organisation: bytes = ORGANISATION) -> int:
     """Count up to ``limit`` observations, each exactly once; return how many. Call it under a duty of its own.
 
