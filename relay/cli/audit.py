@@ -101,7 +101,7 @@ def _print(report: Report, exported: Sequence[str]) -> None:
     for problem in report.problems:
         say(f"  {problem}", style="red")
     if report.problems:
-        say(f"{plural(len(report.problems), 'problem')}: the audit was changed.", style="bold red")
+        say(f"{plural(len(report.problems), 'problem')}: the audit is not what was signed.", style="bold red")
     else:
         say("No problem was found.", style="green")
 

@@ -77,7 +77,7 @@ def doubt_of(conn: Connection, one: Opened, message_id: bytes, original: Origina
     """Return why the origin of a recovered message is unproven; empty when it is proven.
 
     Proven: header and sealed manifest are those of the record of sealing, and a checkpoint that this installation
-    signed covers that record (docs/sealed-format.md, "What it protects").
+    signed covers that record (docs/sealed-format.md, "What is promised, and what is not").
     """
     found = records(conn, one.keyring.signing_public, Event.SEALED, message_id)
     if not found:

@@ -67,7 +67,7 @@ def test_a_changed_event_is_a_problem_and_an_exit_code(home: Home) -> None:
     tamper(home, "UPDATE audit SET event = 'refused' WHERE seq = 1")
     said = home.run("audit", "verify", code=1).stdout
     assert "cli: event 1 was changed" in said
-    assert "1 problem: the audit was changed." in said
+    assert "1 problem: the audit is not what was signed." in said
     found = json.loads(home.run("audit", "verify", "--json", code=1).stdout)
     assert not found["ok"]
     assert len(found["problems"]) == 1
