@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from policies.ruleset import Ruleset, compile_rules
 from relay.config.model import Configuration, Listener
 from relay.config.wordlists import read_lists
+from relay.dkim.keys import open_signer
 from relay.intake import Intake
 from relay.judging import Judge, history_of
 from relay.mailings import Mailings
@@ -29,7 +30,7 @@ from relay.smtp.listener import tls_context
 from relay.store.audit import Audit
 from relay.store.schema import migrate
 from relay.store.writer import Store, open_store
-from relay.vault.blobs import FileBlobs
+from relay.vault.blobs import BlobStore, FileBlobs
 from relay.vault.keyring import Keyring
 from relay.vault.vault import Vault
 
@@ -57,9 +58,11 @@ class Gateway:
 def prepare(configuration: Configuration) -> None:
     """Bring the database to this version's schema and see that the keys can be read.
 
-    StoreError when the database is newer than this version or does not answer, KeyringError for the keys.
+    StoreError when the database is newer than this version or does not answer, KeyringError for the keys,
+    ConfigurationError for a DKIM key.
     """
     Keyring.open(configuration.keys.folder, role="relay")
+    open_signer(configuration.dkim)
     migrate(configuration.storage.database)
 
 
@@ -71,13 +74,14 @@ def compile_policy(configuration: Configuration) -> Ruleset:
 def open_gateway(configuration: Configuration, number: int) -> Gateway:
     """Open the services of relay process ``number`` (from 0).
 
-    Raises KeyringError, StoreError, or OSError for a certificate that cannot be read; nothing listens yet.
+    Raises KeyringError, StoreError, ConfigurationError for a DKIM key, or OSError for a certificate that cannot be
+    read; nothing listens yet.
     """
     keyring = Keyring.open(configuration.keys.folder, role="relay")
     store = open_store(configuration.storage.database)
     blobs = FileBlobs(configuration.storage.blobs)
     audit = Audit(keyring, writer=f"relay-{number}")
-    spooler = Spooler(store, keyring, blobs, inline_limit=configuration.storage.inline_limit)
+    spooler = spooler_of(configuration, store, keyring, blobs)
     vault = Vault(keyring, blobs, store, inline_limit=configuration.storage.inline_limit)
     routes = routes_of(configuration)
     notices = compose_notices(configuration)
@@ -92,7 +96,9 @@ def open_gateway(configuration: Configuration, number: int) -> Gateway:
         transport=Transport(
             ehlo_name=configuration.gateway.host_name, connections=configuration.delivery.connections_per_host
         ),
-        ladder=ladder(configuration.delivery.retry, configuration.delivery.give_up_after),
+        ladder=ladder(
+            configuration.delivery.retry, configuration.delivery.give_up_after, configuration.delivery.warn_after
+        ),
         reports=Reports(reporter, spooler, routes, configuration.delivery.give_up_after),
         owner=owner,
         couriers=configuration.delivery.connections_per_host,
@@ -118,6 +124,17 @@ def open_gateway(configuration: Configuration, number: int) -> Gateway:
     listeners = _listeners(configuration, intake)
     return Gateway(
         configuration, keyring, store, blobs, audit, notices, spooler, extractor, delivery, intake, listeners, owner
+    )
+
+
+def spooler_of(configuration: Configuration, store: Store, keyring: Keyring, blobs: BlobStore) -> Spooler:
+    """Return the way into the queue, with the keys that sign what leaves; ConfigurationError for such a key."""
+    return Spooler(
+        store,
+        keyring,
+        blobs,
+        inline_limit=configuration.storage.inline_limit,
+        signer=open_signer(configuration.dkim),
     )
 
 

@@ -11,13 +11,12 @@ from relay.cli.opened import Opened, identifier, opened
 from relay.cli.session import Session, pass_session
 from relay.cli.terminal import examples, plural, say
 from relay.errors import NotFoundError, RefusedError
-from relay.gateway import compose_notices, reporter_of, routes_of
+from relay.gateway import compose_notices, reporter_of, routes_of, spooler_of
 from relay.queue.entries import load
 from relay.queue.inspection import drop as take_out
 from relay.queue.outcomes import Failed, local_answer
 from relay.queue.reports import Reports
 from relay.queue.settling import Report, Settled, wants
-from relay.queue.spooling import Spooler
 from relay.store.tables import Entry
 from relay.store.tables.queue import EntryState
 from relay.vault.blobs import FileBlobs
@@ -82,7 +81,7 @@ def _reports(one: Opened, blobs: FileBlobs) -> Reports:
     configuration = one.configuration
     return Reports(
         reporter_of(configuration, compose_notices(configuration)),
-        Spooler(one.store, one.keyring, blobs, inline_limit=configuration.storage.inline_limit),
+        spooler_of(configuration, one.store, one.keyring, blobs),
         routes_of(configuration),
         configuration.delivery.give_up_after,
     )

@@ -1,10 +1,11 @@
-"""``letterlock keys``."""
+"""``letterlock keys``; ``keys dkim`` has a file of its own."""
 
 from pathlib import Path
 
 import click
 
 from relay.cli.session import Session, pass_session
+from relay.cli.signing import dkim
 from relay.cli.terminal import examples, print_json, print_table, say
 from relay.vault import rotation
 from relay.vault.recovery import create_recovery
@@ -16,6 +17,9 @@ def command() -> None:
 
     Keys themselves are never printed. A new key is made beside the old one, which goes on opening what it sealed.
     """
+
+
+command.add_command(dkim)
 
 
 @command.command("list", epilog=examples("letterlock keys list"))

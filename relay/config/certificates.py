@@ -6,10 +6,16 @@ from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from cryptography.x509.oid import ExtensionOID
 
 _LARGEST = 1 << 20  # octets of a PEM file
+
+
+class ExposedError(ValueError):
+    """A private key lies in a file that others may read or change: ``chmod 600`` is the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +51,17 @@ def read_certificate(path: Path) -> Certificate:
 
 def read_public_of_key(path: Path) -> bytes:
     """Return the public half (SubjectPublicKeyInfo, DER) of a private key file; ``ValueError`` with a clause."""
+    return private_key(_read(path)).public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def private_key(pem: bytes) -> PrivateKeyTypes:
+    """Return the private key in the content of a PEM file; ``ValueError`` with a clause where there is none."""
     try:
-        key = load_pem_private_key(_read(path), password=None)
+        return load_pem_private_key(pem, password=None)
     except TypeError:
         raise ValueError("is protected with a password: the gateway cannot ask for it") from None
-    except ValueError:
+    except (ValueError, UnsupportedAlgorithm):
         raise ValueError("holds no private key in PEM form") from None
-    return key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def readable_by_others(path: Path) -> bool:

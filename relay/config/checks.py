@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from relay.config.draft import Draft
 from relay.config.positions import Key
-from relay.config.problems import Problem, dotted
+from relay.config.problems import Problem, did_you_mean, dotted
 from relay.config.values import Endpoint, is_loopback
 
 DEMO_DOMAIN = "example.org"
@@ -75,6 +75,25 @@ def check_routes(draft: Draft) -> list[Problem]:
     return problems
 
 
+def check_dkim(draft: Draft) -> list[Problem]:
+    """Refuse keys that would sign nothing, and two under one name."""
+    problems = []
+    own = (draft.gateway.domain, *draft.organisation.domains) if draft.gateway and draft.organisation else None
+    seen: dict[tuple[str, str], int] = {}
+    for index, key in draft.dkim.items():
+        if own is not None and key.domain not in own:
+            sentence = f'dkim[{index}].domain "{key.domain}" is neither gateway.domain nor in organisation.domains'
+            hint = did_you_mean(key.domain, own) or f"known: {', '.join(own)}"
+            problems.append(Problem(("dkim", index, "domain"), sentence, hint))
+        first = seen.setdefault((key.domain, key.selector), index)
+        if first != index:
+            sentence = f'dkim[{index}] has the domain and the selector "{key.selector}" of dkim[{first}]'
+            problems.append(
+                Problem(("dkim", index, "selector"), sentence, "publish each key under a selector of its own")
+            )
+    return problems
+
+
 def check_demo(draft: Draft) -> list[Problem]:
     """Keep the demo to itself: its inbox shows mail to anybody on this machine."""
     if draft.demo is None:
@@ -103,6 +122,7 @@ CHECKS: tuple[Callable[[Draft], list[Problem]], ...] = (
     check_listeners,
     check_tls_of_listeners,
     check_routes,
+    check_dkim,
     check_demo,
 )
 

@@ -70,6 +70,9 @@ def doubt_delivery(draft: Draft) -> list[Problem]:
     if delivery.give_up_after < DAY:
         sentence = "delivery.give_up_after is under a day: mail is given up where a server is down overnight"
         doubts.append(Problem(("delivery", "give_up_after"), sentence))
+    if delivery.warn_after is not None and delivery.warn_after >= delivery.give_up_after:
+        sentence = "delivery.warn_after is not before delivery.give_up_after: nobody is told that mail is late"
+        doubts.append(Problem(("delivery", "warn_after"), sentence, 'write "never" where that is meant'))
     if any(later < earlier for earlier, later in pairwise(delivery.retry)):
         doubts.append(Problem(("delivery", "retry"), "delivery.retry: a pause is shorter than the one before it"))
     if limits.connections_per_client > limits.connections:
@@ -99,6 +102,13 @@ def doubt_operation(draft: Draft) -> list[Problem]:
         sentence = "keys.recovery_public is empty: a message whose links are lost cannot be opened by anybody"
         hint = '"letterlock keys recovery" makes a recovery key'
         doubts.append(Problem(("keys", "recovery_public"), sentence, hint))
+    own = draft.gateway.domain
+    if all(key.domain != own for key in draft.dkim.values()):
+        sentence = (
+            f'no [[dkim]] key is for gateway.domain "{own}": notices look less genuine, and may be taken for spam'
+        )
+        hint = f'"letterlock keys dkim {own} SELECTOR" makes one'
+        doubts.append(Problem(("gateway", "domain"), sentence, hint))
     return doubts
 
 

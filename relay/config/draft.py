@@ -11,6 +11,7 @@ from policies.ruleset import RuleSpec
 from relay.config.model import (
     Configuration,
     Demo,
+    DkimKey,
     Gateway,
     Keys,
     Limits,
@@ -31,7 +32,7 @@ _MEMBERS: TypeAdapter[tuple[str, ...]] = TypeAdapter(Many[Member])
 class Draft:
     """What could be read of each section; None, or missing in a mapping, where the section itself is wrong.
 
-    ``folder`` is where the file stands. ``rules`` is keyed by the index in the file. ``whole``
+    ``folder`` is where the file stands. ``rules`` and ``dkim`` are keyed by the index in the file. ``whole``
     is there when every section is sound by itself.
     """
 
@@ -44,6 +45,7 @@ class Draft:
     limits: Limits | None = None
     route: Mapping[str, Route] = field(default_factory=dict)
     portal: Portal | None = None
+    dkim: Mapping[int, DkimKey] = field(default_factory=dict)
     lists: Mapping[str, WordList | None] = field(default_factory=dict)
     groups: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
     rules: Mapping[int, RuleSpec] = field(default_factory=dict)
@@ -63,6 +65,7 @@ class Draft:
             whole.limits,
             {"inside": whole.route.inside, "outside": whole.route.outside},
             whole.portal,
+            dict(enumerate(whole.dkim)),
             whole.lists,
             whole.groups,
             dict(enumerate(whole.rules)),
@@ -94,8 +97,11 @@ def salvage(document: Mapping[str, Any], folder: Path) -> Draft:
         found = {key: one(kind, value) for key, value in table(name).items()}
         return {key: value for key, value in found.items() if value is not None}
 
-    rules = document.get("rules")
-    read = {i: one(RuleSpec, rule) for i, rule in enumerate(rules if isinstance(rules, list) else [])}
+    def numbered(name: str, kind: type[T]) -> dict[int, T]:
+        value = document.get(name)
+        found = enumerate(one(kind, item) for item in (value if isinstance(value, list) else []))
+        return {index: item for index, item in found if item is not None}
+
     return Draft(
         folder=folder,
         organisation=one(Organisation, document.get("organisation")),
@@ -106,8 +112,9 @@ def salvage(document: Mapping[str, Any], folder: Path) -> Draft:
         limits=one(Limits, document.get("limits")),
         route=items("route", Route),
         portal=one(Portal, document.get("portal")),
+        dkim=numbered("dkim", DkimKey),
         lists={name: one(WordList, value) for name, value in table("lists").items()},
         groups={name: one(_MEMBERS, value) for name, value in table("groups").items()},
-        rules={index: rule for index, rule in read.items() if rule is not None},
+        rules=numbered("rules", RuleSpec),
         demo=one(Demo, document["demo"]) if "demo" in document else None,
     )

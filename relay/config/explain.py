@@ -13,6 +13,7 @@ from relay.config.positions import Key
 from relay.config.problems import Problem, alternatives, did_you_mean, dotted, name_of, shown
 from relay.config.schema import as_written
 
+_ARRAYS = {"rules", "dkim"}  # [[tables]]: the name with its number says more than brackets
 _EMPTY = {"too_short", "string_too_short"}
 _KINDS = {
     "string_type": "must be text in quotes",
@@ -96,7 +97,7 @@ def _unknown(path: Key, document: Mapping[str, Any]) -> Problem:
     guess = did_you_mean(key, known - set(table)) or f"known: {', '.join(sorted(known))}"
     if not around:
         return Problem(path, f'there is no section or key "{key}"', guess, at="key")
-    where = name_of(tuple(around), document) if around[0] == "rules" else f"[{dotted(tuple(around))}]"
+    where = name_of(tuple(around), document) if around[0] in _ARRAYS else f"[{dotted(tuple(around))}]"
     return Problem(path, f'{where} has no key "{key}"', guess, at="key")
 
 

@@ -1,15 +1,24 @@
-"""The files that relay.toml names: certificates, keys, the recovery key. Word lists belong to the policy."""
+"""The files that relay.toml names: certificates, keys, DKIM keys, the recovery key. Word lists belong to the policy."""
 
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from relay import clock
-from relay.config.certificates import Certificate, read_certificate, read_public_of_key, readable_by_others
+from relay.config.certificates import (
+    Certificate,
+    ExposedError,
+    read_certificate,
+    read_public_of_key,
+    readable_by_others,
+)
 from relay.config.draft import Draft
 from relay.config.positions import Key
 from relay.config.problems import Problem, dotted
+from relay.config.signing_keys import read_signing_key
 
 SOON = timedelta(days=30)  # when an ending certificate is first spoken of
 
@@ -17,7 +26,7 @@ T = TypeVar("T")
 
 
 def check_files(draft: Draft) -> tuple[list[Problem], list[Problem]]:
-    """Return problems and doubts about every file of listeners and keys."""
+    """Return problems and doubts about every file of listeners, DKIM and keys."""
     problems: list[Problem] = []
     doubts: list[Problem] = []
     for name, listener in draft.listen.items():
@@ -33,6 +42,7 @@ def check_files(draft: Draft) -> tuple[list[Problem], list[Problem]]:
             problems.append(Problem((*path, "key"), sentence, f"chmod 600 {file}"))
         if certificate:
             doubts += _doubt_certificate((*path, "certificate"), certificate, draft)
+    doubts += _check_signing_keys(draft, problems)
     if draft.keys and draft.keys.recovery_public:
         path = ("keys", "recovery_public")
         _read(path, draft.keys.recovery_public, Path.read_bytes, draft, problems)
@@ -42,7 +52,15 @@ def check_files(draft: Draft) -> tuple[list[Problem], list[Problem]]:
     return problems, doubts
 
 
-def _read(path: Key, file: Path | None, read: Callable[[Path], T], draft: Draft, problems: list[Problem]) -> T | None:
+def _read(
+    path: Key,
+    file: Path | None,
+    read: Callable[[Path], T],
+    draft: Draft,
+    problems: list[Problem],
+    *,
+    if_missing: str = "",
+) -> T | None:
     """Return what a file holds; None where none is named, or where it cannot be used and a problem was added."""
     if file is None:
         return None
@@ -50,12 +68,33 @@ def _read(path: Key, file: Path | None, read: Callable[[Path], T], draft: Draft,
     try:
         return read(file)
     except FileNotFoundError:
-        problems.append(Problem(path, f"{dotted(path)}: there is no file {name}"))
+        problems.append(Problem(path, f"{dotted(path)}: there is no file {name}", if_missing))
     except OSError as error:
         problems.append(Problem(path, f"{dotted(path)}: {name} cannot be read ({error.strerror})"))
     except ValueError as error:
-        problems.append(Problem(path, f"{dotted(path)}: {name} {error}"))
+        hint = f"chmod 600 {name}" if isinstance(error, ExposedError) else ""
+        problems.append(Problem(path, f"{dotted(path)}: {name} {error}", hint))
     return None
+
+
+def _check_signing_keys(draft: Draft, problems: list[Problem]) -> list[Problem]:
+    """Add what is wrong with DKIM keys to ``problems``, and return doubts."""
+    alone: dict[str, Key] = {}  # domains with Ed25519 keys, and where the first one stands
+    others: set[str] = set()
+    for index, named in draft.dkim.items():
+        path: Key = ("dkim", index, "key")
+        make = f'"letterlock keys dkim {named.domain} {named.selector} --file {draft.written(named.key)}" makes it'
+        key = _read(path, named.key, read_signing_key, draft, problems, if_missing=make)
+        if isinstance(key, Ed25519PrivateKey):
+            alone.setdefault(named.domain, path)
+        else:
+            others.add(named.domain)
+    hint = "many receivers check RSA signatures only: add an RSA key under another selector"
+    return [
+        Problem(path, f"{dotted(path)}: all keys for {domain} are Ed25519", hint)
+        for domain, path in alone.items()
+        if domain not in others
+    ]
 
 
 def _doubt_certificate(path: Key, certificate: Certificate, draft: Draft) -> list[Problem]:

@@ -24,7 +24,9 @@ from relay.config.values import (
     Many,
     Member,
     Network,
+    OptionalDuration,
     OptionalFile,
+    Selector,
     Size,
     Strictly,
     TimeZone,
@@ -145,6 +147,8 @@ class Delivery(Strictly):
     """Pauses between attempts; the last one repeats."""
     give_up_after: Duration = Field(default=5 * DAY, ge=MINUTE, le=30 * DAY)
     """After this time the sender gets a report that the message could not be delivered."""
+    warn_after: OptionalDuration = Field(default=4 * HOUR, ge=MINUTE)
+    """After this time the sender is told once that the message is late (RFC 3461 DELAY), or never."""
     connections_per_host: int = Field(default=10, ge=1, le=1000)
     """Most connections at a time to one next hop, for each relay process."""
 
@@ -184,6 +188,17 @@ class Portal(Strictly):
     """generic (says only who wrote) or original (repeats the subject of the message in clear)."""
 
 
+class DkimKey(Strictly):
+    """A key that signs mail from one domain (DKIM, RFC 6376); with several for a domain, each signs."""
+
+    domain: Domain
+    """The domain in the From field: gateway.domain, or one of organisation.domains."""
+    selector: Selector
+    """The name under which the public key is published: SELECTOR._domainkey.DOMAIN."""
+    key: File
+    """PEM file with an RSA or Ed25519 private key, readable by the gateway's user only."""
+
+
 class WordList(Strictly):
     """A keyword list in a file of its own: one term a line, ``#`` starts a comment."""
 
@@ -213,6 +228,8 @@ class Configuration(Strictly):
     route: Routes
     delivery: Delivery = Field(default_factory=Delivery)
     portal: Portal
+    dkim: Many[DkimKey] = ()
+    """Keys for DKIM signatures; mail from a domain without one leaves unsigned."""
     lists: dict[str, WordList] = Field(default_factory=dict)
     """Keyword lists by name, for conditions such as { keywords = "health" }."""
     groups: dict[str, Many[Member]] = Field(default_factory=dict)

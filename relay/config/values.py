@@ -31,6 +31,7 @@ _SIZE_UNITS = {"GiB": 1 << 30, "MiB": 1 << 20, "KiB": 1 << 10, "B": 1}
 _TIME = re.compile(r"(\d{1,9}) ?([smhd])", re.ASCII)
 _TIME_UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _DOMAIN_LENGTH = 253  # RFC 1035 section 2.3.4, without the final dot
+_SELECTOR_LENGTH = 63
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*", re.ASCII)
 _LOCAL_LENGTH = 64  # RFC 5321 section 4.5.3.1.1
@@ -110,6 +111,21 @@ def duration_text(value: timedelta) -> str:
     return f"{seconds // _TIME_UNITS[unit]}{unit}"
 
 
+def optional_duration(value: object) -> timedelta | None:
+    """Return a time, or None for ``never``."""
+    if value is None or value == "never":
+        return None
+    try:
+        return duration(value)
+    except ValueError:
+        raise ValueError('write a time such as "15m" or "4h", or "never"') from None
+
+
+def optional_duration_text(value: timedelta | None) -> str:
+    """Write a time, or ``never`` for None: the inverse of ``optional_duration``."""
+    return "never" if value is None else duration_text(value)
+
+
 def endpoint(value: object) -> Endpoint:
     """Return the endpoint for ``host:port``; an IPv6 address stands in brackets."""
     if isinstance(value, Endpoint):
@@ -144,6 +160,14 @@ def domain(value: object) -> str:
         if well_formed and not labels[-1].isdigit():
             return name
     raise ValueError('write a domain such as "example.org"')
+
+
+def selector(value: object) -> str:
+    """Return a DKIM selector in lower case: one label of a domain, or several (RFC 6376 section 3.1)."""
+    name = value.lower() if isinstance(value, str) else ""
+    if len(name) <= _SELECTOR_LENGTH and all(map(_LABEL.fullmatch, name.split("."))):
+        return name
+    raise ValueError('write letters, digits and hyphens, such as "letterlock-2026"')
 
 
 def time_zone(value: object) -> str:
@@ -241,8 +265,14 @@ def _as_text(pattern: str, write: Callable[[Any], str] = str) -> tuple[WithJsonS
 
 Size = Annotated[int, BeforeValidator(size), *_as_text(r"^\d{1,9} ?(B|KiB|MiB|GiB)$", size_text)]
 Duration = Annotated[timedelta, BeforeValidator(duration), *_as_text(r"^\d{1,9} ?[smhd]$", duration_text)]
+OptionalDuration = Annotated[
+    timedelta | None,
+    BeforeValidator(optional_duration),
+    *_as_text(r"^(\d{1,9} ?[smhd]|never)$", optional_duration_text),
+]
 Address = Annotated[Endpoint, BeforeValidator(endpoint), *_as_text(r"^.+:\d{1,5}$")]
 Domain = Annotated[str, BeforeValidator(domain), *_as_text(r"^[^@\s.]+(\.[^@\s.]+)+$")]
+Selector = Annotated[str, BeforeValidator(selector), *_as_text(r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$")]
 TimeZone = Annotated[str, BeforeValidator(time_zone), *_as_text("")]
 MailAddress = Annotated[str, BeforeValidator(mail_address), *_as_text(r"^[^@\s]+@[^@\s]+$")]
 Member = Annotated[str, BeforeValidator(member), *_as_text("")]

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from relay.clock import new_id
+from relay.dkim.signer import Signer
 from relay.queue.content import MemoryContent, header_section
 from relay.queue.items import (
     BLOCK,
@@ -71,13 +72,17 @@ class Draft:
 
 
 class Spooler:
-    """Seals messages for the queue. Contents above ``inline_limit`` octets go to the blob store, sealed in chunks."""
+    """Signs messages and seals them for the queue: the one way for mail to leave, so none can miss its signature.
 
-    def __init__(self, store: Store, keyring: Keyring, blobs: BlobStore, *, inline_limit: int) -> None:
+    Contents above ``inline_limit`` octets go to the blob store, sealed in chunks.
+    """
+
+    def __init__(self, store: Store, keyring: Keyring, blobs: BlobStore, *, inline_limit: int, signer: Signer) -> None:
         self._store = store
         self._keyring = keyring
         self._blobs = blobs
         self._inline_limit = inline_limit
+        self._signer = signer
 
     def draft(
         self,
@@ -97,11 +102,14 @@ class Spooler:
         """Return a draft; `insert_message` puts it into a transaction.
 
         For large content this blocks until the blob is durable (call it in a thread then): StoreError,
-        StoreFullError. ``content`` is the message as it will be sent. ``size`` is what the client sent, if
-        that differs. ``envelope.body`` and ``.smtputf8`` are corrected to what the content really needs. A
+        StoreFullError. ``content`` is the message as it will be sent, but for DKIM signatures: they are made
+        here, once, so that every attempt sends the same octets. ``size`` is what the client sent, if that
+        differs. ``envelope.body`` and ``.smtputf8`` are corrected to what the content really needs. A
         blob whose transaction never comes is swept as an orphan.
         """
         message_id = message_id or new_id()
+        if entries:
+            content = self._signer.sign(content, now)
         envelope = _as_needed(envelope, content)
         spool_row, stored, blob_length = self._spool(message_id, content, now)
         rows = {

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from relay import clock
 from relay.config import Configuration, load
 from relay.config.demo import demo_text, word_lists
+from relay.dkim.signer import Signer
 from relay.health import facts
 from relay.queue.items import EntryEnvelope, QueuedEnvelope
 from relay.queue.spooling import NewEntry, Spooler, insert_message
@@ -45,7 +46,7 @@ def store(configuration: Configuration) -> Iterator[Store]:
 
 def put(configuration: Configuration, store: Store, at: datetime) -> None:
     keyring = Keyring.open(configuration.keys.folder, role="cli")
-    spooler = Spooler(store, keyring, FileBlobs(configuration.storage.blobs), inline_limit=1 << 20)
+    spooler = Spooler(store, keyring, FileBlobs(configuration.storage.blobs), inline_limit=1 << 20, signer=Signer())
     entry = NewEntry(Kind.MAIL, "outside", EntryEnvelope("jane@example.net"))
     draft = spooler.draft(QueuedEnvelope("anna@example.org"), [entry], b"Subject: x\r\n\r\n", now=at)
     store.run(lambda conn: insert_message(conn, draft))

@@ -16,6 +16,7 @@ from relay import clock
 from relay.cli import main
 from relay.cli.opened import Opened, opened
 from relay.cli.session import Session
+from relay.dkim.signer import Signer
 from relay.queue.items import EntryEnvelope, QueuedEnvelope
 from relay.queue.spooling import NewEntry, Spooler, insert_message
 from relay.store.events import Event
@@ -60,7 +61,7 @@ class Home:
         now = at or clock.now()
         with self.opened() as one:
             blobs = FileBlobs(one.configuration.storage.blobs)
-            draft = Spooler(one.store, one.keyring, blobs, inline_limit=1 << 20).draft(
+            draft = Spooler(one.store, one.keyring, blobs, inline_limit=1 << 20, signer=Signer()).draft(
                 QueuedEnvelope(sender),
                 [NewEntry(Kind.MAIL, "outside", EntryEnvelope(recipient)) for recipient in recipients],
                 MAIL,

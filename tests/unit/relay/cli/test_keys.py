@@ -1,6 +1,9 @@
 import stat
 from pathlib import Path
 
+import pytest
+
+from relay.config import load
 from tests.unit.relay.cli.conftest import Home
 
 
@@ -37,3 +40,59 @@ def test_the_recovery_key_goes_into_a_private_file(home: Home) -> None:
     assert stat.S_IMODE(private.stat().st_mode) == 0o600
     assert private.read_text().split()[2] not in result.output
     assert "already" in home.run("keys", "recovery", "other.key", code=1).stderr
+
+
+def test_a_dkim_key_is_made_with_its_record(home: Home) -> None:
+    """A key file for its owner alone, the record in one piece and as a line of a zone, and the table for relay.toml."""
+    shown = home.run("keys", "dkim", "Letter.example.org", "s1").stdout
+    file = Path("var/keys/dkim/letter.example.org.s1.pem")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+    assert not any(line in shown for line in file.read_text().splitlines() if len(line) > 40)
+    assert "\n  v=DKIM1; k=rsa; p=" in shown
+    assert '\n  s1._domainkey.letter.example.org. IN TXT ( "v=DKIM1; k=rsa; p=' in shown
+    table = "".join(line.strip() + "\n" for line in shown.partition("[[dkim]]")[2].splitlines())
+    with Path("relay.toml").open("a") as configuration:
+        configuration.write(f"\n[[dkim]]{table}")
+    [key] = load(Path("relay.toml")).dkim
+    assert (key.domain, key.selector, key.key) == ("letter.example.org", "s1", file.absolute())
+
+
+def test_the_record_of_a_dkim_key_is_printed_again(home: Home) -> None:
+    """A key that is there is never replaced, wherever it is kept and whatever kind is asked for."""
+    made = home.json("keys", "dkim", "letter.example.org", "s1", "--type", "ed25519")
+    assert (made["made"], made["algorithm"]) == (True, "ed25519-sha256")
+    again = home.json("keys", "dkim", "letter.example.org", "s1")
+    assert again == made | {"made": False}
+    assert "stays as it is" in home.run("keys", "dkim", "letter.example.org", "s1").stdout
+    Path(made["file"]).rename("moved.pem")
+    table = '\n[[dkim]]\ndomain = "letter.example.org"\nselector = "s1"\nkey = "moved.pem"\n'
+    with Path("relay.toml").open("a") as configuration:
+        configuration.write(table)
+    moved = home.json("keys", "dkim", "letter.example.org", "s1")
+    assert (moved["value"], moved["made"], Path(moved["file"]).name) == (made["value"], False, "moved.pem")
+
+
+def test_a_dkim_key_can_be_made_for_a_configuration_that_names_it(home: Home) -> None:
+    """With --file the key is made although relay.toml cannot be loaded without it: check says which command does."""
+    table = '\n[[dkim]]\ndomain = "letter.example.org"\nselector = "s1"\nkey = "dkim.pem"\n'
+    with Path("relay.toml").open("a") as configuration:
+        configuration.write(table)
+    command = "keys dkim letter.example.org s1 --file dkim.pem"
+    assert f'("letterlock {command}" makes it)' in home.run("check", code=1).stderr
+    home.run(*command.split())
+    home.run("check")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("letter.example.org", "under_score"), "write letters, digits and hyphens"),
+        (("example", "s1"), "write a domain"),
+        (("example.org", "s1", "--file", "nowhere/s1.pem"), "nowhere/s1.pem: No such file or directory"),
+        (("example.org", "s1", "--file", "relay.toml"), "may be read or changed by other users of this machine"),
+    ],
+)
+def test_a_dkim_key_that_cannot_be_made_is_explained(home: Home, arguments: tuple[str, ...], sentence: str) -> None:
+    """A wrong name or place is answered with a sentence, and nothing is written."""
+    assert sentence in home.run("keys", "dkim", *arguments, code=1).stderr

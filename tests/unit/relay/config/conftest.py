@@ -2,6 +2,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from relay.config import Inspection, inspect
 
@@ -30,16 +32,29 @@ name = "nhs-numbers"
 because = "the message contains an NHS number"
 when = { identifier = "nhs" }
 action = "seal"
+[[dkim]]
+domain = "letter.example.org"
+selector = "s1"
+key = "dkim.pem"
 """
 
 Inspect = Callable[..., Inspection]
 
 
+@pytest.fixture(scope="session")
+def signing_key() -> bytes:
+    """Make one RSA key for all tests."""
+    key = generate_private_key(65537, 2048)
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
 @pytest.fixture
-def inspect_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Inspect:
+def inspect_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signing_key: bytes) -> Inspect:
     """Return a function that inspects a sound configuration after replacing texts in it."""
     (tmp_path / "keys").mkdir()
     (tmp_path / "recovery.pub").write_text("public")
+    (tmp_path / "dkim.pem").touch(0o600)
+    (tmp_path / "dkim.pem").write_bytes(signing_key)
     monkeypatch.chdir(tmp_path)
 
     def run(*changes: tuple[str, str]) -> Inspection:

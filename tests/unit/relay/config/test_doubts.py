@@ -35,13 +35,15 @@ def test_a_sound_configuration_gives_no_warning(inspect_with: Inspect) -> None:
         ),
         ('"127.0.0.1:8080"', '"0.0.0.0:8080"', "20:10", "HTTP without TLS"),
         ('"127.0.0.1:8080"', '"127.0.0.1:8080"\nnotice_subject = "original"', "21:18", "mailed in clear"),
-        ("[portal]", '[delivery]\ngive_up_after = "4h"\n[portal]', "19:17", "under a day"),
+        ("[portal]", '[delivery]\ngive_up_after = "5h"\n[portal]', "19:17", "under a day"),
+        ("[portal]", '[delivery]\nwarn_after = "5d"\n[portal]', "19:14", "nobody is told that mail is late"),
         ("[portal]", '[delivery]\nretry = ["5m", "1m"]\n[portal]', "19:9", "shorter than the one before it"),
         ("[portal]", "[limits]\nconnections = 10\n[portal]", "18:1", "one client can take them all"),
         ('action = "seal"', 'action = "seal"\nmode = "shadow"', "21:1", "no rule is live"),
         ("[[rules]]", '[groups]\nfriends = ["a.example"]\n[[rules]]', "22:1", 'no rule uses the group "friends"'),
         ('admin_alert = "postmaster@example.org"', "", "6:1", "nobody is told when mail is stuck"),
         ('recovery_public = "recovery.pub"', "", "9:1", "cannot be opened by anybody"),
+        ('[[dkim]]\ndomain = "letter.', '[[dkim]]\ndomain = "', "7:10", "notices look less genuine"),
         ('folder = "keys"', 'folder = "elsewhere"', "10:10", "the folder of the keys is not there yet: elsewhere"),
     ],
 )
@@ -54,6 +56,14 @@ def test_what_is_legal_and_doubtful_is_a_warning(
     [line] = inspection.warnings
     assert line.startswith(f"relay.toml:{place}: ")
     assert warning in line
+
+
+def test_a_sender_need_not_be_told_of_delays(inspect_with: Inspect) -> None:
+    """With warn_after = "never" nothing is doubted, and the queue is told so."""
+    inspection = inspect_with(("[portal]", '[delivery]\nwarn_after = "never"\n[portal]'))
+    assert inspection.warnings == ()
+    assert inspection.configuration is not None
+    assert inspection.configuration.delivery.warn_after is None
 
 
 def test_a_policy_without_rules_is_doubted(inspect_with: Inspect) -> None:

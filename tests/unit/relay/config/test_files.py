@@ -5,9 +5,15 @@ from pathlib import Path
 import pytest
 import trustme
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
 
-from relay.config import Inspection
+from relay.config import Inspection, inspect
 
 Inspect = Callable[..., Inspection]
 TLS = (
@@ -82,3 +88,24 @@ def test_a_key_with_a_password_is_refused(tmp_path: Path, inspect_with: Inspect)
     (tmp_path / "relay.key").write_bytes(pem)
     [line] = inspect_with(TLS).problems
     assert line.endswith("relay.key is protected with a password: the gateway cannot ask for it")
+
+
+def test_a_signing_key_that_others_may_read_is_refused(tmp_path: Path, inspect_with: Inspect) -> None:
+    """A DKIM key is for the gateway's user alone: not even a group may read it."""
+    inspect_with()
+    (tmp_path / "dkim.pem").chmod(0o640)
+    [line] = inspect(Path("relay.toml")).problems
+    assert line.startswith("relay.toml:29:7: dkim[0].key: dkim.pem may be read or changed by other users")
+    assert line.endswith("(chmod 600 dkim.pem)")
+
+
+def test_a_domain_with_an_ed25519_key_alone_is_doubted(tmp_path: Path, inspect_with: Inspect) -> None:
+    """Many receivers cannot check Ed25519; together with an RSA key it is welcome."""
+    inspect_with()
+    key = Ed25519PrivateKey.generate()
+    (tmp_path / "ed.pem").touch(0o600)
+    (tmp_path / "ed.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    [line] = inspect_with(('key = "dkim.pem"', 'key = "ed.pem"')).warnings
+    assert line.startswith("relay.toml:29:7: dkim[0].key: all keys for letter.example.org are Ed25519 (")
+    second = '[[dkim]]\ndomain = "letter.example.org"\nselector = "s2"\nkey = "ed.pem"'
+    assert inspect_with(('key = "dkim.pem"', f'key = "dkim.pem"\n{second}')).warnings == ()

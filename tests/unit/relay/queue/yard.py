@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Row, select
 
+from relay.dkim.signer import Signer
 from relay.languages import load_languages
 from relay.notices.compose import LOCALE
 from relay.queue.backoff import Ladder
@@ -64,7 +65,7 @@ class Yard:
         Keyring.create(folder / "keys")
         keyring = Keyring.open(folder / "keys", role="relay")
         blobs = FileBlobs(folder / "blobs")
-        spooler = Spooler(store, keyring, blobs, inline_limit=4096)
+        spooler = Spooler(store, keyring, blobs, inline_limit=4096, signer=Signer())
         return cls(store, keyring, blobs, Audit(keyring, "relay-0"), spooler, Clock())
 
     def routes(self, outside: Sequence[NextHop], inside: Sequence[NextHop] = ()) -> Routes:

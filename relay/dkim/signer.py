@@ -1,0 +1,56 @@
+"""Which mail is signed, and the signed mail as bytes: signatures in front, nothing below them touched."""
+
+import re
+from collections.abc import Iterable
+from datetime import datetime
+
+from relay.dkim.body import hash_body
+from relay.dkim.signature import SigningKey, signature_fields
+from relay.message.address_list import parse_addresses
+from relay.message.block import BlockField, fields, header_end, unfold
+
+# Every line a field with its colon right behind the name, or the continuation of one; no control characters but tabs.
+# Anything else is read differently by different verifiers (RFC 6376 section 3.8 asks for RFC 5322).
+_SOUND = re.compile(rb"(?:[!-9;-~]++:[^\x00-\x08\x0a-\x1f\x7f]*+\r\n(?:[\t ][^\x00-\x08\x0a-\x1f\x7f]*+\r\n)*+)*+")
+_DOMAIN_TAG = re.compile(rb"(?:^|;)\s*d\s*=\s*([^;\s]*)")
+
+
+class Signer:
+    """Signs mail whose From is in a domain with keys, once with each key of that domain. Safe in several threads."""
+
+    def __init__(self, keys: Iterable[SigningKey] = ()) -> None:
+        self._keys: dict[str, tuple[SigningKey, ...]] = {}
+        for key in keys:
+            self._keys[key.domain] = (*self._keys.get(key.domain, ()), key)
+
+    def sign(self, message: bytes, at: datetime) -> bytes:
+        """Return ``message`` with a DKIM-Signature field in front for each key, or as it is.
+
+        It stays as it is where there is no key for the domain of its author; where it has not exactly one From field
+        with exactly one address; where its header is malformed, because verifiers would not agree on what was signed;
+        and where it carries a signature of that domain already: the system that made it answers for it. Lines of
+        ``message`` end with CRLF. Blocking: about a third of a millisecond for a key, and 2 ms for a mebibyte.
+        """
+        if not self._keys:
+            return message
+        end, body = header_end(message)
+        if not _SOUND.fullmatch(message, 0, end):
+            return message
+        header = list(fields(message, 0, end))
+        keys = self._keys.get(_author_domain(header), ())
+        if not keys or _signed_by(header, keys[0].domain):
+            return message
+        return signature_fields(keys, header, hash_body(message, body), at) + message
+
+
+def _author_domain(header: Iterable[BlockField]) -> str:
+    """Return the domain of the one author, as lower-case A-labels; empty where there is not exactly one."""
+    authors = [field.value for field in header if field.name == b"from"]
+    found = parse_addresses(authors[0]) if len(authors) == 1 else ()
+    return found[0].mailbox.domain if len(found) == 1 else ""
+
+
+def _signed_by(header: Iterable[BlockField], domain: str) -> bool:
+    values = (unfold(field.value) for field in header if field.name == b"dkim-signature")
+    tags = (_DOMAIN_TAG.search(value) for value in values)
+    return any(tag is not None and tag[1].lower() == domain.encode("ascii") for tag in tags)
