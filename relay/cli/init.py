@@ -11,7 +11,7 @@ from relay.config import Configuration
 from relay.config.demo import demo_text, word_lists
 from relay.config.starter import starter_text
 from relay.errors import RefusedError
-from relay.store.schema import migrate
+from relay.store.schema import holds_messages, migrate
 from relay.vault.keyring import Keyring
 
 
@@ -53,6 +53,11 @@ def _prepare(configuration: Configuration) -> None:
         Keyring.open(keys, role="cli")
         say(f"The keys in {keys} are already there and stay as they are.")
     else:
+        if holds_messages(configuration.storage.database):
+            raise RefusedError(
+                f"There are no keys in {keys}, but the database holds messages that only they open: restore the keys "
+                "from their backup. For a fresh start, move the database and the blobs away first."
+            )
         Keyring.create(keys)
         say(f"Made keys in {keys}. Back them up apart from the storage: without them nothing sealed opens again.")
     configuration.storage.blobs.mkdir(mode=0o700, parents=True, exist_ok=True)

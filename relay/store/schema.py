@@ -61,6 +61,23 @@ def _missing(database: str) -> str:
     )
 
 
+def holds_messages(url: str) -> bool:
+    """Tell whether a database exists and holds anything that was accepted; False where it has no tables yet."""
+    file = database_file(url)
+    if file is not None and not file.exists():
+        return False
+    engine = open_engine(url, writer=False)
+    try:
+        with engine.connect() as connection:
+            if MigrationContext.configure(connection).get_current_revision() is None:
+                return False
+            return connection.execute(text("SELECT 1 FROM message LIMIT 1")).first() is not None
+    except SQLAlchemyError as error:
+        raise translate(error) from error
+    finally:
+        engine.dispose()
+
+
 def check_schema(engine: Engine) -> None:
     """Raise StoreError unless the database is exactly of this version."""
     try:

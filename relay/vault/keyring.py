@@ -98,7 +98,10 @@ class Keyring:
     def open(cls, folder: Path, *, role: Role) -> "Keyring":
         """Load what ``role`` holds. KeyringError names the file that is missing, damaged or readable by others."""
         if not folder.is_dir():
-            raise KeyringError(f"there are no keys in {folder}: `letterlock init` makes them")
+            raise KeyringError(
+                f"there are no keys in {folder}: restore them from their backup; "
+                "for a new installation `letterlock init` makes them"
+            )
         return cls(folder, role)
 
     # --- keyed hashes and addresses ---

@@ -1,4 +1,5 @@
 import json
+import shutil
 import stat
 from pathlib import Path
 
@@ -27,6 +28,15 @@ def test_init_changes_nothing_that_is_there(home: Home) -> None:
     text = home.run("init", "--demo").stdout
     assert "already there" in text
     assert {path: path.read_bytes() for path in before} == before
+
+
+def test_init_makes_no_new_keys_over_messages(home: Home) -> None:
+    """Lost keys must come from their backup: new ones would open nothing of what is kept."""
+    home.put("jane@example.net")
+    shutil.rmtree("var/keys")
+    result = home.run("init", code=1)
+    assert "restore the keys from their backup" in result.stderr
+    assert not Path("var/keys").exists()
 
 
 def test_init_asks_for_what_a_real_organisation_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
