@@ -44,7 +44,8 @@ class MessageView:
     """One message as the page shows it. ``frame`` is empty where no formatted version is offered."""
 
     anchor: str
-    sender: str
+    sender: str  # the address
+    sender_name: str  # empty where there is none
     to: tuple[str, ...]
     cc: tuple[str, ...]
     subject: str
@@ -163,9 +164,11 @@ class ReadingPages:
             if part.kind is PartRole.ATTACHMENT or (part.kind is PartRole.INLINE and part.cid not in shown)
         ]
         originals = parts_of(message, PartRole.ORIGINAL)
+        sender_name, sender = _named(visible(manifest.sender, 500))
         return MessageView(
             anchor=id_text(message.header.message_id)[:8],
-            sender=visible(manifest.sender),
+            sender=sender,
+            sender_name=sender_name,
             to=tuple(map(visible, manifest.to)),
             cc=tuple(map(visible, manifest.cc)),
             subject=visible(manifest.subject, 500),
@@ -188,6 +191,12 @@ class ReadingPages:
             pieces.append(octets.decode("utf-8", "replace")[:room])
             room -= len(pieces[-1])
         return ("\n" if role is PartRole.HTML else "\n\n").join(pieces)
+
+
+def _named(author: str) -> tuple[str, str]:
+    """Return name and address of ``Name <address>``, in which the name holds no ``<``; no name for anything else."""
+    name, found, address = author.partition(" <")
+    return (name, address[:-1]) if found and author.endswith(">") else ("", author)
 
 
 def _sent_at(date: str, created: int) -> datetime:

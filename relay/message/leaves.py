@@ -37,7 +37,10 @@ _ARMOURED_NAMES = (".asc", ".gpg", ".pgp")
 
 
 def parts_of(leaf: Leaf, found: Structure, number: int) -> list[Part]:
-    """Return the parts that one leaf gives; doubts and further leaves go into ``found``. ``number`` counts from 1."""
+    """Return the parts that one leaf gives; doubts and further leaves go into ``found``.
+
+    ``number`` is what a file without a name is called by.
+    """
     kind = leaf.type.word
     raw = leaf.raw
     decoded = decode_transfer(raw, leaf.encoding)

@@ -8,6 +8,7 @@ from relay.message.values import header_value
 from relay.message.words import header_text
 
 MAX_NAME = 200  # characters
+_LONGEST_SUFFIX = 16  # characters behind the last dot; more is no suffix
 _NESTED = frozenset({"message/rfc822", "message/global", "message/news"})
 _SUBJECT = re.compile(rb"^subject[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)", re.IGNORECASE | re.MULTILINE)
 _EXTENSIONS = {
@@ -45,8 +46,16 @@ def name_of(leaf: Leaf, data: bytes, number: int) -> str:
 
 
 def clean_name(name: str) -> str:
-    """Return a file name without path, control or direction-turning characters, at most MAX_NAME long."""
-    return header_value(name.replace("\\", "/").rstrip("/").rpartition("/")[2], MAX_NAME)
+    """Return a file name without path, control or direction-turning characters, at most MAX_NAME long.
+
+    A longer one loses the end of its stem, never its suffix: by that a person and a program know what it is.
+    """
+    last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    clean = header_value(last, max(len(last), MAX_NAME))
+    stem, dot, suffix = clean.rpartition(".")
+    if len(clean) <= MAX_NAME or not stem or len(suffix) > _LONGEST_SUFFIX:
+        return header_value(clean, MAX_NAME)
+    return header_value(stem, MAX_NAME - len(dot + suffix)) + dot + suffix
 
 
 def content_id(leaf: Leaf) -> str:

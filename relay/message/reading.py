@@ -8,13 +8,16 @@ import re
 
 from policies.model import Text
 from relay.message import header_facts
+from relay.message.block import header_end, whole_fields
 from relay.message.charsets import decode_short
 from relay.message.leaves import parts_of
 from relay.message.parts import Part, Reading
-from relay.message.structure import Structure, holds_parts, walk
+from relay.message.structure import MAX_HEADER, Structure, holds_parts, walk
 
 MAX_SIZE = 200 << 20  # octets; the front door's limit is lower
 MAX_PARTS = 900  # after unpacking; a manifest holds 1,000
+# What could make a program decode free text, or find other lines in it: with any of these it is no free text.
+_MORE_THAN_TEXT = re.compile(rb"content-t(?:ype|ransfer-encoding)|=\?|\0|\r(?!\n)", re.IGNORECASE)
 _USUAL_PREAMBLE = re.compile(
     rb"\s*(?:This is a (?:cryptographically signed )?(?:multi-?part )?message in MIME format\.?)?\s*", re.IGNORECASE
 )
@@ -30,16 +33,34 @@ def read(original: bytes) -> Reading:
         return Reading(problems=("could not be read",))
 
 
+def read_enclosed(octets: bytes) -> Reading:
+    """Read a message that is a part of another. As `read`, but free text where a message should be is a text.
+
+    Reports on delivery hold a sentence where the message was ("too large to be returned"). Some programs skip it as a
+    broken header, others show it as a body; with no header field in it and nothing to decode, its octets are all there
+    is to see. A header with odd lines between its fields is still a problem.
+    """
+    return read(b"\n" + octets if _is_free_text(octets) else octets)
+
+
+def _is_free_text(octets: bytes) -> bool:
+    stop = header_end(octets)[0]
+    return 0 < stop <= MAX_HEADER and not whole_fields(octets[:stop]) and _MORE_THAN_TEXT.search(octets) is None
+
+
 def _read(original: bytes) -> Reading:
     found = walk(original)
     headers = found.headers
     parts: list[Part] = []
     also = header_facts.texts(headers)
-    number = 0
+    number = files = 0
     while number < len(found.leaves):  # unpacking can add leaves
         leaf = found.leaves[number]
         number += 1
-        parts += parts_of(leaf, found, number)
+        # A file without a name is called by its place among the attachments, as a person counts them.
+        given = parts_of(leaf, found, files + 1)
+        files += sum(part.kind == "attachment" for part in given)
+        parts += given
         if leaf.headers is not headers:
             also += header_facts.texts({b"content-description": leaf.headers.get(b"content-description", [])}, "part")
         if len(parts) > MAX_PARTS:

@@ -6,10 +6,12 @@ so a message is never refused for its shape. Text that JSON or a page could stum
 
 import json
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from relay.message.headers import header_value
 from relay.message.parts import Part, Reading
 from relay.vault.sealing.manifest import MAX_LENGTH, MAX_PARTS, Manifest, PartEntry, PartRole
 
@@ -17,6 +19,8 @@ _TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{
 _UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _LONGEST_TEXT = 998  # characters: a subject, an address, a name (RFC 5322 section 2.1.1)
 _LONGEST_NAME = 255
+_LONGEST_PERSON = 100  # characters of a display name, as in the notices
+_OF_ADDRESSES = re.compile(r'[@<>"]')
 _PEOPLE_ROOM = MAX_LENGTH // 4  # octets of JSON for To, and again for Cc
 _PARTS_ROOM = MAX_LENGTH // 3
 _ENTRY = 160  # octets of JSON around the texts of one part
@@ -60,7 +64,7 @@ def contents(reading: Reading, original: bytes) -> tuple[Content, ...]:
 def manifest(reading: Reading, entries: Sequence[PartEntry]) -> Manifest:
     """Return the manifest of a message with these parts."""
     return Manifest(
-        sender=clean(reading.from_),
+        sender=clean(author(reading.from_name, reading.from_)),
         to=_people(reading.to),
         cc=_people(reading.cc),
         date=_date(reading.date),
@@ -72,6 +76,18 @@ def manifest(reading: Reading, entries: Sequence[PartEntry]) -> Manifest:
 def clean(text: str, longest: int = _LONGEST_TEXT) -> str:
     """Return ``text`` on one line, without control characters and halves of surrogate pairs, cut to ``longest``."""
     return _UNFIT.sub("", text)[:longest]
+
+
+def author(name: str, address: str) -> str:
+    """Return ``name <address>`` as a person reads it, or the address alone.
+
+    A name that holds a mark of an address, in any width, is left out: it could pass for somebody else's
+    (``"ceo@example.com" <mallory@example.net>``).
+    """
+    shown = header_value(name, _LONGEST_PERSON)
+    if not address or not shown or _OF_ADDRESSES.search(unicodedata.normalize("NFKC", shown)):
+        return address
+    return f"{shown} <{address}>"
 
 
 def _content(part: Part) -> Content:

@@ -30,6 +30,7 @@ def test_the_page_says_who_wrote_when_and_what(stage: Stage, guest: Guest) -> No
     )
     guest.read(stage.seal(sent)[JANE])
     assert "Results <3>" in guest.text
+    assert f"From Anna Baker {ANNA}" in guest.text.replace("@ ", "@").replace(". ", ".")
     assert "Sent 22 November 2026, 12:00" in guest.text
     for address in (ANNA, JANE, "john@example.net", "clinic@example.com"):
         assert address in guest.text.replace("@ ", "@").replace(". ", ".")
@@ -231,6 +232,8 @@ def test_a_hostile_file_name_stays_a_name(stage: Stage, guest: Guest) -> None:
         assert ".." not in value
         assert "/" not in value.removeprefix("attachment; ").replace("UTF-8''", "")
     assert "\u202e" not in page
+    assert re.search(r"a{100,}\.docx\b", page), "a long name is shown, and saved, with its suffix"
+    assert guest.get(paths[3]).headers["Content-Disposition"].endswith('a.docx"')
 
 
 def test_inline_images_are_shown_as_data_of_a_type_of_ours(stage: Stage, guest: Guest) -> None:

@@ -199,6 +199,23 @@ def test_a_part_is_what_the_recipient_gets(header: bytes, kind: str, name: str) 
     assert (part.kind, part.name) == (kind, name)
 
 
+def test_files_without_a_name_are_counted_as_files() -> None:
+    """Bodies and pictures in them do not move the numbers: the third file is number three."""
+    mail = b"Content-Type: multipart/mixed; boundary=a\r\n\r\n" + b"".join(
+        b"--a\r\n" + header + b"\r\ncontent\r\n"
+        for header in (
+            b"Content-Type: text/plain\r\n",
+            b"Content-Type: text/html\r\n",
+            b"Content-Type: image/png\r\nContent-ID: <logo@x>\r\n",
+            b"Content-Type: text/csv\r\nContent-Disposition: attachment\r\n",
+            b"Content-Type: application/pdf; name=a.pdf\r\n",
+            b"Content-Type: text/csv\r\nContent-Disposition: attachment\r\n",
+        )
+    )
+    names = [part.name for part in read(mail + b"--a--\r\n").parts if part.kind == "attachment"]
+    assert names == ["attachment 1.csv", "a.pdf", "attachment 3.csv"]
+
+
 def test_a_picture_of_the_html_is_found_by_its_id() -> None:
     """Without angle brackets, as cid: links write it (RFC 2392)."""
     mail = _multipart(

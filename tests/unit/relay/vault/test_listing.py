@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from relay.clock import new_id
 from relay.message.parts import Kind, Part, Reading
-from relay.vault.listing import clean, contents, manifest
+from relay.vault.listing import author, clean, contents, manifest
 from relay.vault.sealing.manifest import MAX_LENGTH, MAX_PARTS, Manifest, PartRole
 
 _TEXT = st.text(st.characters(), max_size=30)
@@ -26,6 +26,7 @@ def written(reading: Reading, original: bytes = b"") -> Manifest:
     st.builds(
         Reading,
         from_=_TEXT,
+        from_name=_TEXT,
         to=st.lists(_TEXT, max_size=3).map(tuple),
         cc=st.lists(_TEXT, max_size=3).map(tuple),
         subject=_TEXT,
@@ -61,6 +62,25 @@ def test_thousands_of_parts_and_people_still_fit() -> None:
 def test_text_of_the_manifest_is_one_clean_line(text: str, expected: str) -> None:
     """Nothing that breaks a line or a JSON reader stays."""
     assert clean(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("Anna Baker", "Anna Baker <anna@example.org>"),
+        ("J\u00f6rg\r\nM\u00fcller", "J\u00f6rg M\u00fcller <anna@example.org>"),
+        ("", "anna@example.org"),
+        ("\u202e \x00", "anna@example.org"),
+        ("ceo@example.com", "anna@example.org"),
+        ("ceo\uff20example.com", "anna@example.org"),
+        ("Chief <ceo", "anna@example.org"),
+        ("x" * 300, "x" * 99 + "\u2026 <anna@example.org>"),
+    ],
+)
+def test_the_author_has_a_name_unless_it_could_be_an_address(name: str, expected: str) -> None:
+    """Name with the address behind it; a name that could pass for another address is left out."""
+    assert author(name, "anna@example.org") == expected
+    assert written(Reading(from_=("anna@example.org"), from_name=name)).sender == expected
 
 
 def test_unusual_type_becomes_octets_and_bodies_become_utf8() -> None:
