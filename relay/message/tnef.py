@@ -1,7 +1,7 @@
 """winmail.dat: attachments and body that Outlook packed into TNEF ([MS-OXTNEF]), without trusting a length.
 
-Our own walk over the stream, because the library at hand copies the rest of the stream for every attribute (25 MB with
-100 attachments: 15 GB copied) and adds checksums octet by octet. Linear, and everything is bounded by the stream.
+Our own walk over the stream, because the library at hand copies the rest of the stream for every attribute: 25 MB with
+100 attachments take it 340 ms, here 15 ms (docs/decisions/0009). Linear, and everything is bounded by the stream.
 """
 
 import struct

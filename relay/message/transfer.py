@@ -7,17 +7,28 @@ import binascii
 import re
 
 PIECE = 1 << 20  # octets handled by one call
-IDENTITY = frozenset({"", "7bit", "8bit", "binary", "8-bit", "7-bit", "none"})
+IDENTITY = frozenset({"", "7bit", "8bit", "binary", "7-bit", "8-bit", "7bits", "8bits", "none"})
 _NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="))
 _SOFT_BREAK_SPACE = re.compile(rb"=[ \t]+(?=\r?\n)")
 _SOFT_BREAK_CR = re.compile(rb"=\r(?!\n)")
 _WORD = re.compile(rb"[a-z0-9_-]+")
+_DECODED = re.compile(rb"base-?64|quoted|uu")
 
 
 def encoding_of(raw: bytes) -> str:
-    """Return the encoding that a Content-Transfer-Encoding value names, in lower case, empty for none."""
-    match = _WORD.search(re.sub(rb"\([^)]*\)", b"", raw[:200].lower()))
-    return match[0].decode("ascii") if match else ""
+    """Return the encoding that a Content-Transfer-Encoding value names, in lower case, empty for none.
+
+    A value that begins like plain octets and goes on with an encoding (``7bit base64``) comes back whole, as an unknown
+    one: programs differ in the word that they take.
+    """
+    value = re.sub(rb"\([^)]*\)", b"", raw[:200].lower())
+    match = _WORD.search(value)
+    if match is None:
+        return ""
+    word = match[0].decode("ascii")
+    if word in IDENTITY and _DECODED.search(value, match.end()):
+        return value.strip().decode("latin-1")
+    return word
 
 
 def decode_transfer(data: bytes, encoding: str) -> bytes | None:

@@ -12,7 +12,7 @@ from relay.message.extraction.rtf import read_rtf
 from relay.message.extraction.sniffing import sniff
 from relay.message.html_text import html_text
 from relay.message.pgp import BEGIN, is_encrypted
-from relay.message.reading import read
+from relay.message.reading import read_enclosed
 
 _OLD_OFFICE = {"doc": DOC, "xls": XLS, "ppt": PPT, "msg": MSG}
 _PACKED = {"gzip": (".gz", ".tgz"), "bzip2": (".bz2",), "xz": (".xz",)}
@@ -125,7 +125,7 @@ def _plain(data: bytes, where: str, found: Findings) -> None:
 
 def _message(data: bytes, where: str, found: Findings, place: tuple[Budget, int]) -> None:
     """Read a message within a message as the outer one is read: subject, texts, attachments, doubts."""
-    reading = read(data)
+    reading = read_enclosed(data)
     found.add(f"{where}, subject", reading.subject)
     for problem in reading.problems:
         found.fail(UnreadableError(f"is a message that {problem}"))

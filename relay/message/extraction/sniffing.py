@@ -102,6 +102,7 @@ def _ole(data: bytes) -> str:
 def _is_text(data: bytes) -> bool:
     if data.startswith((b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")):
         return True
+    data = data.rstrip(b"\0")  # the end of a text as C keeps it: Outlook's in a winmail.dat
     sample = data[:_SAMPLE]
     if b"\0" in sample:
         # UTF-16 without a mark: every other octet of ASCII is NUL.

@@ -1,6 +1,12 @@
+import base64
+import datetime as dt
 from collections.abc import Iterator
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import pkcs7
 
 from policies.model import Attachment
 from relay.message.content import content_of
@@ -79,6 +85,52 @@ def test_signatures_and_pictures_in_the_text_are_no_attachments(extractor: Extra
     assert content_of(read(_mixed(signature + SIGNATURE, picture)), extractor, SECONDS).attachments == ()
     (attachment,) = content_of(read(_mixed(signature + b"943 476 5919")), extractor, SECONDS).attachments
     assert attachment.name == "signature.asc"
+
+
+def _smime_signed(encoding: serialization.Encoding) -> bytes:
+    """Sign a small MIME part with a certificate made for it: a whole multipart/signed, or the signature alone."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "ann")])
+    start = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, start, start + dt.timedelta(days=9))
+    part = b"Content-Type: text/plain\r\n\r\nsigned words\r\n"
+    signing = pkcs7.PKCS7SignatureBuilder().set_data(part)
+    signing = signing.add_signer(builder.sign(key, hashes.SHA256()), key, hashes.SHA256())
+    return signing.sign(encoding, [pkcs7.PKCS7Options.DetachedSignature])
+
+
+def test_a_mail_signed_with_smime_is_as_clean_as_its_text(extractor: Extractor) -> None:
+    """A detached signature (multipart/signed) is no attachment and no doubt; its text is judged."""
+    content = content_of(read(_smime_signed(serialization.Encoding.SMIME)), extractor, SECONDS)
+    assert (content.problems, content.attachments) == ((), ())
+    assert "signed words" in [text.text.strip() for text in content.texts]
+
+
+@pytest.mark.parametrize(
+    "kind", [b"application/pkcs7-signature", b"application/x-pkcs7-signature", b"application/octet-stream"]
+)
+def test_only_a_whole_signature_is_left_out(extractor: Extractor, kind: bytes) -> None:
+    """Under each of its labels, but not when its structure is broken: then it could be anything."""
+    head = b"Content-Type: " + kind + b"; name=smime.p7s\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    signature = _smime_signed(serialization.Encoding.DER)
+    content = content_of(read(_mixed(head + base64.encodebytes(signature))), extractor, SECONDS)
+    assert (content.problems, content.attachments) == ((), ())
+    (broken,) = content_of(read(_mixed(head + base64.encodebytes(signature[:-40]))), extractor, SECONDS).attachments
+    assert "could not be read" in broken.problem
+
+
+def test_a_report_without_the_message_is_clean(extractor: Extractor) -> None:
+    """A sentence stands where the message was, under either label (RFC 3462 section 2)."""
+    mail = _mixed(
+        b"Content-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx.example.org\r\n",
+        b"Content-Type: message/rfc822\r\n\r\n[too large to be returned]\r\n",
+        b"Content-Type: text/rfc822-headers\r\n\r\n[no header either]\r\n",
+    )
+    content = content_of(read(mail), extractor, SECONDS)
+    assert content.problems == ()
+    assert [attachment.problem for attachment in content.attachments] == [""]
+    texts = [text.text.strip() for text in content.texts]
+    assert {"[too large to be returned]", "[no header either]"} <= set(texts)
 
 
 def test_an_encrypted_body_is_a_fact(extractor: Extractor) -> None:

@@ -81,6 +81,12 @@ def test_an_unknown_encoding_is_told() -> None:
     assert decode_transfer(b"x", "x-rot13") is None
 
 
+@pytest.mark.parametrize("raw", [b"7bit", b"8BIT", b"binary", b"8-bit", b"7bits", b"8bits"])
+def test_misspelt_plain_octets_are_plain_octets(raw: bytes) -> None:
+    """No program undoes anything for these."""
+    assert decode_transfer(b"=41 QUJD", encoding_of(raw)) == b"=41 QUJD"
+
+
 @pytest.mark.parametrize(
     ("raw", "encoding"),
     [(b" Base64\r\n", "base64"), (b"(old) 8bit;", "8bit"), (b'"quoted-printable"', "quoted-printable"), (b"", "")],
@@ -88,6 +94,12 @@ def test_an_unknown_encoding_is_told() -> None:
 def test_the_name_of_an_encoding_is_found(raw: bytes, encoding: str) -> None:
     """Case, comments, quotes and trailing semicolons do not matter."""
     assert encoding_of(raw) == encoding
+
+
+@pytest.mark.parametrize("raw", [b"7bit base64", b"8bit; base64", b"binary, quoted-printable", b"7bit uuencode"])
+def test_an_encoding_that_says_two_things_is_unknown(raw: bytes) -> None:
+    """Some programs believe the first word, others the second."""
+    assert decode_transfer(b"OTQz", encoding_of(raw)) is None
 
 
 @given(st.binary(max_size=300), st.sampled_from(["base64", "quoted-printable", "x-uuencode", "7bit"]))

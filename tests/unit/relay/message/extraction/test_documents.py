@@ -1,3 +1,4 @@
+import binascii
 import bz2
 import gzip
 import io
@@ -158,6 +159,7 @@ def _text(found: Findings) -> str:
         (b"BEGIN:VCALENDAR\r\nSUMMARY:943 4\r\n 76 5919\r\nEND:VCALENDAR\r\n", ["943 476 5919"]),
         (b"<html><p>943<b> 476</b></p></html>", ["943 476"]),
         (b"Subject: sub\r\nFrom: a@example.org\r\nTo: b@example.org\r\n\r\nbody\r\n", ["sub", "body"]),
+        (b"This attachment is not supported.\0", ["not supported."]),
         ("943 476".encode("utf_16"), ["943 476"]),
         ("943 476".encode("utf_16_le"), ["943 476"]),
         (_zip({"folder/a.txt": "in a zip", "b.docx": _document()}), ["in a zip", "943 476 5919"]),
@@ -308,6 +310,47 @@ def test_a_message_within_a_message_is_read_like_any() -> None:
     found = read_document("outer.eml", "message/rfc822", mail)
     assert all(text in _text(found) for text in ("outer", "words", "inner", "deep words"))
     assert found.problem.startswith('holds "a.bin"')
+
+
+@pytest.mark.parametrize("name", ["test.html", "a.txt", "a.pdf", "a.zip", "a.json", "a.bin", "a.eml"])
+@pytest.mark.parametrize("data", [b"", b"\r\n"])
+def test_an_empty_file_is_an_empty_text(name: str, data: bytes) -> None:
+    """Whatever its name promises: there is nothing that a recipient could read."""
+    found = read_document(name, "application/octet-stream", data)
+    assert (found.texts, found.problem) == ([], "")
+
+
+@pytest.mark.parametrize("data", [b"<html>\n", b"<html></html>", b"<!-- -->"])
+def test_html_without_words_is_an_empty_text(data: bytes) -> None:
+    """A page that shows nothing was read all the same."""
+    found = read_document("test.html", "text/html", data)
+    assert (found.texts, found.problem) == ([], "")
+
+
+def test_free_text_in_the_place_of_a_message_is_judged_as_text() -> None:
+    """Reports on delivery hold a sentence where the message was, also with a file in the old encoding in it."""
+    found = read_document("message.eml", "message/rfc822", b"[943 476 5919 was here]\r\n\r\nand here\r\n")
+    assert found.problem == ""
+    assert found.texts == [("message.eml, text", "[943 476 5919 was here]\r\n\r\nand here\r\n")]
+    lines = b"begin 644 a.txt\n" + binascii.b2a_uu(b"943 476 5919") + b"`\nend\n"
+    assert "943 476 5919" in _text(read_document("message.eml", "message/rfc822", lines))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"free text\r\nSubject: x\r\n\r\nbody",
+        b"free text\r\n\r\nContent-Transfer-Encoding: base64\r\n\r\nOTQz",
+        b"free text\r\nContent-Type : text/html\r\n\r\nbody",
+        b"free text\r\n\r\nSubject: =?utf-8?B?OTQz?=\r\n",
+        b"free text\rSubject: x\r\rbody",
+        b"free text\0\r\n\r\nbody",
+        b"a" * (1 << 19),
+    ],
+)
+def test_text_that_could_be_a_broken_message_is_a_problem(data: bytes) -> None:
+    """Where a program could find fields in it, or something to decode, its octets may not be all that is shown."""
+    assert read_document("message.eml", "message/rfc822", data).problem.startswith("is a message that has")
 
 
 @settings(max_examples=150, deadline=None)
