@@ -18,6 +18,7 @@ time_zone = "Europe/London"
 domain = "letter.example.org"
 admin_alert = "postmaster@example.org"
 workers = 1
+# The demo signs nothing. An organisation has a key for this domain: see "letterlock keys dkim --help".
 
 [storage]
 database = "sqlite:///{folder}/letterlock.db"

@@ -31,6 +31,9 @@ tls = "required"
 base_url = {portal}
 listen = "127.0.0.1:8080"         # a web server with TLS stands in front
 
+# Signed notices look genuine. This makes a key, and prints what to publish in the DNS and a table [[dkim]] for here:
+# letterlock keys dkim {gateway} letterlock
+
 [[rules]]
 name = "secure-tag"
 because = "you marked the message with [secure]"
