@@ -63,7 +63,7 @@ def prepare(configuration: Configuration) -> None:
     """
     Keyring.open(configuration.keys.folder, role="relay")
     open_signer(configuration.dkim)
-    migrate(configuration.storage.database)
+    migrate(configuration.storage.database, create=False)
 
 
 def compile_policy(configuration: Configuration) -> Ruleset:

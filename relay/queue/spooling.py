@@ -184,6 +184,8 @@ class Spooler:
 def insert_message(conn: Connection, draft: Draft) -> None:
     """Write a drafted message and its entries: three rows and one more per entry, none of them an ORM object."""
     insert_later(conn, _MESSAGE, [draft.rows])
+    if not draft.entry_rows:
+        return  # the record of a message that nobody gets as it is: nothing to keep, and no key to keep for it
     insert_later(conn, _SPOOL, [draft.spool_row])
     insert_later(conn, _ENTRY, draft.entry_rows)
     if draft.spool_row["blob_id"] is not None:
