@@ -151,3 +151,13 @@ class Verdict:
     action: Action
     hits: tuple[RuleHit, ...] = ()
     shadow: tuple[RuleHit, ...] = ()
+
+    @property
+    def deciding(self) -> tuple[RuleHit, ...]:
+        """The live hits that ask for just this action: they decided. Empty where no rule asked for anything."""
+        return tuple(hit for hit in self.hits if hit.action is self.action)
+
+    @property
+    def milder(self) -> tuple[RuleHit, ...]:
+        """The live hits that ask for less than what was decided."""
+        return tuple(hit for hit in self.hits if hit.action is not self.action)

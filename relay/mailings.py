@@ -44,13 +44,14 @@ class Mailings:
         return drafts
 
     def receipt(self, received: Received, sealed: SealedDraft | None) -> Draft:
-        """Return the receipt: for whom, which rule, masked evidence, until when."""
+        """Return the receipt: for whom, which rules decided, what else was noticed, masked evidence, until when."""
         judgement = received.judgement
         lines = [
             ReceiptLine(
                 copy.path.address,
-                copy.verdict.hits,
+                copy.verdict.deciding,
                 sealed.expires_at if sealed and copy.way is Way.SEAL else None,
+                copy.verdict.milder,
             )
             for copy in received.routing.copies
             if copy.way is not Way.REFUSE and copy.verdict.action is not Action.PASS

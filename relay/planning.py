@@ -126,7 +126,7 @@ class Planner:
                 "domain": copy.verdict.recipient.domain,
                 "inside": copy.verdict.recipient.inside,
                 "action": copy.verdict.action.word,
-                "rules": json.dumps([hit.rule for hit in copy.verdict.hits]),
+                "rules": json.dumps([hit.rule for hit in copy.verdict.deciding]),
                 "shadow": json.dumps([[hit.rule, hit.action.word] for hit in copy.verdict.shadow]),
             }
             for position, copy in enumerate(received.routing.copies)
@@ -144,7 +144,8 @@ class Planner:
 
 
 def _rules(copies: Sequence[Routed]) -> list[str]:
-    return sorted({hit.rule for copy in copies for hit in copy.verdict.hits})
+    """Return the rules that decided about these copies; a rule that held and asked for less is not among them."""
+    return sorted({hit.rule for copy in copies for hit in copy.verdict.deciding})
 
 
 def _people(judgement: Judgement, copies: Sequence[Routed]) -> dict[str, str]:

@@ -90,10 +90,5 @@ def route(
 
 def reasons(copies: Sequence[Routed]) -> str:
     """Return why these copies were flagged, in the words of their rules, each reason once."""
-    said = dict.fromkeys(
-        f"{hit.because} (rule {hit.rule})"
-        for copy in copies
-        for hit in copy.verdict.hits
-        if hit.action is copy.verdict.action
-    )
+    said = dict.fromkeys(f"{hit.because} (rule {hit.rule})" for copy in copies for hit in copy.verdict.deciding)
     return "; ".join(said) or "the organisation's rules do not allow this message"

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from policies.model import RuleHit
+from policies.model import Finding, RuleHit
 from relay.languages import Language, load_languages
 from relay.message.headers import header_value, named_address
 from relay.notices.mime import message, multipart, new_message_id, text_part
@@ -26,6 +26,7 @@ FOLDER = Path(__file__).parent
 LOCALE = FOLDER / "locale"
 NOTICES = ("pickup", "code", "receipt")
 LOCAL_PART = "notices"  # of the address in From
+_FINDINGS = 5  # of one rule that a receipt shows
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +39,15 @@ class Composed:
 
 @dataclass(frozen=True, slots=True)
 class ReceiptLine:
-    """What happened to one recipient's copy: sealed until a day, or (``until`` None) relayed and worth a word."""
+    """What happened to one recipient's copy: sealed until a day, or (``until`` None) relayed and worth a word.
+
+    ``deciding`` are the rules that are the reason; ``milder`` held too and would not have done it.
+    """
 
     recipient: str
-    hits: tuple[RuleHit, ...]
+    deciding: tuple[RuleHit, ...]
     until: datetime | None = None
+    milder: tuple[RuleHit, ...] = ()
 
 
 class Notices:
@@ -104,6 +109,7 @@ class Notices:
             subject=line,
             now=now,
             more=[("Reply-To", named_address(sender_name, sender))] if sender.isascii() else [],
+            to_sender=sender.isascii(),
             sender=header_value(sender, 254),
             sender_name=header_value(sender_name, 100),
             reader=header_value(reader, 254),
@@ -198,20 +204,30 @@ class Notices:
             "until": language.date(line.until, self._zone) if line.until else "",
             "reasons": [
                 {
+                    "decided": hit in line.deciding,
                     "rule": header_value(hit.rule, 100),
                     "because": header_value(hit.because, 300),
-                    "evidence": [
-                        header_value(f"{finding.where}: {finding.evidence}" if finding.where else finding.evidence, 200)
-                        for finding in hit.findings[:5]
-                        if finding.evidence
-                    ],
+                    "evidence": _evidence(hit, line.recipient),
                 }
-                for hit in line.hits
+                for hit in (*line.deciding, *line.milder)
             ],
         }
 
     def _tag(self, language: str) -> str:
         return language if language in self.languages else self._tags[0]
+
+
+def _evidence(hit: RuleHit, recipient: str) -> list[str]:
+    """Return the first findings with their places; what the reason or the heading says already is not repeated."""
+    return [
+        header_value(f"{finding.where}: {finding.evidence}" if finding.where else finding.evidence, 200)
+        for finding in hit.findings[:_FINDINGS]
+        if finding.evidence and not _said(finding, hit.because) and finding.evidence.lower() != recipient.lower()
+    ]
+
+
+def _said(finding: Finding, because: str) -> bool:
+    return finding.evidence in because and (finding.where in because or finding.where == "message")
 
 
 def _templates(language: Language) -> dict[str, tuple[Template, Template]]:

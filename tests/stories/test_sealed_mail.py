@@ -1,10 +1,12 @@
 """A flagged message is sealed for those outside, and everybody gets what was meant for them."""
 
+import json
 import smtplib
+from pathlib import Path
 
 import pytest
 
-from tests.gateway import Gateway
+from tests.gateway import RULES, Gateway, running
 from tests.letters import ANNA, COLLEAGUE, HIDDEN, JANE, NHS_NUMBER, PARTNER, XLSX, letter, spreadsheet
 from tests.postoffice import PostOffice
 from tests.stories.links import link_in
@@ -41,6 +43,36 @@ def test_a_number_on_a_hidden_sheet_is_found(gateway: Gateway, world: PostOffice
     assert "nhs-numbers" in receipt.text
     assert NHS_NUMBER not in receipt.text
     assert "figures.xlsx" in receipt.text
+
+
+FIRST_CONTACT = """
+[[rules]]
+name = "first-contact"
+because = "you have never written to this address"
+to = "outside"
+when = { unfamiliar = "first-contact" }
+action = "notify"
+"""
+
+
+def test_only_the_rules_that_decided_are_named_as_the_reason(tmp_path: Path, world: PostOffice) -> None:
+    """A first letter with an NHS number is sealed for the number; the first contact alone would not have done it.
+
+    Receipt, trace and report agree.
+    """
+    installed = Gateway.install(tmp_path, world.port, rules=RULES + FIRST_CONTACT)
+    with running(installed):
+        sent = letter(to=[JANE], text=f"NHS number {NHS_NUMBER}\n")
+        queue_id = installed.send(ANNA, [JANE], sent).split()[-1]
+        [receipt] = world.wait_for(ANNA)
+        assert "Why: the message contains an NHS number (rule nhs-numbers)" in receipt.text
+        assert "Also noticed: you have never written to this address (rule first-contact)" in receipt.text
+        trace = installed.letterlock("trace", queue_id)
+        assert "by rule nhs-numbers\n" in trace
+        assert "first-contact" not in trace
+        assert "sealed for 1 reader in " in trace
+        counted = json.loads(installed.letterlock("report", "--json"))["rules"]
+        assert counted == [{"rule": "nhs-numbers", "action": "seal", "copies": 1}]
 
 
 def test_the_sender_can_ask_for_it(gateway: Gateway, world: PostOffice) -> None:

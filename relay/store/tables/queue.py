@@ -132,5 +132,5 @@ class Decision(SQLModel, table=True):
     domain: str
     inside: bool
     action: str
-    rules: str  # JSON list of the live rules that held
+    rules: str  # JSON list of the live rules that decided: those that ask for this action
     shadow: str  # JSON list of [rule, action] of the shadow rules that held

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.model import Action, Finding, RuleHit
+from policies.model import Action, Finding, Recipient, RuleHit, Verdict
 from relay.notices.compose import Composed, Notices, ReceiptLine
+from tests.chromium import launched
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 UNTIL = NOW + timedelta(days=30)
@@ -196,6 +197,64 @@ def test_the_receipt_says_for_whom_and_why_in_the_thread() -> None:
         "eve@partner.test\n  Sent as it was.",
     ):
         assert words in text
+
+
+def test_the_receipt_keeps_apart_what_decided_and_what_was_noticed() -> None:
+    """A rule that held and asked for less is not given as the reason."""
+    stranger = RuleHit("first-contact", "you have never written to this address", Action.NOTIFY, ())
+    verdict = Verdict(Recipient("ann@example.net", "example.net", inside=False), Action.SEAL, (stranger, HIT))
+    line = ReceiptLine("ann@example.net", verdict.deciding, UNTIL, verdict.milder)
+    _, text, _ = parsed(receipt(lines=[line]))
+    assert "  Why: the message contains an NHS number (rule nhs-numbers)\n  - report.xlsx" in text
+    assert "  Also noticed: you have never written to this address (rule first-contact)\n" in text
+    assert text.count("Why:") == 1
+
+
+@pytest.mark.parametrize(
+    ("because", "finding"),
+    [
+        ("the attachment “plan.zip” is damaged", Finding("not-inspectable", "plan.zip", "is damaged")),
+        (
+            "it could not be inspected completely: its body is broken",
+            Finding("not-inspectable", "message", "its body is broken"),
+        ),
+        ("you have never written to this address", Finding("first-contact", "recipient", "ann@example.net")),
+    ],
+)
+def test_the_receipt_says_nothing_twice(because: str, finding: Finding) -> None:
+    """Evidence that the reason or the name of the recipient says already is not repeated; other places are."""
+    other = Finding(finding.detector, "other.zip", "is damaged, too")
+    hit = RuleHit("not-inspectable", because, Action.SEAL, (finding, other))
+    _, text, _ = parsed(receipt(lines=[ReceiptLine("Ann@example.net", (hit,), UNTIL)]))
+    assert f"{finding.where}: {finding.evidence}" not in text
+    assert "  - other.zip: is damaged, too\n" in text
+
+
+def test_a_pickup_notice_says_that_a_reply_is_not_protected() -> None:
+    """Where a reply goes to the sender's ordinary mailbox, the notice says so; else it has no Reply-To."""
+    assert "goes to the sender as ordinary e-mail, without this protection." in parsed(pickup())[1]
+    message, text, _ = parsed(pickup(sender="jürgen@example.org"))
+    assert "Reply-To" not in message
+    assert "ordinary e-mail, without" not in text
+
+
+def test_the_notices_look_like_one_house() -> None:
+    """Styled on the elements themselves, at once readable in Chromium: no serif text, the code large and spaced."""
+    with launched() as browser:
+        page = browser.new_page(viewport={"width": 390, "height": 844})
+        for write in (pickup, code, receipt):
+            # As mail programs do it: what stands in the body, without the head and the body's own styles.
+            inside = parsed(write())[2].partition("<body")[2].partition(">")[2].partition("</body>")[0]
+            page.set_content(inside)
+            fonts = page.eval_on_selector_all("h1, p, li", "all => all.map(one => getComputedStyle(one).fontFamily)")
+            assert fonts
+            assert all("sans-serif" in font for font in fonts)
+            assert page.evaluate("document.documentElement.scrollWidth") <= 390
+            assert page.locator("div > div > bdi").first.inner_text() == "Example Council"
+            if write is code:
+                shown = page.locator("h1 bdi")
+                assert shown.inner_text() == "1234 5678"
+                assert shown.evaluate("one => parseFloat(getComputedStyle(one).fontSize)") >= 32
 
 
 def test_a_receipt_for_relayed_copies_only_does_not_speak_of_sealing() -> None:
