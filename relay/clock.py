@@ -13,6 +13,11 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+def local_text(at: datetime) -> str:
+    """Return a moment for the person at the terminal: in local time, to the second, with the zone named."""
+    return at.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
 def monotonic() -> float:
     """Return seconds that never jump: for pauses and deadlines, never for what is stored."""
     return time.monotonic()

@@ -109,8 +109,8 @@ def try_again(session: Session, ids: tuple[str, ...]) -> None:
 
 
 def moment(at: datetime) -> str:
-    """Return a moment in local time, to the second."""
-    return at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    """Return a moment in local time, to the second, with the zone named."""
+    return clock.local_text(at)
 
 
 def span(later: datetime, earlier: datetime) -> str:

@@ -1,5 +1,6 @@
 """``letterlock trace``: what became of one message, from the audit, in words."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +18,7 @@ from relay.config.values import size_words
 from relay.errors import NotFoundError
 from relay.queue.inspection import UNFINISHED, ListedEntry, show_entries
 from relay.store.audit import AuditLine
+from relay.store.events import Event, sentence
 from relay.store.tables import QueuedMessage
 
 _MESSAGE = QueuedMessage.__table__  # type: ignore[attr-defined]
@@ -78,16 +80,41 @@ def _print(found: Trace) -> None:
     size = f", {size_words(found.size)}" if found.size else ""
     accepted = f", accepted {moment(found.accepted_at)}" if found.accepted_at else ""
     say(f"Message {clock.id_text(found.id)}{accepted}{size}", style="bold")
-    for line in found.lines:
+    for line, said in _folded(found.lines):
         reply = (line.personal or {}).get("reply", "")
-        say(f"  {moment(line.at)}  {line.sentence}{f': {reply}' if reply else ''}")
+        say(f"  {moment(line.at)}  {said}{f': {reply}' if reply else ''}")
     for entry in found.waiting:
-        say(f"  now                  {entry.kind} to {entry.recipient} {entry.why}", style="yellow")
+        now = "now".ljust(len(moment(entry.created_at)))
+        say(f"  {now}  {entry.kind} to {entry.recipient} {entry.why} (entry {clock.id_text(entry.id)})", style="yellow")
     if found.lines and all(line.personal is None for line in found.lines):
         say(f"  ({_FORGOTTEN})", style="dim")
     if not found.waiting:
         say(f"  {plural(len(found.lines), 'event')}; nothing of it waits in the queue.", style="dim")
     say()
+
+
+def _folded(lines: Sequence[AuditLine]) -> list[tuple[AuditLine, str]]:
+    """Return the lines with their sentences; an entry that was put off again and again is told once, at the last."""
+    runs: list[list[AuditLine]] = []
+    open_runs: dict[object, list[AuditLine]] = {}  # by entry
+    for line in lines:
+        entry = line.facts.get("entry")
+        if line.event != Event.DEFERRED or entry is None:
+            open_runs.pop(entry, None)
+            runs.append([line])
+        elif entry in open_runs:
+            open_runs[entry].append(line)
+        else:
+            runs.append(open_runs.setdefault(entry, [line]))
+    told = [(run[-1], _run_sentence(run)) for run in runs]
+    return sorted(told, key=lambda one: one[0].at)
+
+
+def _run_sentence(run: Sequence[AuditLine]) -> str:
+    if len(run) == 1:
+        return run[0].sentence
+    times = f"{len(run)} times since {moment(run[0].at)}, last"
+    return sentence(run[-1].event, {**run[-1].facts, **(run[-1].personal or {}), "times": times})
 
 
 def _as_json(found: Trace) -> dict[str, Any]:

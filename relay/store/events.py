@@ -6,7 +6,10 @@ forgotten still reads.
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from enum import StrEnum
+
+from relay import clock
 
 
 class Event(StrEnum):
@@ -40,19 +43,20 @@ class Event(StrEnum):
 
 _FIELD = re.compile(r"\{(\w+)\}")
 _SENTENCES: dict[Event, tuple[str, ...]] = {
-    Event.ACCEPTED: ("accepted", " from {sender}", " for {recipients}", ", {size} octets", " (listener {listener})"),
+    Event.ACCEPTED: ("accepted", " from {sender}", " for {recipients}", ", {size}", " (listener {listener})"),
     Event.REFUSED: ("refused", " from {sender}", " for {recipients}", " with {reply}", ", by rule {rules}"),
     Event.JUDGED: ("decided: {way}", " for {recipients}", ", by rule {rules}"),
-    Event.SEALED: ("sealed", " for {readers} readers", " in {parts} parts", ", can be read until {until}"),
-    Event.DELIVERED: ("{kind} handed over", " for {recipient}", " to {next_hop}", " ({code} {status})"),
+    Event.SEALED: ("sealed", " for {readers}", " in {parts}", ", can be read until {until}"),
+    Event.DELIVERED: ("{kind} handed over", " for {recipient}", " to {next_hop}", " ({answer})"),
     Event.DEFERRED: (
         "{kind} put off",
         " for {recipient}",
+        " {times}",
         " at {next_hop}",
-        " ({code} {status})",
+        " ({answer})",
         ", next try {due_at}",
     ),
-    Event.BOUNCED: ("{kind} given up", " for {recipient}", " at {next_hop}", " ({code} {status})"),
+    Event.BOUNCED: ("{kind} given up", " for {recipient}", " at {next_hop}", " ({answer})"),
     Event.RETRIED: ("put back into the queue by hand", " for {recipient}"),
     Event.DROPPED: ("taken out of the queue by hand", " for {recipient}"),
     Event.LINK_OPENED: ("the button on the link's page was pressed", " (reader {participant})"),
@@ -62,7 +66,7 @@ _SENTENCES: dict[Event, tuple[str, ...]] = {
     Event.REQUEST_REFUSED: ("a request of the portal was refused", ": {reason}"),
     Event.VISIT_STARTED: ("the right code was entered", " by reader {participant}"),
     Event.READ: ("read", " by reader {participant}"),
-    Event.DOWNLOADED: ("part {part} was downloaded", " by reader {participant}", ", {size} octets"),
+    Event.DOWNLOADED: ("part {part} was downloaded", " by reader {participant}", ", {size}"),
     Event.LEFT: ("reader {participant} left",),
     Event.REFUSED_MESSAGE: ("was NOT opened because it failed its check ({layer})", " for reader {participant}"),
     Event.REFUSED_PART: ("part {part} was NOT opened because it failed its check", " for reader {participant}"),
@@ -71,18 +75,37 @@ _SENTENCES: dict[Event, tuple[str, ...]] = {
     Event.KEY_DESTROYED: ("server key {key}", " for messages that expired in {bucket}", " was destroyed"),
     Event.RECOVERED: ("opened with the recovery key", " {key}", ", origin {origin}"),
 }
+# What stands in the facts as a bare number or in ISO 8601, and how it is said.
+_COUNTED = {"readers": "reader", "parts": "part", "size": "octet"}
+_MOMENTS = frozenset({"due_at", "until"})
 
 
 def sentence(event: str, facts: Mapping[str, object]) -> str:
-    """Return an event in words; ``facts`` are its facts and, where still known, the personal ones."""
+    """Return an event in words; ``facts`` are its facts and, where still known, the personal ones.
+
+    ``times`` may say that one line stands for several equal events.
+    """
     try:
         segments = _SENTENCES[Event(event)]
     except ValueError:
         return event  # of a newer version
-    shown = {name: _shown(value) for name, value in facts.items()}
+    shown = {name: _shown(name, value) for name, value in facts.items()}
+    # The code is 0 where no server answered and the words are our own.
+    shown["answer"] = " ".join(str(part) for part in (facts.get("code"), facts.get("status")) if part)
     known = [segment for segment in segments if all(shown.get(name) for name in _FIELD.findall(segment))]
     return "".join(segment.format_map(shown) for segment in known) or event
 
 
-def _shown(value: object) -> str:
+def _shown(name: str, value: object) -> str:
+    if name in _COUNTED:
+        return f"{value} {_COUNTED[name]}{'' if value == 1 else 's'}"
+    if name in _MOMENTS:
+        return _moment(str(value))
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _moment(text: str) -> str:
+    try:
+        return clock.local_text(datetime.fromisoformat(text))
+    except ValueError:
+        return text

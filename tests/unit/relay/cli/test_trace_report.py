@@ -1,9 +1,23 @@
-from datetime import timedelta
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from relay import clock
+from relay.store.events import Event, sentence
 from tests.unit.relay.cli.conftest import Home
+
+
+@pytest.fixture
+def london(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine whose local time is that of London."""
+    monkeypatch.setenv("TZ", "Europe/London")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
 
 
 @pytest.mark.parametrize("spelling", ["<4711@example.org>", "4711@example.org", " <4711@example.org> "])
@@ -21,6 +35,69 @@ def test_every_message_with_that_message_id_is_traced(home: Home) -> None:
     home.put("ron@example.net")
     traces = home.json("trace", "<4711@example.org>")
     assert [each["events"][0]["personal"]["recipients"] for each in traces] == ["jane@example.net", "ron@example.net"]
+
+
+def deferral(home: Home, message: bytes, entry: bytes, *, code: int, status: str, minute: int) -> None:
+    """Record that an entry was put off, that many minutes after noon."""
+    at = datetime(2026, 11, 22, 12, minute, tzinfo=UTC)
+    facts: dict[str, Any] = {
+        "entry": entry.hex(),
+        "kind": "mail",
+        "next_hop": "192.0.2.7:25",
+        "code": code,
+        "status": status,
+        "due_at": (at + timedelta(minutes=5)).isoformat(),
+    }
+    people = {"recipient": "jane@example.net", "reply": "no connection"}
+    with home.opened() as one:
+        one.store.run(lambda conn: one.audit.append(conn, Event.DEFERRED, message, facts, people, at=at))
+
+
+def test_what_was_put_off_again_and_again_is_one_line(home: Home, london: None) -> None:
+    """Ten deferrals of an entry are told once, with their number and the last; without a reply there is no code 0."""
+    message = home.put("jane@example.net", at=datetime(2026, 11, 22, 12, tzinfo=UTC))
+    entry, other = clock.new_id(), clock.new_id()
+    for minute in range(1, 11):
+        deferral(home, message, entry, code=0, status="4.4.1", minute=minute)
+    deferral(home, message, other, code=451, status="4.7.1", minute=20)
+    text = home.run("trace", clock.id_text(message)).stdout
+    assert [line for line in text.splitlines() if "put off" in line] == [
+        "  2026-11-22 12:10:00 GMT  mail put off for jane@example.net 10 times since 2026-11-22 12:01:00 GMT, last at "
+        "192.0.2.7:25 (4.4.1), next try 2026-11-22 12:15:00 GMT: no connection",
+        "  2026-11-22 12:20:00 GMT  mail put off for jane@example.net at 192.0.2.7:25 (451 4.7.1), next try "
+        "2026-11-22 12:25:00 GMT: no connection",
+    ]
+    assert len(home.json("trace", clock.id_text(message))[0]["events"]) == 12
+
+
+def test_a_retry_by_hand_begins_a_new_count(home: Home, london: None) -> None:
+    """What was put off before somebody tried again is not counted with what came after."""
+    message = home.put("jane@example.net", at=datetime(2026, 11, 22, 12, tzinfo=UTC))
+    entry = clock.new_id()
+    for minute in (1, 2):
+        deferral(home, message, entry, code=451, status="4.4.1", minute=minute)
+    with home.opened() as one:
+        at, facts = datetime(2026, 11, 22, 12, 3, tzinfo=UTC), {"entry": entry.hex(), "kind": "mail"}
+        one.store.run(lambda conn: one.audit.append(conn, Event.RETRIED, message, facts, at=at))
+    deferral(home, message, entry, code=451, status="4.4.1", minute=4)
+    said = [line.split("  ")[2] for line in home.run("trace", clock.id_text(message)).stdout.splitlines()[2:5]]
+    assert ["2 times" in said[0], said[1], "times" in said[2]] == [True, "put back into the queue by hand", False]
+
+
+def test_what_waits_stands_with_the_id_that_retry_takes(home: Home) -> None:
+    """The line about now names the entry; queue retry accepts it."""
+    home.put("jane@example.net")
+    [line] = [line for line in home.run("trace", "<4711@example.org>").stdout.splitlines() if " now " in line]
+    entry = line.rpartition("(entry ")[2].removesuffix(")")
+    assert "1 entry is due now" in home.run("queue", "retry", entry).stdout
+
+
+@pytest.mark.parametrize(("readers", "words"), [(1, "for 1 reader in 1 part,"), (3, "for 3 readers in 1 part,")])
+def test_numbers_are_said_properly(readers: int, words: str) -> None:
+    """One reader, three readers; a moment is local and names its zone."""
+    said = sentence("sealed", {"readers": readers, "parts": 1, "until": "2026-12-22T12:00:00+00:00"})
+    assert words in said
+    assert said.endswith(clock.local_text(datetime(2026, 12, 22, 12, tzinfo=UTC)))
 
 
 def test_a_trace_whose_names_were_forgotten_still_reads(home: Home) -> None:
