@@ -63,6 +63,8 @@ def _summary(session: Session, configuration: Configuration) -> None:
         say(f"Listens on {listener.address} ({name}, TLS {listener.tls}).")
     for name, route in (("inside", configuration.route.inside), ("outside", configuration.route.outside)):
         say(f"Sends {name} to {', '.join(map(str, route.hosts))} (TLS {route.tls}).")
+    for key in configuration.dkim:
+        say(f"Signs mail from {key.domain} (DKIM selector {key.selector}).")
     say(f"Portal at {configuration.portal.base_url}.")
     say()
     say(f"{plural(len(configuration.rules), 'rule')}; the strictest that holds decides for each recipient:")

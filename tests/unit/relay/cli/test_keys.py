@@ -81,7 +81,7 @@ def test_a_dkim_key_can_be_made_for_a_configuration_that_names_it(home: Home) ->
     command = "keys dkim letter.example.org s1 --file dkim.pem"
     assert f'("letterlock {command}" makes it)' in home.run("check", code=1).stderr
     home.run(*command.split())
-    home.run("check")
+    assert "Signs mail from letter.example.org (DKIM selector s1)." in home.run("check").stdout
 
 
 @pytest.mark.parametrize(
