@@ -16,7 +16,6 @@ time_zone = "Europe/London"
 
 [gateway]
 domain = "letter.example.org"
-admin_alert = "postmaster@example.org"
 workers = 1
 # The demo signs nothing. An organisation has a key for this domain: see "letterlock keys dkim --help".
 

@@ -8,6 +8,8 @@ from relay.config.draft import Draft
 from relay.config.model import DAY
 from relay.config.problems import Problem, dotted
 
+_PASSES = "every message passes, except what cannot be inspected"
+
 
 def doubt_domains(draft: Draft) -> list[Problem]:
     """Doubt a gateway domain that recipients cannot tie to the organisation, and domains named twice."""
@@ -84,24 +86,17 @@ def doubt_delivery(draft: Draft) -> list[Problem]:
 def doubt_rules(draft: Draft) -> list[Problem]:
     """Doubt a policy that does nothing."""
     if not draft.rules:
-        return [Problem((), "there are no rules: every message passes", "docs/rules.md has examples", at="key")]
+        return [Problem((), f"there are no rules: {_PASSES}", "docs/rules.md has examples", at="key")]
     if all(rule.mode is not Mode.LIVE for rule in draft.rules.values()):
-        return [Problem(("rules", 0), "no rule is live: every message passes", at="key")]
+        return [Problem(("rules", 0), f"no rule is live: {_PASSES}", at="key")]
     return []
 
 
 def doubt_operation(draft: Draft) -> list[Problem]:
-    """Doubt a gateway in earnest that has nobody to tell and no way to recover."""
+    """Doubt a gateway in earnest whose notices nobody can check."""
     if draft.demo or not draft.gateway or not draft.keys:
         return []
     doubts = []
-    if not draft.gateway.admin_alert:
-        sentence = "gateway.admin_alert is empty: nobody is told when mail is stuck"
-        doubts.append(Problem(("gateway", "admin_alert"), sentence))
-    if draft.keys.recovery_public is None:
-        sentence = "keys.recovery_public is empty: a message whose links are lost cannot be opened by anybody"
-        hint = '"letterlock keys recovery" makes a recovery key'
-        doubts.append(Problem(("keys", "recovery_public"), sentence, hint))
     own = draft.gateway.domain
     if all(key.domain != own for key in draft.dkim.values()):
         sentence = (

@@ -43,12 +43,12 @@ def check_files(draft: Draft) -> tuple[list[Problem], list[Problem]]:
         if certificate:
             doubts += _doubt_certificate((*path, "certificate"), certificate, draft)
     doubts += _check_signing_keys(draft, problems)
-    if draft.keys and draft.keys.recovery_public:
-        path = ("keys", "recovery_public")
-        _read(path, draft.keys.recovery_public, Path.read_bytes, draft, problems)
     if draft.keys and not draft.keys.folder.is_dir():
         sentence = f"the folder of the keys is not there yet: {draft.written(draft.keys.folder)}"
         doubts.append(Problem(("keys", "folder"), sentence, '"letterlock init" makes it'))
+    elif draft.keys and not draft.demo and not (draft.keys.folder / "public" / "recovery.pub").is_file():
+        sentence = "there is no recovery key: a message whose links are lost cannot be opened by anybody"
+        doubts.append(Problem(("keys", "folder"), sentence, '"letterlock keys recovery" makes one'))
     return problems, doubts
 
 

@@ -20,7 +20,6 @@ from relay.config.values import (
     Duration,
     Endpoint,
     File,
-    MailAddress,
     Many,
     Member,
     Network,
@@ -59,8 +58,6 @@ class Gateway(Strictly):
     """A sub-domain of its own for every address that the gateway writes; never one of organisation.domains."""
     hostname: Domain | Literal[""] = ""
     """Name in EHLO, Received and the greeting; empty means gateway.domain."""
-    admin_alert: MailAddress | Literal[""] = ""
-    """Mailbox that is told what needs a person; empty means nobody."""
     workers: int = Field(default=2, ge=1, le=64)
     """Relay processes that share the listeners."""
 
@@ -88,8 +85,6 @@ class Keys(Strictly):
 
     folder: File = Field(default=Path("var/keys"), validate_default=True)
     """Folder of the key files; nobody but the gateway's user may read them."""
-    recovery_public: OptionalFile = None
-    """File with the organisation's recovery public key; empty means that lost links stay lost."""
 
 
 class Listener(Strictly):
@@ -147,7 +142,7 @@ class Delivery(Strictly):
     """Pauses between attempts; the last one repeats."""
     give_up_after: Duration = Field(default=5 * DAY, ge=MINUTE, le=30 * DAY)
     """After this time the sender gets a report that the message could not be delivered."""
-    warn_after: OptionalDuration = Field(default=4 * HOUR, ge=MINUTE)
+    warn_after: OptionalDuration = Field(default=4 * HOUR, ge=timedelta(seconds=1))
     """After this time the sender is told once that the message is late (RFC 3461 DELAY), or never."""
     connections_per_host: int = Field(default=10, ge=1, le=1000)
     """Most connections at a time to one next hop, for each relay process."""

@@ -12,7 +12,6 @@ contact = {contact}
 
 [gateway]
 domain = {gateway}                # a sub-domain of its own: route its mail (MX) to this relay
-admin_alert = {alert}
 
 [listen.submission]
 address = "127.0.0.1:2525"
@@ -59,7 +58,6 @@ def starter_text(*, name: str, domain: str, contact: str) -> str:
         "domain": domain,
         "contact": contact,
         "gateway": f"letter.{domain}",
-        "alert": f"postmaster@{domain}",
         "inside": f"mail.{domain}:25",
         "outside": f"smtp.{domain}:25",
         "portal": f"https://letter.{domain}",

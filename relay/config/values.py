@@ -274,7 +274,6 @@ Address = Annotated[Endpoint, BeforeValidator(endpoint), *_as_text(r"^.+:\d{1,5}
 Domain = Annotated[str, BeforeValidator(domain), *_as_text(r"^[^@\s.]+(\.[^@\s.]+)+$")]
 Selector = Annotated[str, BeforeValidator(selector), *_as_text(r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$")]
 TimeZone = Annotated[str, BeforeValidator(time_zone), *_as_text("")]
-MailAddress = Annotated[str, BeforeValidator(mail_address), *_as_text(r"^[^@\s]+@[^@\s]+$")]
 Member = Annotated[str, BeforeValidator(member), *_as_text("")]
 Network = Annotated[
     ipaddress.IPv4Network | ipaddress.IPv6Network,

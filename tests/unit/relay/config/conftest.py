@@ -14,10 +14,10 @@ domains = ["example.org"]
 contact = "Help desk"
 [gateway]
 domain = "letter.example.org"
-admin_alert = "postmaster@example.org"
+workers = 2
 [keys]
 folder = "keys"
-recovery_public = "recovery.pub"
+# it holds public/recovery.pub
 [listen.submission]
 address = "127.0.0.1:2525"
 [route.inside]
@@ -51,8 +51,8 @@ def signing_key() -> bytes:
 @pytest.fixture
 def inspect_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signing_key: bytes) -> Inspect:
     """Return a function that inspects a sound configuration after replacing texts in it."""
-    (tmp_path / "keys").mkdir()
-    (tmp_path / "recovery.pub").write_text("public")
+    (tmp_path / "keys" / "public").mkdir(parents=True)
+    (tmp_path / "keys" / "public" / "recovery.pub").write_text("public")
     (tmp_path / "dkim.pem").touch(0o600)
     (tmp_path / "dkim.pem").write_bytes(signing_key)
     monkeypatch.chdir(tmp_path)

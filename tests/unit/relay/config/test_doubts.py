@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -41,8 +42,6 @@ def test_a_sound_configuration_gives_no_warning(inspect_with: Inspect) -> None:
         ("[portal]", "[limits]\nconnections = 10\n[portal]", "18:1", "one client can take them all"),
         ('action = "seal"', 'action = "seal"\nmode = "shadow"', "21:1", "no rule is live"),
         ("[[rules]]", '[groups]\nfriends = ["a.example"]\n[[rules]]', "22:1", 'no rule uses the group "friends"'),
-        ('admin_alert = "postmaster@example.org"', "", "6:1", "nobody is told when mail is stuck"),
-        ('recovery_public = "recovery.pub"', "", "9:1", "cannot be opened by anybody"),
         ('[[dkim]]\ndomain = "letter.', '[[dkim]]\ndomain = "', "7:10", "notices look less genuine"),
         ('folder = "keys"', 'folder = "elsewhere"', "10:10", "the folder of the keys is not there yet: elsewhere"),
     ],
@@ -74,3 +73,11 @@ def test_a_policy_without_rules_is_doubted(inspect_with: Inspect) -> None:
     )
     [line] = inspect_with((rule, "")).warnings
     assert line == "relay.toml:1:1: there are no rules: every message passes (docs/rules.md has examples)"
+
+
+def test_a_missing_recovery_key_is_a_warning(inspect_with: Inspect) -> None:
+    """Without the organisation's recovery key a lost link is a lost message; check says so."""
+    (Path("keys") / "public" / "recovery.pub").unlink()
+    [line] = inspect_with().warnings
+    assert "cannot be opened by anybody" in line
+    assert "letterlock keys recovery" in line
