@@ -15,6 +15,7 @@ from portal.access.headers import MAIL_POLICY
 from portal.access.trail import Trail
 from portal.access.visits import Guest, Visits
 from portal.pages.parts import Letterbox, octets_of, parts_of
+from portal.rendering.frames import frame_size
 from portal.rendering.html import HTML_LIMIT, mail_document
 from portal.rendering.images import ONE_IMAGE
 from portal.rendering.names import file_name, visible
@@ -26,7 +27,7 @@ from relay.store.events import Event
 from relay.vault.opener import OpenedMessage, PartEntry, PartRole, SealingError
 
 _CID = re.compile(r"cid:([^\s\"'<>)]{1,500})", re.IGNORECASE)
-_FRAME_SIZES = (12, 18, 26, 36, 50, 70)  # lines; each is a class in the style sheet
+_IMAGE_START = 64 << 10  # octets in which an image says how large it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,18 +111,12 @@ class ReadingPages:
         _, message = found
         language = self.pages.language(request)
         source = self._text(message, PartRole.HTML, HTML_LIMIT + 1)
-        inline = {part.cid: part for part in parts_of(message, PartRole.INLINE) if part.cid}
-
-        def load(cid: str) -> bytes | None:
-            part = inline.get(cid)
-            return octets_of(self.letterbox.opener, message, part) if part and part.size <= ONE_IMAGE else None
-
         safe = mail_document(
             source,
             language=language.tag,
             title=visible(message.manifest.subject),
             gettext=language.gettext,
-            load_image=load,
+            load_image=self._images(message),
         )
         document = safe.document if safe else self.pages.render(language, "unformatted.html")
         return HTMLResponse(document, headers={"Content-Security-Policy": MAIL_POLICY})
@@ -176,10 +171,23 @@ class ReadingPages:
             body=text_to_html(text),
             shortened=len(text) > TEXT_LIMIT or html_size > HTML_LIMIT,
             frame=f"{here}/formatted" if formatted else "",
-            frame_size=_frame_size(html_to_text(source), len(shown)) if source else 0,
+            frame_size=self._frame_size(message, source) if formatted else 0,
             files=tuple(_file(here, part, number) for number, part in enumerate(files, 1)),
             original=_original(here, manifest.subject, originals[0]) if originals else None,
         )
+
+    def _frame_size(self, message: OpenedMessage, source: str) -> int:
+        return frame_size(source, self._images(message, _IMAGE_START))
+
+    def _images(self, message: OpenedMessage, limit: int | None = None) -> Callable[[str], bytes | None]:
+        """Return what loads an inline image by its Content-ID, or its first ``limit`` octets."""
+        inline = {part.cid: part for part in parts_of(message, PartRole.INLINE) if part.cid}
+
+        def load(cid: str) -> bytes | None:
+            part = inline.get(cid)
+            return octets_of(self.letterbox.opener, message, part, limit) if part and part.size <= ONE_IMAGE else None
+
+        return load
 
     def _text(self, message: OpenedMessage, role: PartRole, limit: int) -> str:
         pieces: list[str] = []
@@ -207,12 +215,6 @@ def _sent_at(date: str, created: int) -> datetime:
     except (ValueError, OverflowError):
         return sealed
     return sent if abs((sent - sealed).total_seconds()) < 7 * 86400 else sealed
-
-
-def _frame_size(text: str, images: int) -> int:
-    """Return the class of a frame that is likely to hold the mail: it scrolls when it does not."""
-    lines = sum(1 + len(line) // 80 for line in text.split("\n", 200)[:200]) + 8 * images
-    return next((size for size in _FRAME_SIZES if lines + 6 <= size), _FRAME_SIZES[-1])
 
 
 def _file(here: str, part: PartEntry, number: int) -> FileView:

@@ -31,7 +31,8 @@ _REFERENCES = 200_000  # ampersands: nh3 takes quadratic time on more
 _OURS = "ll-"  # classes of our own notes; the sender's are taken away
 _TINY = frozenset({"0", "1", "2", "0px", "1px", "2px"})
 
-# Also inside the frame: light, whatever the page around it does, because mail is written for white paper.
+# Also inside the frame: light, whatever the page around it does, because mail is written for white paper. At night the
+# paper is grey unless the mail colours it: a white sheet in a dark room dazzles, and dark text still reads well on it.
 _STYLE_BEFORE = """
 :root{color-scheme:light}
 body{margin:0;padding:16px;background:#fff;color:#1a1c1e;font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,\
@@ -41,6 +42,7 @@ table{max-width:100%}
 pre{white-space:pre-wrap}
 blockquote{margin:0 0 0 4px;padding-left:12px;border-left:3px solid #c4c9cf}
 a{color:#0b57a4}
+@media screen and (prefers-color-scheme:dark){body{background:#dfe3e6}a{color:#084a8c}}
 """
 _STYLE_AFTER = """
 .ll-to,.ll-note{display:inline!important;visibility:visible!important;opacity:1!important;position:static!important;\

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 ONE_IMAGE = 3 << 20  # octets
 ALL_IMAGES = 10 << 20  # octets in one document
+FRAME_WIDTH = 720  # CSS pixels, on a wide screen
 PIXELS = 40_000_000  # a 24-megapixel camera passes; 40 MP take 160 MB in the browser
 
 _JPEG_SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -19,11 +20,27 @@ _JPEG_SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 def raster_type(data: bytes) -> str:
     """Return the media type of a raster image within bounds, told by its own bytes; empty for anything else."""
+    found = _raster(data)
+    return found[0] if found else ""
+
+
+def shown_height(beginning: bytes) -> int:
+    """Return the height of an image in a frame of ``FRAME_WIDTH``, in CSS pixels, from its first bytes.
+
+    0 for what is not shown, and for an image whose size does not stand there.
+    """
+    found = _raster(beginning)
+    if found is None:
+        return 0
+    _, width, height = found
+    return height * min(width, FRAME_WIDTH) // width
+
+
+def _raster(data: bytes) -> tuple[str, int, int] | None:
     for sniff in (_png, _gif, _jpeg, _webp):
         if found := sniff(data):
-            media_type, width, height = found
-            return media_type if 0 < width * height <= PIXELS else ""
-    return ""
+            return found if 0 < found[1] * found[2] <= PIXELS else None
+    return None
 
 
 @dataclass(slots=True)
@@ -45,7 +62,7 @@ class InlineImages:
         address = address.strip()
         if address in self._numbers:
             return self._numbers[address]
-        data = self._octets(address)
+        data = self.octets(address)
         if data is None or len(data) > ONE_IMAGE or self._total + len(data) > ALL_IMAGES:
             return None
         media_type = raster_type(data)
@@ -56,7 +73,8 @@ class InlineImages:
         self.sources.append(f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}")
         return self._numbers[address]
 
-    def _octets(self, address: str) -> bytes | None:
+    def octets(self, address: str) -> bytes | None:
+        """Return what ``cid:`` or ``data:`` stands for, unchecked; None for any other address."""
         scheme, _, rest = address.partition(":")
         if scheme.lower() == "cid":
             cid = rest.strip().strip("<>")
