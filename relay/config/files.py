@@ -1,4 +1,4 @@
-"""The files that relay.toml names: certificates, keys, DKIM keys, the recovery key. Word lists belong to the policy."""
+"""The files that relay.toml names: certificates, keys, DKIM keys, the database. Word lists belong to the policy."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -19,6 +19,7 @@ from relay.config.draft import Draft
 from relay.config.positions import Key
 from relay.config.problems import Problem, dotted
 from relay.config.signing_keys import read_signing_key
+from relay.config.values import SQLITE
 
 SOON = timedelta(days=30)  # when an ending certificate is first spoken of
 
@@ -26,7 +27,7 @@ T = TypeVar("T")
 
 
 def check_files(draft: Draft) -> tuple[list[Problem], list[Problem]]:
-    """Return problems and doubts about every file of listeners, DKIM and keys."""
+    """Return problems and doubts about every file of listeners, DKIM, storage and keys."""
     problems: list[Problem] = []
     doubts: list[Problem] = []
     for name, listener in draft.listen.items():
@@ -43,6 +44,7 @@ def check_files(draft: Draft) -> tuple[list[Problem], list[Problem]]:
         if certificate:
             doubts += _doubt_certificate((*path, "certificate"), certificate, draft)
     doubts += _check_signing_keys(draft, problems)
+    problems += _check_database(draft)
     if draft.keys and not draft.keys.folder.is_dir():
         sentence = f"the folder of the keys is not there yet: {draft.written(draft.keys.folder)}"
         doubts.append(Problem(("keys", "folder"), sentence, '"letterlock init" makes it'))
@@ -95,6 +97,18 @@ def _check_signing_keys(draft: Draft, problems: list[Problem]) -> list[Problem]:
         for domain, path in alone.items()
         if domain not in others
     ]
+
+
+def _check_database(draft: Draft) -> list[Problem]:
+    """Return a problem when there is no folder for the file of the database, and "letterlock init" makes none."""
+    storage = draft.storage
+    if storage is None or not storage.database.startswith(SQLITE):
+        return []
+    folder = Path(storage.database.removeprefix(SQLITE)).parent
+    if folder.is_dir() or folder in (storage.blobs, *storage.blobs.parents):
+        return []
+    name = draft.written(folder)
+    return [Problem(("storage", "database"), f"storage.database: there is no folder {name}", f"mkdir -p {name}")]
 
 
 def _doubt_certificate(path: Key, certificate: Certificate, draft: Draft) -> list[Problem]:

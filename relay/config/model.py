@@ -20,6 +20,7 @@ from relay.config.values import (
     Duration,
     Endpoint,
     File,
+    Line,
     Many,
     Member,
     Network,
@@ -39,11 +40,11 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 class Organisation(Strictly):
     """Whose mail this is."""
 
-    name: str = Field(min_length=1, max_length=100)
+    name: Line = Field(min_length=1, max_length=100)
     """The name that recipients know, shown in notices and in the portal."""
     domains: Many[Domain] = Field(min_length=1)
     """The mail domains of the organisation: what "inside" means. Sub-domains are named one by one."""
-    contact: str = Field(min_length=1, max_length=200)
+    contact: Line = Field(min_length=1, max_length=200)
     """How a recipient checks that a notice is genuine (a telephone number); stands in every notice."""
     languages: Many[Literal["en", "nl", "de", "fr"]] = Field(default=("en",), min_length=1)
     """Languages of notices and portal; the first one is the default."""

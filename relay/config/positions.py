@@ -33,7 +33,7 @@ class Position:
     column: int
 
 
-TOP = Position(1, 1)
+NOWHERE = Position(0, 0)  # of what is not written in the file at all
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +44,15 @@ class Positions:
     values: Mapping[Key, Position] = field(default_factory=dict)
 
     def of_key(self, path: Key) -> Position:
-        """Return the place of a key; of the nearest table around it where the key is not written."""
+        """Return the place of a key; of the nearest table around it where the key is not written, else NOWHERE."""
         while path:
             if (found := self.keys.get(path) or self.values.get(path)) is not None:
                 return found
             path = path[:-1]
-        return TOP
+        return NOWHERE
 
     def of_value(self, path: Key) -> Position:
-        """Return the place of a value; of its table where it is not written."""
+        """Return the place of a value; of its table where it is not written, else NOWHERE."""
         return self.values.get(path) or self.of_key(path)
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from rapidfuzz import fuzz, process
 
-from relay.config.positions import Key, Positions
+from relay.config.positions import NOWHERE, Key, Positions
 
 _SHOWN = 40  # characters of a value that are repeated in a sentence
 _ALIKE = 65  # percent of likeness from which a guess helps more than it confuses
@@ -24,12 +24,16 @@ class Problem:
 
 
 def render(problems: Iterable[Problem], file: str, places: Positions) -> tuple[str, ...]:
-    """Write problems as ``file:line:col: sentence (hint)``, in the order of the file, each once."""
+    """Write problems as ``file:line:col: sentence (hint)``, in the order of the file, each once.
+
+    What is about something that is not in the file (a section that is missing) has no line, and stands first.
+    """
     lines = {}
     for problem in problems:
         place = places.of_key(problem.path) if problem.at == "key" else places.of_value(problem.path)
         hint = f" ({problem.hint})" if problem.hint else ""
-        lines[printable(f"{file}:{place.line}:{place.column}: {problem.sentence}{hint}")] = place
+        where = file if place == NOWHERE else f"{file}:{place.line}:{place.column}"
+        lines[printable(f"{where}: {problem.sentence}{hint}")] = place
     return tuple(sorted(lines, key=lambda line: lines[line]))
 
 

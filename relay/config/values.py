@@ -6,6 +6,7 @@ Each also says how it looks in the JSON schema and how it is written back as tex
 
 import ipaddress
 import re
+import unicodedata
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -35,8 +36,9 @@ _SELECTOR_LENGTH = 63
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*", re.ASCII)
 _LOCAL_LENGTH = 64  # RFC 5321 section 4.5.3.1.1
+_CONTROLS = frozenset({"Cc", "Zl", "Zp"})  # Unicode: controls, line and paragraph separators
 _PORTS = range(1, 65536)
-_SQLITE = "sqlite:///"
+SQLITE = "sqlite:///"
 _POSTGRESQL = "postgresql+psycopg://"
 
 T = TypeVar("T")
@@ -70,6 +72,13 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host.lower() == "localhost"
+
+
+def one_line(value: object) -> object:
+    """Return a text that is one line; a line break or control character is refused: it would stand in notices."""
+    if isinstance(value, str) and any(unicodedata.category(sign) in _CONTROLS for sign in value):
+        raise ValueError("write it on one line, without control characters")
+    return value
 
 
 def size(value: object) -> int:
@@ -242,9 +251,9 @@ def optional_file(value: object, info: ValidationInfo) -> Path | None:
 def database(value: object, info: ValidationInfo) -> str:
     """Return the SQLAlchemy URL of a SQLite file (made absolute) or of a PostgreSQL database."""
     if isinstance(value, str):
-        path = value.removeprefix(_SQLITE)
+        path = value.removeprefix(SQLITE)
         if path != value and path and not path.startswith(":") and "?" not in path and "\0" not in path:
-            return f"{_SQLITE}{_folder(info) / Path(path)}"
+            return f"{SQLITE}{_folder(info) / Path(path)}"
         if value.startswith(_POSTGRESQL) and value != _POSTGRESQL:
             return value
         if value.startswith(("postgresql:", "postgres:", "postgresql+")):
@@ -263,6 +272,7 @@ def _as_text(pattern: str, write: Callable[[Any], str] = str) -> tuple[WithJsonS
     return WithJsonSchema(shape), PlainSerializer(write, when_used="json")
 
 
+Line = Annotated[str, BeforeValidator(one_line)]
 Size = Annotated[int, BeforeValidator(size), *_as_text(r"^\d{1,9} ?(B|KiB|MiB|GiB)$", size_text)]
 Duration = Annotated[timedelta, BeforeValidator(duration), *_as_text(r"^\d{1,9} ?[smhd]$", duration_text)]
 OptionalDuration = Annotated[

@@ -16,6 +16,7 @@ Inspect = Callable[..., Inspection]
 
 def test_values_are_typed_and_paths_absolute(tmp_path: Path, inspect_with: Inspect) -> None:
     """What is loaded has units, networks and endpoints as types, and paths from the folder of the file."""
+    (tmp_path / "data").mkdir()
     inspect_with(
         ("[portal]", '[storage]\ninline_limit = "64 KiB"\ndatabase = "sqlite:///data/l.db"\n[portal]\nexpiry = "2d"'),
         ('domains = ["example.org"]', 'domains = ["EXAMPLE.org", "bücher.example"]'),
@@ -83,7 +84,7 @@ def test_a_file_that_others_may_change_is_doubted(tmp_path: Path, inspect_with: 
     inspect_with()
     (tmp_path / "relay.toml").chmod(0o666)
     [line] = inspect(Path("relay.toml")).warnings
-    assert line == "relay.toml:1:1: every user of this machine may change this file (chmod o-w)"
+    assert line == "relay.toml: every user of this machine may change this file (chmod o-w)"
 
 
 def test_a_database_password_that_others_may_read_is_doubted(tmp_path: Path, inspect_with: Inspect) -> None:
