@@ -22,7 +22,7 @@ from relay.dkim.signature import SigningKey
 from relay.dkim.signer import Signer
 from relay.errors import ConfigurationError
 
-RSA_BITS = 2048  # RFC 8301 section 3.2; a larger key no longer fits into one string of a TXT record by far
+RSA_BITS = 2048  # what RFC 8301 section 3.2 asks for; a larger key costs more with each mail
 _EXPONENT = 65537
 
 KeyKind = Literal["rsa", "ed25519"]
