@@ -24,6 +24,7 @@ def command() -> None:
 
 @command.command(
     "verify",
+    short_help="Check every event against the signed checkpoints.",
     epilog=examples(
         "letterlock audit verify",
         "letterlock audit verify --exported /backup/letterlock.log --exported /backup/letterlock.log.1",

@@ -25,7 +25,9 @@ _ENTRY = Entry.__table__  # type: ignore[attr-defined]
 _DROPPED = local_answer("5.7.0", "taken out of the queue by the administrator")
 
 
-@click.command(epilog=examples("letterlock queue drop 4ig7yxbkzvv2pcsxhxeyzxuuym"))
+@click.command(
+    short_help="Take waiting entries out for good.", epilog=examples("letterlock queue drop 4ig7yxbkzvv2pcsxhxeyzxuuym")
+)
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--silent", is_flag=True, help="Do not tell the senders.")

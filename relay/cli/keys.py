@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from relay.cli.queue import moment
 from relay.cli.session import Session, pass_session
 from relay.cli.signing import dkim
 from relay.cli.terminal import examples, print_json, print_table, say
@@ -37,20 +38,28 @@ def show(session: Session, as_json: bool) -> None:
                     "id": key.id.hex(),
                     "purpose": key.purpose,
                     "active": key.active,
+                    "activated": key.activated_at.isoformat() if key.activated_at else None,
                 }
                 for key in keys
             ]
         )
         return
-    rows = ((key.name, "in use" if key.active else "", key.folder, key.id.hex()[:12], key.purpose) for key in keys)
+    rows = ((key.name, _use(key), key.folder, key.id.hex()[:12], key.purpose) for key in keys)
     print_table(("key", "", "folder", "id", "for"), rows)
 
 
-@command.command(epilog=examples("letterlock keys new kek-2027-01"))
+def _use(key: rotation.KeyLine) -> str:
+    if not key.active:
+        return ""
+    # What a running gateway has read is not known here; when it was told to read another key is.
+    return f"from the next start after {moment(key.activated_at)}" if key.activated_at else "in use"
+
+
+@command.command(short_help="Make the next version of a key.", epilog=examples("letterlock keys new kek-2027-01"))
 @click.argument("series")
 @pass_session
 def new(session: Session, series: str) -> None:
-    """Make the next version of a key: SERIES is ``row``, or ``kek-YYYY-MM`` for messages that expire in a month.
+    """Make the next version of a key: SERIES is "row", or "kek-YYYY-MM" for messages that expire in a month.
 
     It is used after "letterlock keys activate".
     """
@@ -67,7 +76,10 @@ def activate(session: Session, name: str) -> None:
     say(f"{key.name} ({key.purpose}) is in use from the next start of the gateway on.")
 
 
-@command.command(epilog=examples("letterlock keys recovery /media/usb/letterlock-recovery.key"))
+@command.command(
+    short_help="Make the organisation's recovery key.",
+    epilog=examples("letterlock keys recovery /media/usb/letterlock-recovery.key"),
+)
 @click.argument("private_file", type=click.Path(path_type=Path, dir_okay=False))
 @pass_session
 def recovery(session: Session, private_file: Path) -> None:

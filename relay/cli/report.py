@@ -25,9 +25,9 @@ _DECISION = Decision.__table__  # type: ignore[attr-defined]
 
 @dataclass(slots=True)
 class Tally:
-    """Copies (one message for one recipient) since a moment: by action, by live rule, by shadow rule.
+    """Copies (one message for one recipient) since a moment: by action, by live rule that decided, by shadow rule.
 
-    ``rules`` counts by (rule, action that the copy got), ``shadow`` by (rule, action that the rule asks for).
+    ``rules`` counts by (rule, action that it asked for and the copy got), ``shadow`` by (rule, action it asks for).
     """
 
     messages: int = 0
@@ -45,14 +45,26 @@ class Since(click.ParamType[datetime]):
         """Return the moment, in UTC."""
         if isinstance(value, datetime):
             return value
-        try:
-            return clock.now() - duration(value)
-        except (ValueError, OverflowError):
-            pass
-        try:
-            return datetime.strptime(value, "%Y-%m-%d").astimezone().astimezone(UTC)  # local on purpose
-        except (ValueError, OverflowError):
+        now = clock.now()
+        since = self._moment(value, now)
+        if since is None:
             self.fail(f'"{value}" is no time: write 7d, 12h or 2026-11-01', param, ctx)
+        if since >= now:
+            self.fail(f'"{value}" leaves no time to report on: write a time before now', param, ctx)
+        return since
+
+    @staticmethod
+    def _moment(text: str, now: datetime) -> datetime | None:
+        try:
+            back = duration(text)
+        except ValueError:
+            pass
+        else:
+            return now - back
+        try:
+            return datetime.strptime(text, "%Y-%m-%d").astimezone().astimezone(UTC)  # local on purpose
+        except (ValueError, OverflowError):
+            return None
 
 
 @click.command(epilog=examples("letterlock report --since 7d"))
@@ -60,7 +72,7 @@ class Since(click.ParamType[datetime]):
 @click.option("--json", "as_json", is_flag=True, help="Print for a script.")
 @pass_session
 def command(session: Session, since: datetime, as_json: bool) -> None:
-    """Count what each rule did.
+    """Count what each rule decided.
 
     Shadow rules stand there with what they would have done.
 

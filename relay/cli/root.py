@@ -14,7 +14,7 @@ import click
 from relay.cli.session import Session
 from relay.cli.terminal import examples, printable
 from relay.config.problems import did_you_mean
-from relay.errors import LetterlockError
+from relay.errors import ConfigurationError, LetterlockError
 
 GROUP = "letterlock.commands"  # entry points of click groups whose commands are added
 UNEXPECTED = 70  # EX_SOFTWARE of sysexits.h
@@ -53,7 +53,7 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except LetterlockError as error:
-            _say(str(error))
+            _say(_sentence(error))
             raise click.exceptions.Exit(error.exit_code) from error
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
@@ -75,7 +75,7 @@ def _loaded(entry: EntryPoint) -> click.Group | None:
     try:
         group = entry.load()
     except ImportError as error:
-        click.echo(f"the commands of {entry.name} are not available ({error})", err=True)
+        click.echo(f"The commands of {entry.name} are not available ({error})", err=True)
         return None
     return group if isinstance(group, click.Group) else None
 
@@ -88,8 +88,15 @@ def _unexpected(error: Exception, *, debug: bool) -> NoReturn:
     if debug:
         traceback.print_exception(error)
     hint = "" if debug else "; --debug before the command shows where"
-    _say(f"letterlock met a fault of its own (error {number}: {place}){hint}")
+    _say(f"Letterlock met a fault of its own (error {number}: {place}){hint}")
     raise click.exceptions.Exit(UNEXPECTED) from error
+
+
+def _sentence(error: LetterlockError) -> str:
+    """Return the words of an error as a sentence; what begins with a file or a quotation stays as it is."""
+    text = str(error)
+    begins_with_a_word = not isinstance(error, ConfigurationError) and text.partition(" ")[0].isalpha()
+    return text[:1].upper() + text[1:] if begins_with_a_word else text
 
 
 def _say(message: str) -> None:

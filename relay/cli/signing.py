@@ -21,11 +21,12 @@ _FOLDER = "dkim"  # below the folder of the other keys
 
 
 @click.command(
+    short_help="Make a DKIM key and print its DNS record.",
     epilog=examples(
         "letterlock keys dkim letter.example.org letterlock-2026",
         "letterlock keys dkim letter.example.org letterlock-2026-ed --type ed25519",
         "letterlock keys dkim example.org s1 --file /etc/letterlock/dkim/s1.pem",
-    )
+    ),
 )
 @click.argument("domain")
 @click.argument("selector")

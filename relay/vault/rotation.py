@@ -10,7 +10,9 @@ Two kinds of keys can be changed at any time without losing anything, because wh
 Epoch keys change by themselves every day. The other keys have one version for now; asking for a new one is refused.
 """
 
+import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from relay.errors import NotFoundError, RefusedError
@@ -18,6 +20,7 @@ from relay.vault.keks import active_version
 from relay.vault.keyfiles import key_names, new_key, read_key, replace, require_private_folder, write_key
 
 _FOLDERS = ("relay", "shared", "portal")
+_CHANGEABLE = re.compile(r"row|kek-[0-9]{4}-(0[1-9]|1[0-2])")
 _ALONE = {
     "address": "addresses at rest",
     "audit": "personal facts of the audit",
@@ -33,24 +36,27 @@ _ALONE = {
 
 @dataclass(frozen=True, slots=True)
 class KeyLine:
-    """One key as ``letterlock keys list`` shows it; never the key itself."""
+    """One key as ``letterlock keys list`` shows it; never the key itself.
+
+    ``activated_at`` is when a person made this version the active one: processes that were started before then go
+    on with the one they know. It is None where nobody ever chose.
+    """
 
     name: str
     folder: str
     id: bytes
     purpose: str
     active: bool
+    activated_at: datetime | None = None
 
 
 def list_keys(folder: Path) -> tuple[KeyLine, ...]:
     """Return all keys under the keyring ``folder``; KeyringError as for the keyring itself."""
-    lines = []
+    lines: list[KeyLine] = []
     for place in _FOLDERS:
         require_private_folder(folder / place)
-        for name in key_names(folder / place, ""):
-            key = read_key(folder / place, name)
-            if key is not None:
-                lines.append(KeyLine(name, place, key.id, _purpose(name), active=_is_active(folder / place, name)))
+        names = key_names(folder / place, "")
+        lines += [_line(folder / place, name) for name in names if read_key(folder / place, name) is not None]
     return tuple(lines)
 
 
@@ -69,31 +75,29 @@ def new_version(folder: Path, series: str) -> KeyLine:
 def activate(folder: Path, name: str) -> KeyLine:
     """Make ``row-N`` or ``kek-YYYY-MM-N`` the one that is used from the next start of each process on.
 
-    NotFoundError when there is no such key.
+    NotFoundError when there is no such key, RefusedError for a key that has one version only.
     """
     series, _, number = name.rpartition("-")
-    place = _place(folder, series)
-    if not number.isascii() or not number.isdigit() or read_key(place, name) is None:
+    one_version = name if name in _ALONE else series
+    known = one_version in _ALONE or (_CHANGEABLE.fullmatch(series) and number.isascii() and number.isdigit())
+    place = _place(folder, one_version) if known else None
+    if place is None or read_key(place, name) is None:
         raise NotFoundError(
-            f"there is no key {name!r}: `letterlock keys list` shows them, `letterlock keys new` makes one"
+            f'there is no key "{name}": "letterlock keys list" shows them, "letterlock keys new" makes one'
         )
     replace(place / f"{series}.active", f"{int(number)}\n".encode("ascii"))
     return _line(place, name)
 
 
 def _place(folder: Path, series: str) -> Path:
-    if series == "row":
-        return folder / "relay"
-    year, _, month = series.removeprefix("kek-").partition("-")
-    digits = (year + month).isascii() and (year + month).isdigit()
-    if series.startswith("kek-") and digits and (len(year), len(month)) == (4, 2) and 1 <= int(month) <= 12:  # noqa: PLR2004
-        return folder / "shared"
+    if _CHANGEABLE.fullmatch(series):
+        return folder / ("relay" if series == "row" else "shared")
     if series in _ALONE:
         raise RefusedError(
-            f"the key {series!r} ({_ALONE[series]}) has one version: what it made would not open any more"
+            f'the key "{series}" ({_ALONE[series]}) has one version: what it made would not open any more'
         )
     raise RefusedError(
-        f"{series!r} is no series of keys: write `row`, or `kek-YYYY-MM` for messages expiring that month"
+        f'"{series}" is no series of keys: write "row", or "kek-YYYY-MM" for messages expiring that month'
     )
 
 
@@ -105,8 +109,16 @@ def _versions(place: Path, series: str) -> list[int]:
 def _line(place: Path, name: str) -> KeyLine:
     key = read_key(place, name)
     if key is None:
-        raise NotFoundError(f"the key {name!r} vanished")
-    return KeyLine(name, place.name, key.id, _purpose(name), active=_is_active(place, name))
+        raise NotFoundError(f'the key "{name}" vanished')
+    active = _is_active(place, name)
+    return KeyLine(name, place.name, key.id, _purpose(name), active, _activated_at(place, name) if active else None)
+
+
+def _activated_at(place: Path, name: str) -> datetime | None:
+    try:
+        return datetime.fromtimestamp((place / f"{name.rpartition('-')[0]}.active").stat().st_mtime, UTC)
+    except FileNotFoundError:
+        return None
 
 
 def _is_active(place: Path, name: str) -> bool:

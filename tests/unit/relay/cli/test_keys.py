@@ -27,10 +27,26 @@ def test_a_new_key_is_used_after_it_was_activated(home: Home) -> None:
     assert (active["row-1"], active["row-2"]) == (False, True)
 
 
+def test_a_key_that_was_activated_is_used_from_the_next_start(home: Home) -> None:
+    """The list does not claim that a running gateway uses it already; a key nobody chose is in use."""
+    home.run("keys", "new", "row")
+    home.run("keys", "activate", "row-2")
+    lines = {line.split()[0]: line for line in home.run("keys", "list").stdout.splitlines()}
+    assert "from the next start after 20" in lines["row-2"]
+    assert "in use" not in lines["row-1"] + lines["row-2"]
+    assert "in use" in lines["index"]
+
+
+@pytest.mark.parametrize("name", ["nope", "nope-1", "row-", "row-9", "kek-2027-13-1", "../row-1"])
+def test_an_unknown_key_is_named_whole(home: Home, name: str) -> None:
+    """What cannot be activated is named as it was typed."""
+    assert home.run("keys", "activate", name, code=1).stderr.startswith(f'There is no key "{name}": ')
+
+
 def test_a_key_with_one_version_is_refused(home: Home) -> None:
     """A key whose change would close what it opened is not changed, and the reason is given."""
     assert "would not open any more" in home.run("keys", "new", "index", code=1).stderr
-    assert "there is no key" in home.run("keys", "activate", "row-9", code=1).stderr
+    assert "There is no key" in home.run("keys", "activate", "row-9", code=1).stderr
 
 
 def test_the_recovery_key_goes_into_a_private_file(home: Home) -> None:
@@ -87,8 +103,8 @@ def test_a_dkim_key_can_be_made_for_a_configuration_that_names_it(home: Home) ->
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("letter.example.org", "under_score"), "write letters, digits and hyphens"),
-        (("example", "s1"), "write a domain"),
+        (("letter.example.org", "under_score"), "Write letters, digits and hyphens"),
+        (("example", "s1"), "Write a domain"),
         (("example.org", "s1", "--file", "nowhere/s1.pem"), "nowhere/s1.pem: No such file or directory"),
         (("example.org", "s1", "--file", "relay.toml"), "may be read or changed by other users of this machine"),
     ],

@@ -83,4 +83,4 @@ def test_a_wrong_id_is_a_sentence(home: Home, verb: str) -> None:
     options = ("--yes",) if verb == "drop" else ()
     assert '"abc" is no id of the queue' in home.run("queue", verb, "abc", *options, code=1).stderr
     unknown = clock.id_text(bytes(16))
-    assert "there is no queue entry or message" in home.run("queue", verb, unknown, *options, code=1).stderr
+    assert "There is no queue entry or message" in home.run("queue", verb, unknown, *options, code=1).stderr

@@ -178,7 +178,7 @@ def test_a_file_that_is_there_is_not_overwritten(keyed: Home) -> None:
 @pytest.mark.parametrize("wanted", ["<nothing@example.org>", "aaaaaaaaaaaaaaaaaaaaaaaaaa", "<>"])
 def test_an_unknown_message_is_a_sentence(keyed: Home, wanted: str) -> None:
     """What is not sealed cannot be recovered, and that is said."""
-    assert f"no sealed message is known as {wanted}" in recover(keyed, wanted, code=1).stderr
+    assert f"No sealed message is known as {wanted}" in recover(keyed, wanted, code=1).stderr
 
 
 def test_a_wrong_key_file_is_a_sentence(keyed: Home) -> None:

@@ -24,6 +24,27 @@ def pages(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[
         yield path, command
 
 
+def groups(command: click.Command) -> Iterator[click.Group]:
+    """Yield every group of commands, the root first."""
+    if isinstance(command, click.Group):
+        yield command
+        ctx = click.Context(command)
+        for inner in (command.get_command(ctx, name) for name in command.list_commands(ctx)):
+            assert inner is not None
+            yield from groups(inner)
+
+
+def test_short_helps_are_whole_and_plain() -> None:
+    """On the page of a group, no line about a command is cut, and no help shows the marks of another format."""
+    for group in groups(main):
+        ctx = click.Context(group)
+        for name in group.list_commands(ctx):
+            command = group.get_command(ctx, name)
+            assert command is not None
+            assert not command.get_short_help_str(70).endswith("..."), name
+            assert "``" not in (command.help or ""), name
+
+
 def test_every_command_of_the_relay_is_on_the_help_page() -> None:
     """The help page lists all commands, with one line about each and first steps."""
     text = CliRunner().invoke(main, ["--help"]).stdout
@@ -96,7 +117,7 @@ def failing(error: Exception) -> click.Group:
 def test_an_error_of_ours_becomes_a_sentence() -> None:
     """The sentence stands on stderr, with control characters made visible, and the exit code is that of the error."""
     result = CliRunner().invoke(failing(RefusedError("no \x1b[31mred")), ["fail"])
-    assert (result.exit_code, result.stdout, result.stderr) == (1, "", "no \\u001b[31mred\n")
+    assert (result.exit_code, result.stdout, result.stderr) == (1, "", "No \\u001b[31mred\n")
 
 
 def test_an_unexpected_error_is_named_without_its_content() -> None:

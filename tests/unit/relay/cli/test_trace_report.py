@@ -53,7 +53,8 @@ def deferral(home: Home, message: bytes, entry: bytes, *, code: int, status: str
         one.store.run(lambda conn: one.audit.append(conn, Event.DEFERRED, message, facts, people, at=at))
 
 
-def test_what_was_put_off_again_and_again_is_one_line(home: Home, london: None) -> None:
+@pytest.mark.usefixtures("london")
+def test_what_was_put_off_again_and_again_is_one_line(home: Home) -> None:
     """Ten deferrals of an entry are told once, with their number and the last; without a reply there is no code 0."""
     message = home.put("jane@example.net", at=datetime(2026, 11, 22, 12, tzinfo=UTC))
     entry, other = clock.new_id(), clock.new_id()
@@ -62,15 +63,20 @@ def test_what_was_put_off_again_and_again_is_one_line(home: Home, london: None) 
     deferral(home, message, other, code=451, status="4.7.1", minute=20)
     text = home.run("trace", clock.id_text(message)).stdout
     assert [line for line in text.splitlines() if "put off" in line] == [
-        "  2026-11-22 12:10:00 GMT  mail put off for jane@example.net 10 times since 2026-11-22 12:01:00 GMT, last at "
-        "192.0.2.7:25 (4.4.1), next try 2026-11-22 12:15:00 GMT: no connection",
-        "  2026-11-22 12:20:00 GMT  mail put off for jane@example.net at 192.0.2.7:25 (451 4.7.1), next try "
-        "2026-11-22 12:25:00 GMT: no connection",
+        (
+            "  2026-11-22 12:10:00 GMT  mail put off for jane@example.net 10 times since 2026-11-22 12:01:00 GMT, "
+            "last at 192.0.2.7:25 (4.4.1), next try 2026-11-22 12:15:00 GMT: no connection"
+        ),
+        (
+            "  2026-11-22 12:20:00 GMT  mail put off for jane@example.net at 192.0.2.7:25 (451 4.7.1), "
+            "next try 2026-11-22 12:25:00 GMT: no connection"
+        ),
     ]
     assert len(home.json("trace", clock.id_text(message))[0]["events"]) == 12
 
 
-def test_a_retry_by_hand_begins_a_new_count(home: Home, london: None) -> None:
+@pytest.mark.usefixtures("london")
+def test_a_retry_by_hand_begins_a_new_count(home: Home) -> None:
     """What was put off before somebody tried again is not counted with what came after."""
     message = home.put("jane@example.net", at=datetime(2026, 11, 22, 12, tzinfo=UTC))
     entry = clock.new_id()
@@ -113,7 +119,7 @@ def test_a_trace_whose_names_were_forgotten_still_reads(home: Home) -> None:
 @pytest.mark.parametrize("wanted", ["<nothing@example.org>", "aaaaaaaaaaaaaaaaaaaaaaaaaa", "<>"])
 def test_an_unknown_message_is_a_sentence(home: Home, wanted: str) -> None:
     """Nothing recorded is said as such."""
-    assert home.run("trace", wanted, code=1).stderr == f"nothing is recorded of {wanted}\n"
+    assert home.run("trace", wanted, code=1).stderr == f"Nothing is recorded of {wanted}\n"
 
 
 def test_the_report_counts_actions_rules_and_shadow_hits(home: Home) -> None:
@@ -150,3 +156,9 @@ def test_a_report_about_nothing_is_short(home: Home) -> None:
 def test_a_wrong_time_is_a_sentence(home: Home) -> None:
     """What is no time is answered with how times are written."""
     assert "write 7d, 12h or 2026-11-01" in home.run("report", "--since", "yesterday", code=2).stderr
+
+
+@pytest.mark.parametrize("since", ["0d", "2999-01-01"])
+def test_a_time_that_has_not_passed_is_a_sentence(home: Home, since: str) -> None:
+    """No time, or a day to come, cannot be reported on."""
+    assert "leaves no time to report on: write a time before now" in home.run("report", "--since", since, code=2).stderr
