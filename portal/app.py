@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import uvicorn
-from relay.health import facts
 from sqlalchemy import Connection
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -37,6 +36,7 @@ from portal.pages.reading import ReadingPages
 from portal.rendering.pages import Pages, Site
 from relay import clock
 from relay.config.model import Configuration
+from relay.health import facts
 from relay.queue.requests import request_code
 from relay.services import Service
 from relay.store.audit import Audit
