@@ -80,7 +80,7 @@ def children_of(configuration: Configuration, path: Path, services: dict[str, Se
 def run(path: Path, announce: Callable[[str], None]) -> int:
     """Start all services of the configuration at ``path`` and supervise them until a signal.
 
-    ``announce`` gets what to tell the person at the terminal, once, when everything answers. Return the exit
+    ``announce`` gets what to tell the person at the terminal: when everything answers, and at the end. Return the exit
     code: 0 after an ordered stop, 1 when a process had to be ended by force. A wrong configuration, missing keys, a
     database of another version or a port in use raise their error before anything starts.
     """
@@ -107,7 +107,10 @@ def run(path: Path, announce: Callable[[str], None]) -> int:
             if not waiting and not announced:
                 announced = True
                 announce(welcome(configuration))
-        return _stop(children)
+        announce("Stopping: finishing what is under way…")
+        forced = _stop(children)
+        announce("Stopped.")
+        return forced
     finally:
         for child in children:
             if child.process and child.process.poll() is None:

@@ -6,7 +6,7 @@ its lease lapses and another takes over.
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TypeVar
 
 import structlog
@@ -85,8 +85,10 @@ class Housekeeping:
     def _sweep(self) -> None:
         if self._holding("sweep", SWEEP_EVERY, lambda _conn: True):
             swept = sweep(self.store, self.blobs, self.keyring, self.audit, clock.now())
-            log = _log.warning if swept.doubt else _log.info
-            log("swept", result=str(swept))
+            if swept.doubt:
+                _log.warning("nothing was swept", reason=swept.doubt)
+            elif done := {name: count for name, count in asdict(swept).items() if count}:
+                _log.info("swept", **done)
 
     def _holding(self, duty: str, seconds: float, work: Callable[[Connection], T]) -> T | None:
         """Do ``work`` in the transaction that takes the lease; None while another process has the duty."""
