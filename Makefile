@@ -34,7 +34,7 @@ demo: $(VENV)/.run ## Send a realistic conversation through the running gateway 
 
 test: $(VENV)/.test ## Run every test (names the system packages that are missing)
 	@sh tools/need.sh system
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 lint: $(VENV)/.test ## Formatting, lint, types, import contracts, what must not be committed
 	@$(BIN)/ruff format --check .

@@ -12,9 +12,12 @@ from tests.gateway import free_port
 from tests.portal_stage import Served, Stage
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """The browser, one for all tests; each test has a context of its own."""
+    """The browser, one for a module; each test has a context of its own.
+
+    Not one for the session: while Playwright runs, no other test of the process can run an event loop.
+    """
     with launched() as browser:
         yield browser
 

@@ -17,8 +17,8 @@ from portal.inbox.app import FOLDER
 ROOT = Path(__file__).parents[2]
 TOUR = re.compile(r"<!-- tour -->\n```sh\n(.*?)```", re.DOTALL)
 
-# The demo has fixed ports: whatever uses it runs in one process of the test runner.
-pytestmark = [pytest.mark.story, pytest.mark.xdist_group("demo")]
+# The demo has fixed ports: nothing else may use it (the runner keeps one file in one process).
+pytestmark = pytest.mark.story
 
 
 @pytest.fixture(scope="module")
