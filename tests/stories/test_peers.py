@@ -4,7 +4,9 @@ import contextlib
 import shutil
 import subprocess
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
+from tempfile import gettempdir
 
 import pytest
 
@@ -69,9 +71,9 @@ def postfix(folder: Path, next_hop: int) -> Iterator[int]:
     (folder / "etc" / "main.cf").write_text(MAIN.format(folder=folder, next_hop=next_hop))
     (folder / "etc" / "master.cf").write_text(MASTER.format(port=port))
     shutil.chown(folder / "lib", "postfix")
-    for place in (folder, *folder.parents[:3]):
-        with contextlib.suppress(PermissionError):
-            place.chmod(place.stat().st_mode | 0o011)
+    # Postfix drops to its own user, who must be able to pass through pytest's private folders.
+    for place in takewhile(lambda one: one != Path(gettempdir()), (folder, *folder.parents)):
+        place.chmod(place.stat().st_mode | 0o011)
     command = ["/usr/sbin/postfix", "-c", str(folder / "etc")]
     subprocess.run([*command, "start"], check=True, capture_output=True, timeout=60)
     try:
