@@ -56,8 +56,8 @@ def test_what_helps_to_find_a_fault_stays(written: Callable[[], list[dict[str, o
 
 def test_a_library_logs_through_the_same_processors(written: Callable[[], list[dict[str, object]]]) -> None:
     """Records of the logging module are masked too, and only warnings and errors come through."""
-    logging.getLogger("mail.log").info("peer jane@example.net")
-    logging.getLogger("mail.log").warning("peer %s said hello", "<jane@example.net>")
+    logging.getLogger("some.library").info("peer jane@example.net")
+    logging.getLogger("some.library").warning("peer %s said hello", "<jane@example.net>")
     [line] = written()
     assert line["event"] == "peer <[masked]> said hello"
 
