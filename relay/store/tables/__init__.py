@@ -6,8 +6,8 @@ keyed hash, only domains, times, sizes and states are in clear (docs/threats.md)
 
 from relay.store.tables.audit import AuditEvent, AuditKey, Checkpoint
 from relay.store.tables.history import Observation, Pair, SenderCount
-from relay.store.tables.queue import Decision, Entry, Meta, QueuedMessage, Spool
-from relay.store.tables.sealed import Blob, Conversation, Key, Part, Participant, Sealed, Stanza
+from relay.store.tables.queue import Decision, Entry, Hold, MachineThread, Meta, QueuedMessage, ReceiptPart, Spool
+from relay.store.tables.sealed import Blob, Conversation, Key, MessageRead, Part, Participant, Sealed, Stanza, Thread
 from relay.store.tables.visits import Code, PortalRequest, Throttle, Visit
 
 __all__ = [
@@ -19,7 +19,10 @@ __all__ = [
     "Conversation",
     "Decision",
     "Entry",
+    "Hold",
     "Key",
+    "MachineThread",
+    "MessageRead",
     "Meta",
     "Observation",
     "Pair",
@@ -27,10 +30,12 @@ __all__ = [
     "Participant",
     "PortalRequest",
     "QueuedMessage",
+    "ReceiptPart",
     "Sealed",
     "SenderCount",
     "Spool",
     "Stanza",
+    "Thread",
     "Throttle",
     "Visit",
 ]

@@ -1,6 +1,7 @@
 """The queue: one message with its spooled bytes, one entry per message and recipient, one decision per recipient.
 
-Entry states (docs/flow.md draws them): ``due -> leased -> done | due (deferred) | bounced | dropped``.
+Entry states (docs/flow.md draws them): ``due -> leased -> done | due (deferred) | bounced | dropped``; a copy that a
+rule holds is ``held`` until somebody decides: ``held -> due | dropped``.
 """
 
 from datetime import datetime
@@ -16,6 +17,9 @@ class Direction(StrEnum):
 
     OUT = "out"  # through the front door
     NOTICE = "notice"  # written by us: pickup notice, code, receipt, DSN
+    CONTROL = "control"  # a command by mail
+    BOUNCE = "bounce"  # a report about one of our own mails
+    REPLY = "reply"  # written by a reader in the portal
 
 
 class Kind(StrEnum):
@@ -26,12 +30,17 @@ class Kind(StrEnum):
     CODE = "code"
     RECEIPT = "receipt"
     DSN = "dsn"
+    REPLY = "reply"  # a reader's answer, to staff
+    CONTROL = "control"  # our answer to a command, or a question to the sender
+    REMINDER = "reminder"
+    ALERT = "alert"  # to the administrator
 
 
 class EntryState(StrEnum):
     """The states of a queue entry."""
 
     DUE = "due"
+    HELD = "held"
     LEASED = "leased"
     DONE = "done"
     BOUNCED = "bounced"
@@ -134,3 +143,61 @@ class Decision(SQLModel, table=True):
     action: str
     rules: str  # JSON list of the live rules that decided: those that ask for this action
     shadow: str  # JSON list of [rule, action] of the shadow rules that held
+
+
+class HoldState(StrEnum):
+    """What became of the copies of one message that a rule held."""
+
+    WAITING = "waiting"
+    RELEASED = "released"
+    DROPPED = "dropped"
+    RETURNED = "returned"  # nobody decided in time
+
+
+class Hold(SQLModel, table=True):
+    """A question to the sender: may these copies leave? Its entries are those of the message in state ``held``.
+
+    ``payload`` is sealed under the epoch key that ``epoch_id`` names.
+    """
+
+    __tablename__ = "hold"
+    __table_args__ = (
+        Index(
+            "hold_waiting", "until", sqlite_where=text("state = 'waiting'"), postgresql_where=text("state = 'waiting'")
+        ),
+    )
+    id: bytes = Field(primary_key=True, sa_type=Bytes)
+    message_id: bytes = Field(sa_type=Bytes, index=True)
+    created_at: datetime = Field(sa_type=Moment)
+    until: datetime = Field(sa_type=Moment)
+    state: str
+    epoch_id: bytes = Field(sa_type=Bytes)
+    payload: bytes = Field(sa_type=Bytes)
+    decided_at: datetime | None = Field(default=None, sa_type=Moment)
+
+
+class ReceiptPart(SQLModel, table=True):
+    """What a receipt will say of one transaction; parts of one message become one mail when the first is due.
+
+    ``grouping`` is the message key, so that a message that came in several transactions has one receipt. ``payload`` is
+    sealed under the epoch key that ``epoch_id`` names.
+    """
+
+    __tablename__ = "receipt_part"
+    id: bytes = Field(primary_key=True, sa_type=Bytes)
+    grouping: bytes = Field(sa_type=Bytes, index=True)
+    message_id: bytes = Field(sa_type=Bytes)
+    due_at: datetime = Field(sa_type=Moment, index=True)
+    epoch_id: bytes = Field(sa_type=Bytes)
+    payload: bytes = Field(sa_type=Bytes)
+
+
+class MachineThread(SQLModel, table=True):
+    """The conversation that a machine's flagged mail to one recipient joins on one day: one notice, not a hundred."""
+
+    __tablename__ = "machine_thread"
+    __table_args__ = {"sqlite_with_rowid": False}
+    sender_hash: bytes = Field(primary_key=True, sa_type=Bytes)
+    recipient_hash: bytes = Field(primary_key=True, sa_type=Bytes)
+    day: str = Field(primary_key=True)  # YYYY-MM-DD, UTC
+    conversation_id: bytes = Field(sa_type=Bytes)

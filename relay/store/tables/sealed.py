@@ -1,7 +1,8 @@
 """What the vault keeps: conversations, participants, keys, sealed messages with parts and stanzas, blobs.
 
-Sealed states: ``live -> expired -> destroyed`` (recall comes with control by reply).
-Reader states: ``waiting -> notified -> link opened -> proved -> read``; any ``-> undeliverable``.
+Sealed states: ``live -> expired -> destroyed``; a reader's unfinished answer is ``draft`` and ends the same way.
+Reader states: ``waiting -> notified -> link opened -> proved -> read``; any ``-> undeliverable | removed``. A recall is
+a moment beside the state, because it can be undone.
 Blob states: ``writing -> stored -> doomed -> gone``; a gone blob has no row.
 """
 
@@ -17,6 +18,7 @@ class SealedState(StrEnum):
     """The states of a sealed message."""
 
     LIVE = "live"
+    DRAFT = "draft"  # a reader is still writing it; only the reader's own link opens it
     EXPIRED = "expired"  # stanzas gone: nobody can open it
     DESTROYED = "destroyed"  # blobs gone as well
 
@@ -30,6 +32,7 @@ class ReaderState(StrEnum):
     PROVED = "proved"
     READ = "read"
     UNDELIVERABLE = "undeliverable"
+    REMOVED = "removed"
 
 
 class BlobState(StrEnum):
@@ -64,7 +67,10 @@ class Participant(SQLModel, table=True):
     state: str
     notified_at: datetime | None = Field(default=None, sa_type=Moment)
     opened_at: datetime | None = Field(default=None, sa_type=Moment)
-    read_at: datetime | None = Field(default=None, sa_type=Moment)
+    read_at: datetime | None = Field(default=None, sa_type=Moment)  # for the first time; MessageRead has each message
+    recalled_at: datetime | None = Field(default=None, sa_type=Moment)  # what is recalled is shown to nobody
+    reminded_at: datetime | None = Field(default=None, sa_type=Moment)
+    bounced_at: datetime | None = Field(default=None, sa_type=Moment)  # a notice came back; the sender was told once
 
 
 class Key(SQLModel, table=True):
@@ -97,6 +103,27 @@ class Sealed(SQLModel, table=True):
     state: str
     created_at: datetime = Field(sa_type=Moment)
     expires_at: datetime = Field(sa_type=Moment)
+    author_id: bytes | None = Field(default=None, sa_type=Bytes)  # the participant who wrote it
+    to_all: bool = True  # went to every reader there was: a reader who is added later gets it too
+    notify_read: bool = False  # the sender asked to be told when it is read
+
+
+class MessageRead(SQLModel, table=True):
+    """The first time that one reader was shown one message. ``name`` is sealed for the relay (a shared mailbox)."""
+
+    __tablename__ = "message_read"
+    message_id: bytes = Field(primary_key=True, sa_type=Bytes)
+    participant_id: bytes = Field(primary_key=True, sa_type=Bytes)
+    at: datetime = Field(sa_type=Moment)
+    name: bytes | None = Field(default=None, sa_type=Bytes)
+
+
+class Thread(SQLModel, table=True):
+    """A Message-ID, as keyed hash, by which an answer is recognised as part of a conversation."""
+
+    __tablename__ = "thread"
+    message_id_hash: bytes = Field(primary_key=True, sa_type=Bytes)
+    conversation_id: bytes = Field(primary_key=True, sa_type=Bytes, index=True)
 
 
 class Stanza(SQLModel, table=True):
