@@ -45,6 +45,7 @@ from relay.vault.sealing.spool import SpoolReader, SpoolWriter, open_spooled, se
 from relay.vault.tombstones import Grave, buried, bury
 
 Role = Literal["relay", "portal", "cli"]
+TAG_LENGTH = 20  # of a secret in an address
 HASH_LENGTH = 16  # of keyed hashes: 128 bits, so that two addresses never share one
 _NONCE = 12
 _FOLDERS = {"relay": ("relay", "shared"), "portal": ("portal", "shared"), "cli": ("relay", "shared")}
@@ -128,6 +129,11 @@ class Keyring:
         except (InvalidTag, ValueError):
             raise SealingError(Layer.ROW, "this address was changed or is of another installation") from None
         return plain.decode("utf-8")
+
+    def address_tag(self, label: str, item_id: bytes) -> bytes:
+        """Return 20 bytes that only the relay can make for this item: the secret part of an address that we write."""
+        key = kdf(self._secret("address"), b"", lab("tag") + label.encode("ascii"))
+        return hmac.digest(key, item_id, "sha256")[:TAG_LENGTH]
 
     # --- spooled mail (relay) ---
 

@@ -185,7 +185,7 @@ def test_months_have_their_own_server_key(keyring: Keyring) -> None:
 
 
 def _make_kek(folder: Path) -> bytes:
-    return Keyring.open(folder, role="relay").kek_for(EXPIRES).kek_id
+    return Keyring.open(key_folder, role="relay").kek_for(EXPIRES).kek_id
 
 
 def test_processes_that_need_a_new_key_at_once_agree_on_one(key_folder: Path) -> None:
@@ -273,3 +273,14 @@ def test_keyring_shows_no_secret(keyring: Keyring) -> None:
     """A keyring that is logged by mistake says where it is and nothing else."""
     assert keyring.audit_key.hex() not in repr(keyring)
     assert repr(keyring).endswith("role='relay')")
+
+
+def test_tags_are_the_relays_alone(key_folder: Path) -> None:
+    """A tag belongs to its item and its purpose, and the portal cannot make one."""
+    relay = Keyring.open(key_folder, role="relay")
+    tag = relay.address_tag("bounce", bytes(16))
+    assert len(tag) == 20
+    assert tag == relay.address_tag("bounce", bytes(16))
+    assert tag not in (relay.address_tag("control", bytes(16)), relay.address_tag("bounce", b"1" * 16))
+    with pytest.raises(KeyringError):
+        Keyring.open(key_folder, role="portal").address_tag("bounce", bytes(16))
