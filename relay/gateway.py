@@ -15,6 +15,7 @@ from relay.judging import Judge, history_of
 from relay.mailings import Mailings
 from relay.message.extraction import Extractor
 from relay.notices.compose import Notices
+from relay.notices.letterhead import Letterhead
 from relay.planning import Planner
 from relay.queue.backoff import ladder
 from relay.queue.delivery import Delivery, owner_of
@@ -84,8 +85,9 @@ def open_gateway(configuration: Configuration, number: int) -> Gateway:
     spooler = spooler_of(configuration, store, keyring, blobs)
     vault = Vault(keyring, blobs, store, inline_limit=configuration.storage.inline_limit)
     routes = routes_of(configuration)
-    notices = compose_notices(configuration)
-    reporter = reporter_of(configuration, notices)
+    letterhead = letterhead_of(configuration)
+    notices = Notices(letterhead, original_subject=configuration.portal.notice_subject == "original")
+    reporter = reporter_of(configuration, letterhead)
     owner = owner_of(keyring.text_hash("lease owner", configuration.storage.database), number)
     delivery = Delivery(
         store=store,
@@ -138,26 +140,25 @@ def spooler_of(configuration: Configuration, store: Store, keyring: Keyring, blo
     )
 
 
-def compose_notices(configuration: Configuration) -> Notices:
-    """Return the writer of this organisation's notices."""
-    return Notices(
+def letterhead_of(configuration: Configuration) -> Letterhead:
+    """Return what every mail of this organisation has in common."""
+    return Letterhead(
         organisation=configuration.organisation.name,
         contact=configuration.organisation.contact,
         domain=configuration.gateway.domain,
         base_url=configuration.portal.base_url,
         tags=configuration.organisation.languages,
-        original_subject=configuration.portal.notice_subject == "original",
         zone=ZoneInfo(configuration.organisation.time_zone),
     )
 
 
-def reporter_of(configuration: Configuration, notices: Notices) -> Reporter:
+def reporter_of(configuration: Configuration, letterhead: Letterhead) -> Reporter:
     """Return the writer of delivery reports, in the organisation's first language."""
     return Reporter(
         configuration.organisation.name,
         configuration.gateway.domain,
         configuration.gateway.host_name,
-        notices.languages[configuration.organisation.languages[0]],
+        letterhead.languages[letterhead.tag()],
     )
 
 

@@ -18,6 +18,11 @@ LOCALE = _HERE / "locale"
 _TYPES = {".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
 
 
+def catalogue_folders() -> tuple[Path, ...]:
+    """Return the folders that hold a catalogue for each language: ``locale`` and one for each topic in it."""
+    return (LOCALE, *sorted(folder for folder in LOCALE.iterdir() if folder.is_dir()))
+
+
 @dataclass(frozen=True, slots=True)
 class StaticFile:
     """A file of our own, served under a name that changes with its content."""
@@ -54,7 +59,7 @@ class Pages:
     def __init__(self, site: Site) -> None:
         self.site = site
         self.static = static_files()
-        self._languages = load_languages((LOCALE,), site.languages)
+        self._languages = load_languages(catalogue_folders(), site.languages)
         self._environments = {tag: self._environment(language) for tag, language in self._languages.items()}
 
     def language(self, request: Request) -> Language:

@@ -11,7 +11,7 @@ from relay.cli.opened import Opened, identifier, opened
 from relay.cli.session import Session, pass_session
 from relay.cli.terminal import examples, plural, say
 from relay.errors import NotFoundError, RefusedError
-from relay.gateway import compose_notices, reporter_of, routes_of, spooler_of
+from relay.gateway import letterhead_of, reporter_of, routes_of, spooler_of
 from relay.queue.entries import load
 from relay.queue.inspection import drop as take_out
 from relay.queue.outcomes import Failed, local_answer
@@ -82,7 +82,7 @@ def _waiting(conn: Connection, item: bytes) -> Sequence[Row[Any]]:
 def _reports(one: Opened, blobs: FileBlobs) -> Reports:
     configuration = one.configuration
     return Reports(
-        reporter_of(configuration, compose_notices(configuration)),
+        reporter_of(configuration, letterhead_of(configuration)),
         spooler_of(configuration, one.store, one.keyring, blobs),
         routes_of(configuration),
         configuration.delivery.give_up_after,

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.model import Action, Finding, Recipient, RuleHit, Verdict
-from relay.notices.compose import Composed, Notices, ReceiptLine
+from relay.notices.compose import Notices, ReceiptLine
+from relay.notices.letterhead import Composed, Letterhead
 from tests.chromium import launched
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -32,7 +33,8 @@ def notices(**more: Any) -> Notices:
         "base_url": "https://letter.example.org/",
         "tags": TAGS,
     }
-    return Notices(**(values | more))
+    original_subject = more.pop("original_subject", False)
+    return Notices(Letterhead(**(values | more)), original_subject=original_subject)
 
 
 def pickup(writer: Notices | None = None, **more: Any) -> Composed:

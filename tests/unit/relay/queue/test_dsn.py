@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from relay.languages import load_languages
-from relay.notices.compose import LOCALE
+from relay.notices.letterhead import LOCALE
 from relay.queue.dsn import ReportedRecipient, Reporter, decoded_xtext
 from relay.queue.outcomes import Answer, local_answer
 from relay.queue.settling import Report

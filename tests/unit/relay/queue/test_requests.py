@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Connection, Row, insert, select, update
 
 from relay.notices.compose import Notices
+from relay.notices.letterhead import Letterhead
 from relay.queue.delivery import Delivery
 from relay.queue.requests import RequestKind, Requests, request_code
 from relay.store.tables import AuditEvent, Key, Participant, PortalRequest
@@ -47,14 +48,14 @@ class Office:
 
     def requests(self, delivery: Delivery) -> Requests:
         yard = self.yard
-        notices = Notices(
+        letterhead = Letterhead(
             organisation="Example Council",
             contact="Help desk, +44 20 7946 0000",
             domain="letter.example.org",
             base_url="https://letter.example.org",
             tags=("en", "nl"),
         )
-        return Requests(yard.store, yard.keyring, yard.audit, notices, yard.spooler, delivery)
+        return Requests(yard.store, yard.keyring, yard.audit, Notices(letterhead), yard.spooler, delivery)
 
     def carry_out(self) -> list[Taken]:
         """Let the relay carry out what is there; return what arrived at the next hop."""

@@ -11,7 +11,7 @@ from sqlalchemy import Row, select
 
 from relay.dkim.signer import Signer
 from relay.languages import load_languages
-from relay.notices.compose import LOCALE
+from relay.notices.letterhead import LOCALE
 from relay.queue.backoff import Ladder
 from relay.queue.delivery import Delivery, owner_of
 from relay.queue.dsn import Reporter

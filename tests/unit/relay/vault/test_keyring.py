@@ -185,7 +185,7 @@ def test_months_have_their_own_server_key(keyring: Keyring) -> None:
 
 
 def _make_kek(folder: Path) -> bytes:
-    return Keyring.open(key_folder, role="relay").kek_for(EXPIRES).kek_id
+    return Keyring.open(folder, role="relay").kek_for(EXPIRES).kek_id
 
 
 def test_processes_that_need_a_new_key_at_once_agree_on_one(key_folder: Path) -> None:

@@ -1,0 +1,153 @@
+"""The organisation's letterhead: what every mail that we write has in common, whatever it says.
+
+Every value that came from outside goes through the one function that makes text harmless (R20) before a
+template sees it: no control characters, no bidi marks, a bounded length. HTML is escaped by the template
+engine, and each foreign value stands in ``<bdi>`` so that right-to-left text cannot reorder what is around
+it.
+
+A family of notices is a small class over this one, in a module of its own. Its templates are the folder
+``templates/<notice>/`` with ``text.j2`` and ``html.j2``; its translations are ``locale/<tag>.po``, or
+``locale/<topic>/<tag>.po`` beside them.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+from relay.languages import Language, load_languages
+from relay.message.headers import header_value, named_address
+from relay.notices.mime import message, multipart, new_message_id, text_part
+
+FOLDER = Path(__file__).parent
+LOCALE = FOLDER / "locale"
+LOCAL_PART = "notices"  # of the address in From, where the notice names no other
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """A finished mail and the Message-ID that it carries."""
+
+    message_id: str
+    content: bytes
+
+
+class Letterhead:
+    """Renders and composes the mail of one organisation.
+
+    ``contact`` is how a stranger checks that a mail is genuine; ``domain`` is ``[gateway] domain``; ``base_url``
+    is where pickup links begin, without a slash at the end. ``tags`` are the languages, the first is the
+    default. Dates are written in ``zone``.
+    """
+
+    def __init__(
+        self,
+        *,
+        organisation: str,
+        contact: str,
+        domain: str,
+        base_url: str,
+        tags: Sequence[str] = ("en",),
+        zone: tzinfo = UTC,
+    ) -> None:
+        self.organisation = header_value(organisation, 100)
+        self.contact = header_value(contact, 200)
+        self.domain = domain
+        self.base_url = base_url.rstrip("/")
+        self.zone = zone
+        self.languages: Mapping[str, Language] = load_languages(catalogue_folders(), tuple(tags))
+        self._default = tags[0]
+        self._template = cache(self._load)
+        self._environments: dict[str, Environment] = {}
+
+    def tag(self, wanted: str = "") -> str:
+        """Return the language to write in: the one that is wanted if it is offered, else the default."""
+        return wanted if wanted in self.languages else self._default
+
+    def sender(self, local_part: str = LOCAL_PART) -> str:
+        """Return the organisation's name with an address of ours, for From."""
+        return self.sender_at(f"{local_part}@{self.domain}")
+
+    def sender_at(self, address: str) -> str:
+        """Return the organisation's name with this address, for From or Reply-To."""
+        return named_address(self.organisation, address)
+
+    def write(
+        self,
+        notice: str,
+        tag: str,
+        *,
+        to: str,
+        subject: str,
+        now: datetime,
+        more: Sequence[tuple[str, str]] = (),
+        from_: str = "",
+        **values: object,
+    ) -> Composed:
+        """Return a finished mail from the templates of ``notice``.
+
+        ``more`` are further header fields, ``from_`` is the whole value of From (the default is the organisation at
+        its address for notices). ``values`` are what the templates need besides ``organisation``, ``contact``,
+        ``base_url``, ``lang`` and ``subject``; a missing one raises jinja2.UndefinedError.
+        """
+        common = {
+            "organisation": self.organisation,
+            "contact": self.contact,
+            "base_url": self.base_url,
+            "lang": tag,
+            "subject": subject,
+            **values,
+        }
+        text, html = (self._template(tag, f"{notice}/{name}.j2").render(common) for name in ("text", "html"))
+        message_id = new_message_id(self.domain)
+        content = message(
+            from_=from_ or self.sender(),
+            to=to,
+            subject=subject,
+            now=now,
+            message_id=message_id,
+            more=[*more, ("Content-Language", tag)],
+            body=multipart("alternative", [text_part("plain", text), text_part("html", html)]),
+        )
+        return Composed(message_id, content)
+
+    def _load(self, tag: str, name: str) -> Template:
+        if tag not in self._environments:
+            self._environments[tag] = _environment(self.languages[tag])
+        return self._environments[tag].get_template(name)
+
+
+def thread_fields(message_ids: Sequence[str]) -> list[tuple[str, str]]:
+    """Return In-Reply-To and References for a mail that answers the last of ``message_ids`` (RFC 5322 section 3.6.4).
+
+    Identifiers have their angle brackets; those that no header field can carry are left out.
+    """
+    known = [one for one in (header_value(one, 990) for one in message_ids) if _is_message_id(one)]
+    return [("In-Reply-To", known[-1]), ("References", " ".join(known))] if known else []
+
+
+def catalogue_folders() -> Iterator[Path]:
+    """Yield the folders that hold a catalogue for each language."""
+    yield LOCALE
+    yield from sorted(folder for folder in LOCALE.iterdir() if folder.is_dir())
+
+
+def _is_message_id(text: str) -> bool:
+    return text.isascii() and text.startswith("<") and text.endswith(">") and " " not in text
+
+
+def _environment(language: Language) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER / "templates"),
+        undefined=StrictUndefined,
+        autoescape=lambda name: name is not None and name.endswith("html.j2"),  # noqa: S701  # text.j2 is no HTML
+        extensions=["jinja2.ext.i18n"],
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.install_gettext_callables(language.gettext, language.ngettext, newstyle=True)  # type: ignore[attr-defined]
+    return environment
