@@ -4,14 +4,14 @@ A wrong, expired or revoked link is a value. A message that fails a check is lef
 ``refused``; it never hides the others, and none of its bytes leave.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
 
 from sqlalchemy import Connection, Row, Table, select
 
-from relay.store.tables import Part, Sealed
+from relay.store.tables import Sealed
 from relay.store.tables import Stanza as StanzaTable
 from relay.store.tables.sealed import SealedState
 from relay.vault.blobs import BlobStore
@@ -19,12 +19,12 @@ from relay.vault.keyring import Keyring
 from relay.vault.links import KEY, LinkState, state_of
 from relay.vault.sealing.bundle import Bundle, encode_bundle
 from relay.vault.sealing.errors import Layer, SealingError
-from relay.vault.sealing.header import CoreHeader
+from relay.vault.sealing.header import Author, CoreHeader
 from relay.vault.sealing.links import LINK_SECRET_LENGTH, KeyPair, link_pair, pair_from_private, same_key
-from relay.vault.sealing.manifest import Manifest, PartEntry, PartRole
-from relay.vault.sealing.message import MessageKey, open_manifest, open_outer_key, open_stanza
-from relay.vault.sealing.parts import PartReader
+from relay.vault.sealing.manifest import PartEntry, PartRole
+from relay.vault.sealing.message import open_outer_key, open_stanza
 from relay.vault.sealing.stanza import Stanza, StanzaType
+from relay.vault.stored import OpenedMessage, StoredPart, open_stored, pieces_of, read_stored
 
 __all__ = [
     "Link",
@@ -41,8 +41,6 @@ __all__ = [
 
 _SEALED: Table = cast("Any", Sealed).__table__
 _STANZA: Table = cast("Any", StanzaTable).__table__
-_PART: Table = cast("Any", Part).__table__
-_BLOCK = 1 << 20  # octets read from a blob at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,27 +54,6 @@ class Link:
     expires_at: datetime
     public: bytes
     key: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class StoredPart:
-    """Where a sealed part lies: in the row, or under a blob id. ``length`` is the stored one."""
-
-    length: int
-    content: bytes | None = field(repr=False)
-    blob_id: bytes | None
-
-
-@dataclass(frozen=True, slots=True)
-class OpenedMessage:
-    """The capability to one message: what may be shown of it, and how its parts are read."""
-
-    header: CoreHeader
-    manifest: Manifest
-    created_at: datetime
-    expires_at: datetime
-    message_key: MessageKey = field(repr=False)
-    stored: Mapping[bytes, StoredPart] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,26 +97,11 @@ class Opener:
 
         Small parts come along; large ones are read when ``read_part`` is called.
         """
-        if link.state is not LinkState.LIVE:
-            return Opened((), ())
-        pair = pair_from_private(link.key)
-        rows = connection.execute(
-            select(_SEALED, _STANZA.c.type, _STANZA.c.key_id, _STANZA.c.ct)
-            .join(_STANZA, _STANZA.c.message_id == _SEALED.c.id)
-            .where(
-                _STANZA.c.key_id == link.link_id,
-                _SEALED.c.state == SealedState.LIVE.value,
-                _SEALED.c.expires_at > now,
-            )
-            .order_by(_SEALED.c.created_at, _SEALED.c.id)
-        ).all()
-        messages, refused = [], []
-        for row in rows:
-            try:
-                messages.append(self._open(connection, row, link, pair))
-            except SealingError as error:
-                refused.append(RefusedMessage(row.id, error.layer))
-        return Opened(tuple(messages), tuple(refused))
+        return self._open_all(connection, link, now, SealedState.LIVE)
+
+    def open_unfinished(self, connection: Connection, link: Link, now: datetime) -> Opened:
+        """Open what the reader behind ``link`` is still writing: messages that nobody else was shown (drafts)."""
+        return self._open_all(connection, link, now, SealedState.DRAFT)
 
     def read_part(
         self, opened: OpenedMessage, part_id: bytes, start: int = 0, stop: int | None = None
@@ -149,14 +111,7 @@ class Opener:
         SealingError (part) when the message has no such part, or from the first chunk that fails its check; StoreError
         when the blob store does not answer. ValueError for a range outside the part.
         """
-        entry = opened.manifest.part(part_id)
-        stored = opened.stored[part_id]
-        reader = PartReader(opened.message_key, part_id, stored.length, entry.size)
-        if start == 0 and stop in (None, entry.size):
-            return reader.read(self._pieces(stored, 0, stored.length))
-        last = entry.size if stop is None else stop
-        span = reader.span(start, last)
-        return reader.read_range(start, last, self._pieces(stored, span.offset, span.offset + span.length))
+        return read_stored(self._blobs, opened, part_id, start, stop)
 
     def export(self, connection: Connection, opened: OpenedMessage) -> bytes:
         """Return the message as an export bundle, still sealed: what link, server key and recovery key open.
@@ -168,7 +123,7 @@ class Opener:
         rows = connection.execute(select(_STANZA).where(_STANZA.c.message_id == message_id)).all()
         stanzas = tuple(Stanza(one.type, one.key_id, one.message_id, one.ct) for one in rows)
         order = [row.manifest_part, *(entry.id for entry in opened.manifest.parts)]
-        blobs = (b"".join(self._pieces(opened.stored[one], 0, opened.stored[one].length)) for one in order)
+        blobs = (b"".join(pieces_of(self._blobs, opened.stored[one], 0, opened.stored[one].length)) for one in order)
         return encode_bundle(Bundle(row.header, row.kek_id, row.wrapped, stanzas, tuple(blobs)))
 
     def _recognise(self, connection: Connection, link_id: bytes, pair: KeyPair, now: datetime) -> Link | None:
@@ -186,28 +141,30 @@ class Opener:
             pair.private_bytes(),
         )
 
+    def _open_all(self, connection: Connection, link: Link, now: datetime, state: SealedState) -> Opened:
+        if link.state is not LinkState.LIVE:
+            return Opened((), ())
+        pair = pair_from_private(link.key)
+        rows = connection.execute(
+            select(_SEALED, _STANZA.c.type, _STANZA.c.key_id, _STANZA.c.ct)
+            .join(_STANZA, _STANZA.c.message_id == _SEALED.c.id)
+            .where(_STANZA.c.key_id == link.link_id, _SEALED.c.state == state.value, _SEALED.c.expires_at > now)
+            .order_by(_SEALED.c.created_at, _SEALED.c.id)
+        ).all()
+        messages, refused = [], []
+        for row in rows:
+            try:
+                messages.append(self._open(connection, row, link, pair))
+            except SealingError as error:
+                refused.append(RefusedMessage(row.id, error.layer))
+        return Opened(tuple(messages), tuple(refused))
+
     def _open(self, connection: Connection, row: Row[Any], link: Link, pair: KeyPair) -> OpenedMessage:
         header = CoreHeader.decode(row.header)
         if (header.message_id, header.conversation_id) != (row.id, link.conversation_id):
             raise SealingError(Layer.HEADER, "the row differs from its header")
+        if (header.author is Author.DRAFT) is not (row.state == SealedState.DRAFT.value):
+            raise SealingError(Layer.AUTHOR_KIND, "a draft is no message, and a message is no draft")
         outer = open_outer_key(row.header, row.kek_id, row.wrapped, self._keyring.keks)
         key = open_stanza(row.header, outer, Stanza(row.type, row.key_id, row.id, row.ct), pair)
-        stored = {
-            part.id: StoredPart(part.length, part.content, part.blob_id)
-            for part in connection.execute(select(_PART).where(_PART.c.message_id == row.id)).all()
-        }
-        if row.manifest_part not in stored:
-            raise SealingError(Layer.MANIFEST, "it is missing")
-        place = stored[row.manifest_part]
-        manifest = open_manifest(key, row.manifest_part, b"".join(self._pieces(place, 0, place.length)))
-        manifest.check_parts(one for one in stored if one != row.manifest_part)
-        return OpenedMessage(header, manifest, row.created_at, row.expires_at, key, stored)
-
-    def _pieces(self, stored: StoredPart, start: int, stop: int) -> Iterator[bytes]:
-        if stored.content is not None:
-            yield stored.content[start:stop]
-            return
-        if stored.blob_id is None:
-            raise SealingError(Layer.PART, "its content is missing")
-        for place in range(start, stop, _BLOCK):
-            yield self._blobs.read(stored.blob_id, place, min(place + _BLOCK, stop))
+        return open_stored(connection, self._blobs, row, key)

@@ -106,6 +106,7 @@ class Sealed(SQLModel, table=True):
     author_id: bytes | None = Field(default=None, sa_type=Bytes)  # the participant who wrote it
     to_all: bool = True  # went to every reader there was: a reader who is added later gets it too
     notify_read: bool = False  # the sender asked to be told when it is read
+    answer_id: bytes | None = Field(default=None, sa_type=Bytes, index=True)  # of a draft: the answer it was sent in
 
 
 class MessageRead(SQLModel, table=True):

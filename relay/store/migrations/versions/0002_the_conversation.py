@@ -75,3 +75,5 @@ def upgrade() -> None:
     op.add_column("sealed", sa.Column("author_id", Bytes(), nullable=True))
     op.add_column("sealed", sa.Column("to_all", sa.Boolean(), nullable=False, server_default=sa.true()))
     op.add_column("sealed", sa.Column("notify_read", sa.Boolean(), nullable=False, server_default=sa.false()))
+    op.add_column("sealed", sa.Column("answer_id", Bytes(), nullable=True))
+    op.create_index(op.f("ix_sealed_answer_id"), "sealed", ["answer_id"], unique=False)
