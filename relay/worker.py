@@ -11,7 +11,9 @@ from relay import clock
 from relay.config.model import Configuration
 from relay.gateway import Gateway, open_gateway
 from relay.housekeeping import Housekeeping
-from relay.queue.requests import Requests
+from relay.queue.code_mails import CodeMails
+from relay.queue.errands import Errands
+from relay.queue.requests import RequestKind
 from relay.services import Service
 from relay.vault.retention import bury
 
@@ -30,14 +32,14 @@ async def work(gateway: Gateway) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    requests = Requests(
-        gateway.store, gateway.keyring, gateway.audit, gateway.notices, gateway.spooler, gateway.delivery
-    )
+    codes = CodeMails(gateway.store, gateway.keyring, gateway.notices, gateway.spooler, gateway.delivery.routes)
+    clerks = {RequestKind.CODE: codes}
+    errands = Errands(gateway.store, gateway.keyring, gateway.audit, gateway.delivery, clerks, gateway.owner)
     housekeeping = Housekeeping(gateway.store, gateway.blobs, gateway.keyring, gateway.audit, gateway.owner)
     # A restored backup may bring back what was destroyed early: before anything is served, it goes again.
     await asyncio.to_thread(bury, gateway.store, gateway.keyring, gateway.audit, clock.now())
     await gateway.delivery.start()
-    background = [asyncio.create_task(requests.run()), asyncio.create_task(housekeeping.run())]
+    background = [asyncio.create_task(errands.run()), asyncio.create_task(housekeeping.run())]
     try:
         for listener in gateway.listeners:
             await listener.start()

@@ -1,51 +1,40 @@
-"""What only the relay may do for the portal: mail a one-time code to the address that a link belongs to.
+"""What the portal asks of the relay: to mail a code, carry an answer, tell the sender, give keys to a new link.
 
-The portal may not read addresses and may not write queue entries; it leaves a sealed request. The relay opens
-it, checks the row MACs of link and reader, composes the mail, and in one commit queues it and deletes the
-request. A request that fails any check is deleted and audited; nobody is told, because nobody honest sent it.
+The portal may not read addresses, enter rows under a MAC or write queue entries; it leaves a sealed request in a
+transaction of its own. This module is both ends of the paper: the portal's functions write it, the relay's (`read`)
+read it again. `relay.queue.errands` carries requests out.
 """
 
-import asyncio
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Any
 
-import structlog
-from sqlalchemy import Connection, delete, exists, insert, select
-from sqlalchemy.engine import Row
+from sqlalchemy import Connection
+from sqlalchemy.dialects import postgresql, sqlite
 
 from relay import clock
-from relay.errors import LetterlockError, StoreError
-from relay.notices.compose import Notices
-from relay.queue.delivery import Delivery, Reservation
-from relay.queue.items import EntryEnvelope, QueuedEnvelope
-from relay.queue.spooling import Draft, NewEntry, Spooler, insert_message
-from relay.store.audit import Audit
-from relay.store.events import Event
-from relay.store.tables import PortalRequest, QueuedMessage
-from relay.store.tables.queue import Kind
-from relay.store.writer import Store
+from relay.errors import LetterlockError
+from relay.message.headers import header_value
+from relay.store.tables import PortalRequest
 from relay.vault.keyring import Keyring
-from relay.vault.links import LinkState, reader_of
-from relay.vault.requests import open_request, seal_request
+from relay.vault.requests import seal_request
 
 _REQUEST = PortalRequest.__table__  # type: ignore[attr-defined]
-_MESSAGE = QueuedMessage.__table__  # type: ignore[attr-defined]
-
-POLL_SECONDS = 0.25  # somebody is looking at a page that says "we have sent you a code"
-AT_ONCE = 50
-_OCTETS = 8192  # of a composed code mail: more than it ever has
-
-_log = structlog.get_logger()
+_KEY = 32  # octets of a message's key
+_PEOPLE = 1000  # readers whom one answer may also go to
+_NAME = 100  # characters
 
 
 class RequestKind(IntEnum):
     """The kinds of request; part of what is authenticated, never reused."""
 
     CODE = 1
+    REPLY = 2
+    LOST_LINK = 3
+    RESEAL = 4
 
 
 class UnfitRequestError(LetterlockError):
@@ -58,9 +47,46 @@ class CodeRequest:
 
     link_id: bytes
     participant_id: bytes
-    code: str
+    code: str = field(repr=False)
     expires_at: datetime
     language: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyRequest:
+    """Carry a reader's finished draft to the sender, and to the readers in ``also_to`` (participant ids).
+
+    ``opened`` are the keys of the messages that the visit opened, by message id: they prove what the reader was shown,
+    and from them the others' new links get the older messages. ``name`` is what the person called themself.
+    """
+
+    link_id: bytes
+    participant_id: bytes
+    draft_id: bytes
+    draft_dek: bytes = field(repr=False)
+    opened: Mapping[bytes, bytes] = field(repr=False)
+    also_to: tuple[bytes, ...]
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewLinkRequest:
+    """Tell the sender that this reader asks for a new link."""
+
+    link_id: bytes
+    participant_id: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ResealRequest:
+    """Seal the messages that a visit opened, ``opened`` by message id, to the reader's other live links."""
+
+    link_id: bytes
+    participant_id: bytes
+    opened: Mapping[bytes, bytes] = field(repr=False)
+
+
+Request = CodeRequest | ReplyRequest | NewLinkRequest | ResealRequest
 
 
 def request_code(
@@ -76,153 +102,150 @@ def request_code(
 ) -> bytes:
     """Leave a request to mail a code of eight digits; return its id, which becomes the queued message's id.
 
-    For the portal, inside its own transaction.
+    For the portal, inside its own transaction, as all functions here that begin with ``request_``.
     """
-    request_id = clock.new_id()
-    payload = json.dumps([link_id.hex(), participant_id.hex(), code, expires_at.timestamp(), language]).encode()
-    conn.execute(
-        insert(_REQUEST).values(
-            id=request_id,
-            kind=RequestKind.CODE.value,
-            item=seal_request(keyring, RequestKind.CODE, request_id, payload),
-            created_at=now,
-        )
-    )
+    fields = [link_id.hex(), participant_id.hex(), code, expires_at.timestamp(), language]
+    return _leave(conn, keyring, RequestKind.CODE, clock.new_id(), fields, now)
+
+
+def reply_id(keyring: Keyring, draft_id: bytes) -> bytes:
+    """Return the id that the answer written in this draft will have, as a request and as a message."""
+    return keyring.text_hash("reply", draft_id)
+
+
+def request_reply(
+    conn: Connection,
+    keyring: Keyring,
+    *,
+    link_id: bytes,
+    participant_id: bytes,
+    draft_id: bytes,
+    draft_dek: bytes,
+    opened: Mapping[bytes, bytes],
+    also_to: Sequence[bytes] = (),
+    name: str = "",
+    now: datetime,
+) -> bytes:
+    """Leave a request to send a draft as the reader's answer; return `reply_id`, the id of the answer.
+
+    ``opened`` maps the ids of all messages that this visit opened to their keys (32 bytes), ``also_to`` are the
+    participant ids of other readers whom the person chose. Asking again for the same draft changes nothing: a page that
+    is sent twice sends one answer. `relay.conversation.replies.reply_state` says what became of it.
+    SealingError (queue item) when there are more messages than 1 MiB of keys.
+    """
+    fields = [
+        link_id.hex(),
+        participant_id.hex(),
+        draft_id.hex(),
+        draft_dek.hex(),
+        _written(opened),
+        [one.hex() for one in also_to],
+        header_value(name, _NAME),
+    ]
+    return _leave(conn, keyring, RequestKind.REPLY, reply_id(keyring, draft_id), fields, now)
+
+
+def request_new_link(
+    conn: Connection, keyring: Keyring, *, link_id: bytes, participant_id: bytes, now: datetime
+) -> bytes:
+    """Leave a request to tell the sender that the reader asks for a new link: one mail per link and day (UTC).
+
+    ``link_id`` is of a link whose secret the person has shown; it may have expired or been replaced. A second request
+    of a day changes nothing.
+    """
+    day = keyring.text_hash("new link", link_id + f"{now.astimezone(UTC):%Y-%m-%d}".encode())
+    return _leave(conn, keyring, RequestKind.LOST_LINK, day, [link_id.hex(), participant_id.hex()], now)
+
+
+def request_reseal(
+    conn: Connection,
+    keyring: Keyring,
+    *,
+    link_id: bytes,
+    participant_id: bytes,
+    opened: Mapping[bytes, bytes],
+    now: datetime,
+) -> bytes:
+    """Leave a request to give the messages that this visit opened to the reader's other live links; return its id."""
+    fields = [link_id.hex(), participant_id.hex(), _written(opened)]
+    return _leave(conn, keyring, RequestKind.RESEAL, clock.new_id(), fields, now)
+
+
+def read(kind: int, payload: bytes) -> Request:
+    """Return the request in an opened item; UnfitRequestError unless it is well-formed in every field."""
+    reader = _READERS.get(kind)
+    if reader is None:
+        raise UnfitRequestError("nobody knows this kind of request")
+    try:
+        return reader(json.loads(payload))
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise UnfitRequestError("its content makes no sense") from error
+
+
+def _leave(  # noqa: PLR0917  # what a row holds
+    conn: Connection, keyring: Keyring, kind: RequestKind, request_id: bytes, fields: list[Any], now: datetime
+) -> bytes:
+    insert = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
+    item = seal_request(keyring, kind, request_id, json.dumps(fields).encode())
+    row = {"id": request_id, "kind": kind.value, "item": item, "created_at": now}
+    conn.execute(insert(_REQUEST).values(row).on_conflict_do_nothing(index_elements=["id"]))
     return request_id
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """What is to be done about one request: a mail, or the reason why not."""
-
-    request_id: bytes
-    kind: int
-    draft: Draft | None
-    reservation: Reservation | None
-    refusal: str = ""
+def _written(keys: Mapping[bytes, bytes]) -> dict[str, str]:
+    return {message_id.hex(): key.hex() for message_id, key in keys.items()}
 
 
-class Requests:
-    """Carries out the portal's requests. Every relay process runs one; a request is carried out once."""
-
-    def __init__(  # noqa: PLR0917  # the services that it uses
-        self,
-        store: Store,
-        keyring: Keyring,
-        audit: Audit,
-        notices: Notices,
-        spooler: Spooler,
-        delivery: Delivery,
-    ) -> None:
-        self._store = store
-        self._keyring = keyring
-        self._audit = audit
-        self._notices = notices
-        self._spooler = spooler
-        self._delivery = delivery
-
-    async def run(self) -> None:
-        """Carry out requests for ever; cancel to stop."""
-        while True:
-            try:
-                done = await self.carry_out(clock.now())
-            except StoreError as error:
-                _log.warning("requests not carried out", reason=str(error))
-                done = 0
-            if done < AT_ONCE:
-                await asyncio.sleep(POLL_SECONDS)
-
-    async def carry_out(self, now: datetime) -> int:
-        """Carry out what is there, at most 50 requests; return how many were seen. StoreError."""
-        rows = await asyncio.to_thread(self._waiting)
-        if not rows:
-            return 0
-        answers = [await self._answer(row, now) for row in rows]
-        try:
-            written = await self._store.commit(lambda conn: self._write(conn, answers, now))
-        except BaseException:
-            self._cancel(answers)
-            raise
-        self._cancel(answer for answer in answers if answer.request_id not in written)
-        for answer in answers:
-            if answer.request_id in written and answer.draft and answer.reservation:
-                self._delivery.offer(answer.reservation, [answer.draft])
-        return len(rows)
-
-    def _waiting(self) -> list[Row[Any]]:
-        with self._store.read() as conn:
-            return list(conn.execute(select(_REQUEST).order_by(_REQUEST.c.created_at).limit(AT_ONCE)))
-
-    async def _answer(self, row: Row[Any], now: datetime) -> _Answer:
-        reservation = self._delivery.reserve(_OCTETS)
-        try:
-            draft = await asyncio.to_thread(self._draft, row, reservation, now)
-        except (LetterlockError, ValueError, TypeError) as error:
-            if reservation is not None:
-                self._delivery.cancel(reservation)
-            if isinstance(error, StoreError):
-                raise
-            refusal = str(error) if isinstance(error, LetterlockError) else "its content makes no sense"
-            return _Answer(row.id, row.kind, None, None, refusal)
-        return _Answer(row.id, row.kind, draft, reservation)
-
-    def _draft(self, row: Row[Any], reservation: Reservation | None, now: datetime) -> Draft:
-        """Return the mail that a request asks for; UnfitRequestError or SealingError when it must not be written."""
-        if row.kind != RequestKind.CODE:
-            raise UnfitRequestError("nobody knows this kind of request")
-        request = _code_request(open_request(self._keyring, row.kind, row.id, row.item))
-        if request.expires_at <= now:
-            raise UnfitRequestError("its code had lapsed before it could be mailed")
-        with self._store.read() as conn:
-            if conn.execute(select(exists().where(_MESSAGE.c.id == row.id))).scalar():
-                raise UnfitRequestError("it was carried out before and put back")
-            reader = reader_of(conn, self._keyring, request.link_id, now)
-        if reader is None or reader.state is not LinkState.LIVE or reader.participant_id != request.participant_id:
-            raise UnfitRequestError("its link does not belong to that reader, or is not live")
-        composed = self._notices.code(
-            reader=reader.address, code=request.code, until=request.expires_at, now=now, language=request.language
-        )
-        entry = NewEntry(
-            Kind.CODE,
-            self._delivery.routes.name_for(reader.address),
-            EntryEnvelope(reader.address),
-            request.participant_id,
-        )
-        # The null reverse-path: a bounce would come long after the code has lapsed, and the page tells the
-        # reader.
-        return self._spooler.draft(
-            QueuedEnvelope("", smtputf8=not reader.address.isascii(), until=request.expires_at),
-            [entry],
-            composed.content,
-            now=now,
-            message_id=row.id,
-            lease=reservation.lease if reservation else None,
-        )
-
-    def _write(self, conn: Connection, answers: Iterable[_Answer], now: datetime) -> frozenset[bytes]:
-        """Delete each request and queue its mail; return the ids of those that no other process was faster with."""
-        written = set()
-        for answer in answers:
-            if not conn.execute(delete(_REQUEST).where(_REQUEST.c.id == answer.request_id)).rowcount:
-                continue
-            written.add(answer.request_id)
-            if answer.draft is not None:
-                insert_message(conn, answer.draft)
-            else:
-                facts: dict[str, str | int] = {"kind": answer.kind, "reason": answer.refusal}
-                self._audit.append(conn, Event.REQUEST_REFUSED, None, facts, at=now)
-        return frozenset(written)
-
-    def _cancel(self, answers: Iterable[_Answer]) -> None:
-        for answer in answers:
-            if answer.reservation is not None:
-                self._delivery.cancel(answer.reservation)
-
-
-def _code_request(payload: bytes) -> CodeRequest:
-    link_id, participant_id, code, expires_at, language = json.loads(payload)
+def _code(fields: list[Any]) -> CodeRequest:
+    link, participant, code, expires_at, language = fields
     if not (isinstance(code, str) and code.isascii() and code.isdigit() and isinstance(language, str)):
         raise ValueError("a code is digits")
-    return CodeRequest(
-        bytes.fromhex(link_id), bytes.fromhex(participant_id), code, datetime.fromtimestamp(expires_at, UTC), language
+    return CodeRequest(_id(link), _id(participant), code, datetime.fromtimestamp(expires_at, UTC), language)
+
+
+def _reply(fields: list[Any]) -> ReplyRequest:
+    link, participant, draft, draft_key, opened, also_to, name = fields
+    if not (isinstance(also_to, list) and len(also_to) <= _PEOPLE and isinstance(name, str)):
+        raise ValueError("an answer goes to readers, and a name is text")
+    return ReplyRequest(
+        _id(link),
+        _id(participant),
+        _id(draft),
+        _octets(draft_key, _KEY),
+        _keys(opened),
+        tuple(dict.fromkeys(map(_id, also_to))),
+        header_value(name, _NAME),
     )
+
+
+def _new_link(fields: list[Any]) -> NewLinkRequest:
+    link, participant = fields
+    return NewLinkRequest(_id(link), _id(participant))
+
+
+def _reseal(fields: list[Any]) -> ResealRequest:
+    link, participant, opened = fields
+    return ResealRequest(_id(link), _id(participant), _keys(opened))
+
+
+def _keys(written: dict[str, str]) -> dict[bytes, bytes]:
+    return {_id(message_id): _octets(key, _KEY) for message_id, key in written.items()}
+
+
+def _id(text: str) -> bytes:
+    return _octets(text, clock.ID_LENGTH)
+
+
+def _octets(text: str, length: int) -> bytes:
+    octets = bytes.fromhex(text)
+    if len(octets) != length:
+        raise ValueError("an identifier or key has another length")
+    return octets
+
+
+_READERS: Mapping[int, Callable[[list[Any]], Request]] = {
+    RequestKind.CODE: _code,
+    RequestKind.REPLY: _reply,
+    RequestKind.LOST_LINK: _new_link,
+    RequestKind.RESEAL: _reseal,
+}

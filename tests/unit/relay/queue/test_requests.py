@@ -11,8 +11,10 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from relay.notices.compose import Notices
 from relay.notices.letterhead import Letterhead
+from relay.queue.code_mails import CodeMails
 from relay.queue.delivery import Delivery
-from relay.queue.requests import RequestKind, Requests, request_code
+from relay.queue.errands import Errands
+from relay.queue.requests import RequestKind, request_code
 from relay.store.tables import AuditEvent, Key, Participant, PortalRequest
 from relay.store.tables.queue import Kind
 from relay.vault.keyring import Keyring
@@ -46,7 +48,7 @@ class Office:
         }
         return self.yard.store.run(lambda conn: request_code(conn, self.portal, **(values | more)))
 
-    def requests(self, delivery: Delivery) -> Requests:
+    def errands(self, delivery: Delivery) -> Errands:
         yard = self.yard
         letterhead = Letterhead(
             organisation="Example Council",
@@ -55,7 +57,8 @@ class Office:
             base_url="https://letter.example.org",
             tags=("en", "nl"),
         )
-        return Requests(yard.store, yard.keyring, yard.audit, Notices(letterhead), yard.spooler, delivery)
+        codes = CodeMails(yard.store, yard.keyring, Notices(letterhead), yard.spooler, delivery.routes)
+        return Errands(yard.store, yard.keyring, yard.audit, delivery, {RequestKind.CODE: codes}, b"o" * 16)
 
     def carry_out(self) -> list[Taken]:
         """Let the relay carry out what is there; return what arrived at the next hop."""
@@ -64,7 +67,7 @@ class Office:
             async with NextHop() as hop:
                 worker = self.yard.delivery(self.yard.routes([hop]), poll_seconds=3600)
                 await worker.start()
-                await self.requests(worker).carry_out(self.yard.clock())
+                await self.errands(worker).carry_out(self.yard.clock())
                 await until(lambda: worker.holding == 0)
                 await worker.stop()
                 return hop.taken
@@ -138,7 +141,7 @@ def test_a_request_is_carried_out_once(any_office: Office) -> None:
         async with NextHop() as hop:
             workers = [office.yard.delivery(office.yard.routes([hop]), worker=number) for number in range(2)]
             await asyncio.gather(*(worker.start() for worker in workers))
-            both = [office.requests(worker) for worker in workers]
+            both = [office.errands(worker) for worker in workers]
             await asyncio.gather(*(one.carry_out(office.yard.clock()) for one in both))
             await until(lambda: office.yard.states() == ["done"])
             await asyncio.gather(*(worker.stop() for worker in workers))
@@ -215,7 +218,7 @@ def test_the_budget_comes_back(office: Office) -> None:
             await worker.start()
             for participant in (office.link.participant_id, b"o" * 16, office.link.participant_id):
                 office.ask(participant_id=participant)
-                await office.requests(worker).carry_out(office.yard.clock())
+                await office.errands(worker).carry_out(office.yard.clock())
                 await until(lambda: worker.holding == 0)
             reservation = worker.reserve(9000)
             assert reservation is not None

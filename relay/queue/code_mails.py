@@ -1,0 +1,57 @@
+"""The mail with a one-time code: composed only for a link that is live, and only to the address of its own reader."""
+
+from dataclasses import dataclass
+
+from relay.notices.compose import Notices
+from relay.queue.errands import Deed, Errand
+from relay.queue.items import EntryEnvelope, QueuedEnvelope
+from relay.queue.requests import CodeRequest, UnfitRequestError
+from relay.queue.routes import Routes
+from relay.queue.spooling import NewEntry, Spooler
+from relay.store.tables.queue import Kind
+from relay.store.writer import Store
+from relay.vault.keyring import Keyring
+from relay.vault.links import LinkState, reader_of
+
+
+@dataclass(frozen=True, slots=True)
+class CodeMails:
+    """The clerk (`relay.queue.errands.Clerk`) for requests of kind CODE."""
+
+    store: Store
+    keyring: Keyring
+    notices: Notices
+    spooler: Spooler
+    routes: Routes
+
+    def __call__(self, errand: Errand) -> Deed:
+        """Return the mail; UnfitRequestError or SealingError when it must not be written."""
+        request = errand.request
+        if not isinstance(request, CodeRequest):
+            raise UnfitRequestError("this is no request for a code")
+        if request.expires_at <= errand.at:
+            raise UnfitRequestError("its code had lapsed before it could be mailed")
+        with self.store.read() as conn:
+            reader = reader_of(conn, self.keyring, request.link_id, errand.at)
+        if reader is None or reader.state is not LinkState.LIVE or reader.participant_id != request.participant_id:
+            raise UnfitRequestError("its link does not belong to that reader, or is not live")
+        composed = self.notices.code(
+            reader=reader.address,
+            code=request.code,
+            until=request.expires_at,
+            now=errand.at,
+            language=request.language,
+        )
+        entry = NewEntry(
+            Kind.CODE, self.routes.name_for(reader.address), EntryEnvelope(reader.address), request.participant_id
+        )
+        # The null reverse-path: a bounce would come long after the code has lapsed, and the page tells the reader.
+        draft = self.spooler.draft(
+            QueuedEnvelope("", smtputf8=not reader.address.isascii(), until=request.expires_at),
+            [entry],
+            composed.content,
+            now=errand.at,
+            message_id=errand.id,
+            lease=errand.lease,
+        )
+        return Deed((draft,))

@@ -1,0 +1,205 @@
+"""Carries out the portal's requests: opens each, has the right clerk prepare it, and writes everything in one commit.
+
+A request that fails any check is deleted and audited; nobody is told, because nobody honest sent it. What a request
+asks for and its end are one transaction, so that it is carried out once, whoever else saw it.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+import structlog
+from sqlalchemy import ColumnElement, Connection, delete, exists, select
+from sqlalchemy.engine import Row
+
+from relay import clock
+from relay.errors import LetterlockError, StoreError
+from relay.queue.delivery import Delivery, Reservation
+from relay.queue.requests import Request, RequestKind, UnfitRequestError, read
+from relay.queue.spooling import Draft, Lease, insert_message
+from relay.store.audit import Audit
+from relay.store.duties import hold
+from relay.store.events import Event
+from relay.store.tables import PortalRequest, QueuedMessage
+from relay.store.writer import Store
+from relay.vault.keyring import Keyring
+from relay.vault.requests import open_request
+
+_REQUEST = PortalRequest.__table__  # type: ignore[attr-defined]
+_MESSAGE = QueuedMessage.__table__  # type: ignore[attr-defined]
+
+POLL_SECONDS = 0.25  # somebody is looking at a page that says "we have sent you a code"
+CODES_AT_ONCE = 50
+_CODE_OCTETS = 8192  # of a composed code mail: more than it ever has
+_DUTY_SECONDS = 60.0  # for one answer with its attachments
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """One request in hand: ``id`` is what the message that comes of it is called; ``lease`` as in `Spooler.draft`."""
+
+    id: bytes
+    request: Request
+    at: datetime
+    lease: Lease | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """What carrying out one errand wants written: mail to queue, and ``write`` for everything else, in that commit."""
+
+    drafts: tuple[Draft, ...] = ()
+    write: Callable[[Connection], None] | None = None
+
+
+class Clerk(Protocol):
+    """Prepares one kind of errand. Blocking, called in a thread; may be called again for the same errand.
+
+    UnfitRequestError or SealingError when it must not be carried out; StoreError when it cannot be now.
+    """
+
+    def __call__(self, errand: Errand) -> Deed:
+        """Return what is to be written."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What is to be done about one request: a deed, or the reason why not."""
+
+    request_id: bytes
+    kind: int
+    deed: Deed | None
+    reservation: Reservation | None
+    refusal: str = ""
+
+
+class Errands:
+    """Carries out requests; every relay process runs one. ``owner`` names the process in leases.
+
+    Codes go first and many at a time: a person waits for them. Everything else is prepared one at a time and by one
+    process at a time, because an answer may hold 25 MiB.
+    """
+
+    def __init__(  # noqa: PLR0917  # the services that it uses
+        self,
+        store: Store,
+        keyring: Keyring,
+        audit: Audit,
+        delivery: Delivery,
+        clerks: Mapping[RequestKind, Clerk],
+        owner: bytes,
+    ) -> None:
+        self._store = store
+        self._keyring = keyring
+        self._audit = audit
+        self._delivery = delivery
+        self._clerks = clerks
+        self._owner = owner
+        large = [kind.value for kind in clerks if kind is not RequestKind.CODE]
+        self._large: ColumnElement[bool] = _REQUEST.c.kind.in_(large)
+
+    async def run(self) -> None:
+        """Carry out requests for ever; cancel to stop."""
+        await asyncio.gather(self._lane(self._carry_out_codes), self._lane(self._carry_out_large))
+
+    async def carry_out(self, now: datetime) -> int:
+        """Carry out what is there: at most 50 codes and one other request; return how many were seen. StoreError."""
+        return await self._carry_out_codes(now) + await self._carry_out_large(now)
+
+    async def _lane(self, work: Callable[[datetime], Any]) -> None:
+        while True:
+            try:
+                done = await work(clock.now())
+            except StoreError as error:
+                _log.warning("requests not carried out", reason=str(error))
+                done = 0
+            if not done:
+                await asyncio.sleep(POLL_SECONDS)
+
+    async def _carry_out_codes(self, now: datetime) -> int:
+        """Carry out requests for codes, and drop those that nobody knows."""
+        rows = await asyncio.to_thread(self._waiting, ~self._large, CODES_AT_ONCE)
+        return await self._carry_out(rows, now)
+
+    async def _carry_out_large(self, now: datetime) -> int:
+        rows = await asyncio.to_thread(self._waiting, self._large, 1)
+        if rows and not await self._store.commit(
+            lambda conn: hold(conn, "errands", self._owner, clock.now(), _DUTY_SECONDS)
+        ):
+            return 0  # another process is at it
+        return await self._carry_out(rows, now)
+
+    def _waiting(self, which: ColumnElement[bool], most: int) -> list[Row[Any]]:
+        with self._store.read() as conn:
+            return list(conn.execute(select(_REQUEST).where(which).order_by(_REQUEST.c.created_at).limit(most)))
+
+    async def _carry_out(self, rows: Sequence[Row[Any]], now: datetime) -> int:
+        if not rows:
+            return 0
+        answers: list[_Answer] = []
+        try:
+            for row in rows:
+                answers.append(await self._answer(row, now))  # noqa: PERF401  # what is done so far must be given back
+            written = await self._store.commit(lambda conn: self._write(conn, answers, now))
+        except BaseException:
+            self._cancel(answers)
+            raise
+        self._cancel(answer for answer in answers if answer.request_id not in written)
+        for answer in answers:
+            if answer.request_id in written and answer.deed and answer.reservation:
+                self._delivery.offer(answer.reservation, answer.deed.drafts)
+        return len(rows)
+
+    async def _answer(self, row: Row[Any], now: datetime) -> _Answer:
+        # Only a code is worth room in memory: the rest is due at once, and sent within a second.
+        reservation = self._delivery.reserve(_CODE_OCTETS) if row.kind == RequestKind.CODE else None
+        try:
+            deed = await asyncio.to_thread(self._prepare, row, reservation, now)
+        except BaseException as error:
+            if reservation is not None:
+                self._delivery.cancel(reservation)
+            if isinstance(error, StoreError) or not isinstance(error, Exception):
+                raise
+            if isinstance(error, LetterlockError):
+                return _Answer(row.id, row.kind, None, None, str(error))
+            # A defect of ours must not keep every later request waiting.
+            _log.exception("request not carried out", kind=row.kind)
+            return _Answer(row.id, row.kind, None, None, "it could not be carried out")
+        return _Answer(row.id, row.kind, deed, reservation)
+
+    def _prepare(self, row: Row[Any], reservation: Reservation | None, now: datetime) -> Deed:
+        request = read(row.kind, open_request(self._keyring, row.kind, row.id, row.item))
+        with self._store.read() as conn:
+            if conn.execute(select(exists().where(_MESSAGE.c.id == row.id))).scalar():
+                raise UnfitRequestError("it was carried out before and put back")
+        clerk = self._clerks.get(RequestKind(row.kind))
+        if clerk is None:
+            raise UnfitRequestError("nobody carries out this kind of request")
+        return clerk(Errand(row.id, request, now, reservation.lease if reservation else None))
+
+    def _write(self, conn: Connection, answers: Iterable[_Answer], now: datetime) -> frozenset[bytes]:
+        """Delete each request and write its deed; return the ids of those that no other process was faster with."""
+        written = set()
+        for answer in answers:
+            if not conn.execute(delete(_REQUEST).where(_REQUEST.c.id == answer.request_id)).rowcount:
+                continue
+            written.add(answer.request_id)
+            if answer.deed is None:
+                facts: dict[str, str | int] = {"kind": answer.kind, "reason": answer.refusal}
+                self._audit.append(conn, Event.REQUEST_REFUSED, None, facts, at=now)
+                continue
+            if answer.deed.write is not None:
+                answer.deed.write(conn)
+            for draft in answer.deed.drafts:
+                insert_message(conn, draft)
+        return frozenset(written)
+
+    def _cancel(self, answers: Iterable[_Answer]) -> None:
+        for answer in answers:
+            if answer.reservation is not None:
+                self._delivery.cancel(answer.reservation)
