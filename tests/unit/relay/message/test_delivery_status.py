@@ -34,16 +34,14 @@ def machine(fields: str) -> bytes:
             "intake@clinic.example.com",
             "intake@clinic.example.com",
             "5.1.10",
-            "550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient intake@clinic.example.com not found by SMTP address "
-            "lookup",
+            "550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient intake@clinic.example.com not found by SMTP address lookup",
         ),
         (
             "gmail",
             "jane@example.net",
             "",
             "5.1.1",
-            "550-5.1.1 The email account that you tried to reach does not exist. Please try 550-5.1.1 double-checking "
-            "the recipient's email address for typos or 550 5.1.1 unnecessary spaces.",
+            "550-5.1.1 The email account that you tried to reach does not exist. Please try 550-5.1.1 double-checking the recipient's email address for typos or 550 5.1.1 unnecessary spaces.",
         ),
         ("exim", "audit@example.edu", "", "5.0.0", "552 5.2.2 mailbox full"),
         ("utf8", "jürgen@example.net", "jürgen@example.net", "5.1.1", "550 5.1.1 unbekannt"),
