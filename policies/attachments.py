@@ -41,9 +41,25 @@ class AttachmentShape:
         )
 
 
+# A file in an archive ("outer.zip, entry.ics") has no type; no calendar program takes it up by itself.
+_CALENDARS = (
+    AttachmentShape(types=("text/calendar", "text/x-vcalendar", "application/ics")),
+    AttachmentShape(names=("*.ics", "*.ifb", "*.vcs"), types=("?*",)),
+)
+
+
 def attachment_place(number: int, attachment: Attachment) -> str:
     """Name an attachment for people, long numbers in its name masked."""
     return place(attachment.name.strip()) or f"attachment {number}"
+
+
+def calendar_entries(content: Content) -> tuple[Finding, ...]:
+    """Return a finding for each invitation or other calendar entry (RFC 5545, RFC 6047), by its type or its name."""
+    return tuple(
+        Finding("calendar", attachment_place(number, attachment), attachment.type)
+        for number, attachment in enumerate(content.attachments, 1)
+        if any(shape.fits(attachment) for shape in _CALENDARS)
+    )
 
 
 def not_inspected(content: Content) -> tuple[Finding, ...]:

@@ -8,9 +8,12 @@ from policies.conditions import (
     AllCondition,
     AnyCondition,
     AttachmentCondition,
+    CalendarCondition,
     ConditionSpec,
+    EncryptedCondition,
     IdentifierCondition,
     KeywordsCondition,
+    MailingListCondition,
     NotCondition,
     PatternCondition,
     RecipientDomainCondition,
@@ -25,10 +28,13 @@ from policies.evaluation import (
     Counted,
     HasAttachment,
     HasTag,
+    IsCalendar,
+    IsEncrypted,
     Node,
     Not,
     NotInspectable,
     Once,
+    OnMailingList,
     RecipientDomain,
     Unfamiliar,
     VisibleOutside,
@@ -38,7 +44,7 @@ from policies.keywords import Term, read_term
 from policies.labels import tag_key
 from policies.model import Confidence
 from policies.patterns import Pattern, read_pattern
-from policies.recipients.destinations import read_places
+from policies.recipients.destinations import NOWHERE, Places, read_places
 from policies.scanning import Detector, Scanner
 from policies.text import fold
 
@@ -49,9 +55,10 @@ _NOTHING = NotInspectable()  # stands for a condition with a fault; the rules ar
 class Compilation:
     """Compiles the conditions of all rules; detectors that several rules want are kept once."""
 
-    def __init__(self, lists: Mapping[str, tuple[str, ...]]) -> None:
+    def __init__(self, lists: Mapping[str, tuple[str, ...]], mailing_lists: Places = NOWHERE) -> None:
         self.faults: list[RuleFault] = []
         self._lists = lists
+        self._mailing_lists = mailing_lists
         self._terms: dict[str, tuple[Term, ...]] = {}
         self._detectors: dict[str | Term | Pattern, int] = {}
         self._enough: dict[str | Term | Pattern, int] = {}
@@ -85,10 +92,8 @@ class Compilation:
             case NotCondition(not_=part):
                 node, about_recipient = self._condition(part, (*path, "not"))
                 return Not(node), about_recipient
-            case UnfamiliarCondition(unfamiliar=which):
-                return Unfamiliar(organisation=which == "first-contact-organisation"), True
-            case RecipientDomainCondition(recipient_domain=domains):
-                return self._recipient_domain(domains, (*path, "recipient_domain")), True
+            case UnfamiliarCondition() | RecipientDomainCondition() | MailingListCondition():
+                return self._about_recipient(spec, path), True
             case _:
                 return self._about_message(spec, path), False
 
@@ -101,6 +106,17 @@ class Compilation:
         return kind(
             tuple(node if about_recipient else self._remembered(node) for node, about_recipient in compiled)
         ), True
+
+    def _about_recipient(
+        self, spec: UnfamiliarCondition | RecipientDomainCondition | MailingListCondition, path: Path
+    ) -> Node:
+        match spec:
+            case UnfamiliarCondition(unfamiliar=which):
+                return Unfamiliar(organisation=which == "first-contact-organisation")
+            case RecipientDomainCondition(recipient_domain=domains):
+                return self._recipient_domain(domains, (*path, "recipient_domain"))
+            case MailingListCondition():
+                return self._mailing_list((*path, "mailing_list"))
 
     def _about_message(self, spec: ConditionSpec, path: Path) -> Node:
         node: Node = NotInspectable()
@@ -115,6 +131,10 @@ class Compilation:
                 node = VisibleOutside(count.at_least)
             case SubjectTagCondition(subject_tag=tag):
                 node = self._subject_tag(tag, (*path, "subject_tag"))
+            case CalendarCondition():
+                node = IsCalendar()
+            case EncryptedCondition():
+                node = IsEncrypted()
             case AttachmentCondition():
                 node = self._attachment(spec, (*path, "attachment"))
         return node
@@ -188,6 +208,11 @@ class Compilation:
         except ValueError as problem:
             self.fault(path, str(problem))
             return _NOTHING
+
+    def _mailing_list(self, path: Path) -> Node:
+        if self._mailing_lists == NOWHERE:
+            self.fault(path, "organisation.mailing_lists names no address, so the rule could never do anything")
+        return OnMailingList(self._mailing_lists)
 
     def _attachment(self, spec: AttachmentCondition, path: Path) -> Node:
         wanted = spec.attachment

@@ -94,6 +94,24 @@ class NotInspectableCondition(_Condition):
     not_inspectable: Literal[True]
 
 
+class CalendarCondition(_Condition):
+    """The message carries an invitation, an answer to one, or another calendar entry."""
+
+    calendar: Literal[True]
+
+
+class MailingListCondition(_Condition):
+    """The recipient is one of the organisation's ``mailing_lists``."""
+
+    mailing_list: Literal[True]
+
+
+class EncryptedCondition(_Condition):
+    """The sender encrypted the whole message (S/MIME, OpenPGP)."""
+
+    encrypted: Literal[True]
+
+
 class AnyCondition(_Condition):
     """At least one of these holds."""
 
@@ -122,6 +140,9 @@ Leaf = (
     | SubjectTagCondition
     | AttachmentCondition
     | NotInspectableCondition
+    | CalendarCondition
+    | MailingListCondition
+    | EncryptedCondition
 )
 Tree = AnyCondition | AllCondition | NotCondition
 
@@ -135,6 +156,9 @@ CONDITION_KEYS: dict[str, type[_Condition]] = {
     "subject_tag": SubjectTagCondition,
     "attachment": AttachmentCondition,
     "not_inspectable": NotInspectableCondition,
+    "calendar": CalendarCondition,
+    "mailing_list": MailingListCondition,
+    "encrypted": EncryptedCondition,
     "any": AnyCondition,
     "all": AllCondition,
     "not": NotCondition,

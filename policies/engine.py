@@ -2,8 +2,11 @@
 
 from policies.attachments import NOT_INSPECTABLE, because_not_inspected
 from policies.evaluation import Facts
-from policies.model import Action, Message, Mode, Recipient, RuleHit, Verdict
+from policies.model import Action, Finding, Message, Mode, Recipient, RuleHit, Verdict
+from policies.recipients.destinations import MAILING_LIST
 from policies.ruleset import Ruleset
+
+BUILT_IN = frozenset({NOT_INSPECTABLE, MAILING_LIST})  # names that no rule of an organisation may have
 
 
 def judge(ruleset: Ruleset, message: Message) -> tuple[Verdict, ...]:
@@ -12,9 +15,11 @@ def judge(ruleset: Ruleset, message: Message) -> tuple[Verdict, ...]:
     Every detector runs at most once per message, however many recipients there are. A recipient whom no live rule
     flags gets PASS. Shadow hits stand apart and never change an action.
 
-    The floor: where something could not be inspected, copies for outside recipients are sealed by the built-in rule
-    "not-inspectable", unless a live rule of the organisation that asks for ``not_inspectable`` held for that
-    recipient: then that rule has decided.
+    Two built-in rules are the floor. Where something could not be inspected, "not-inspectable" seals copies for
+    outside recipients, unless a live rule of the organisation that asks for ``not_inspectable`` held for that
+    recipient: then that rule has decided. Where a copy for a mailing list would be sealed, "mailing-list" holds it,
+    because link and code would reach everybody on the list; unless a live rule that asks for ``mailing_list`` wants
+    the seal.
     """
     facts = Facts(message, ruleset.scanner)
     return tuple(verdict(ruleset, facts, recipient) for recipient in message.recipients)
@@ -30,10 +35,12 @@ def verdict(ruleset: Ruleset, facts: Facts, recipient: Recipient) -> Verdict:
         findings = rule.when(facts, recipient)
         if findings is not None:
             kept = hits if rule.mode is Mode.LIVE else shadow
-            kept.append(RuleHit(rule.name, rule.because, rule.action, findings))
+            kept.append(RuleHit(rule.name, rule.because, rule.action, findings, rule.release, rule.receipt))
     floor = _floor(facts, recipient, hits)
     if floor is not None:
         hits.append(floor)
+    if max((hit.action for hit in hits), default=Action.PASS) is Action.SEAL:
+        hits += _many_readers(ruleset, recipient, hits)
     action = max((hit.action for hit in hits), default=Action.PASS)
     return Verdict(recipient, action, tuple(hits), tuple(shadow))
 
@@ -45,3 +52,15 @@ def _floor(facts: Facts, recipient: Recipient, hits: list[RuleHit]) -> RuleHit |
         return None
     because = because_not_inspected(facts.uninspected)
     return RuleHit(NOT_INSPECTABLE, because, Action.SEAL, facts.uninspected)
+
+
+def _many_readers(ruleset: Ruleset, recipient: Recipient, hits: list[RuleHit]) -> list[RuleHit]:
+    """Return the hit of the built-in rule about mailing lists, or nothing; ``hits`` come to a seal."""
+    meant = any(
+        finding.detector == MAILING_LIST for hit in hits if hit.action is Action.SEAL for finding in hit.findings
+    )
+    if meant or not ruleset.mailing_lists.include(recipient):
+        return []
+    because = "this is a mailing list: pickup link and code would reach everybody on it"
+    finding = Finding(MAILING_LIST, "recipient", recipient.address)
+    return [RuleHit(MAILING_LIST, because, Action.HOLD, (finding,))]

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from policies.attachments import AttachmentShape, not_inspected
+from policies.attachments import AttachmentShape, calendar_entries, not_inspected
 from policies.identifiers.shape import Sighting
 from policies.labels import has_tag
 from policies.model import Confidence, Finding, Message, Recipient
-from policies.recipients.destinations import Places
+from policies.recipients.destinations import MAILING_LIST, Places
 from policies.recipients.first_contact import first_contact, first_contact_of_organisation
 from policies.scanning import Scanner, Seen
 
@@ -163,6 +163,36 @@ class RecipientDomain:
     def __call__(self, facts: Facts, recipient: Recipient) -> Held:
         del facts
         return (Finding("recipient-domain", "recipient", recipient.domain),) if self.places.include(recipient) else None
+
+
+@dataclass(frozen=True, slots=True)
+class IsCalendar:
+    """The message carries a calendar entry."""
+
+    def __call__(self, facts: Facts, recipient: Recipient) -> Held:
+        del recipient
+        return calendar_entries(facts.message.content) or None
+
+
+@dataclass(frozen=True, slots=True)
+class IsEncrypted:
+    """The sender encrypted the whole message."""
+
+    def __call__(self, facts: Facts, recipient: Recipient) -> Held:
+        del recipient
+        found = (Finding("encrypted", "message", "encrypted by the sender"),)
+        return found if facts.message.content.encrypted else None
+
+
+@dataclass(frozen=True, slots=True)
+class OnMailingList:
+    """The recipient is a mailing list."""
+
+    lists: Places
+
+    def __call__(self, facts: Facts, recipient: Recipient) -> Held:
+        del facts
+        return (Finding(MAILING_LIST, "recipient", recipient.address),) if self.lists.include(recipient) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from policies.attachments import NOT_INSPECTABLE
-from policies.engine import verdict
+from policies.engine import BUILT_IN, verdict
 from policies.evaluation import Facts
 from policies.identifiers import TITLES
 from policies.model import Action, Confidence, Finding, Message, Mode, Recipient, RuleHit
@@ -36,7 +35,7 @@ class Consideration:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Everything that led to one recipient's verdict, in the order of the rules, the built-in rule last."""
+    """Everything that led to one recipient's verdict, in the order of the rules, the built-in rules last."""
 
     recipient: Recipient
     action: Action
@@ -75,11 +74,11 @@ def _explanation(ruleset: Ruleset, facts: Facts, recipient: Recipient) -> Explan
     live = {hit.rule: hit for hit in judged.hits}
     shadow = {hit.rule: hit for hit in judged.shadow}
     considered = [_consideration(rule, recipient, judged.action, live, shadow) for rule in ruleset.rules]
-    if NOT_INSPECTABLE in live:
-        hit = live[NOT_INSPECTABLE]
-        considered.append(
-            Consideration(hit.rule, hit.action, hit.because, Outcome.HIT, hit.action == judged.action, hit.findings)
-        )
+    considered += [
+        Consideration(hit.rule, hit.action, hit.because, Outcome.HIT, hit.action == judged.action, hit.findings)
+        for hit in judged.hits
+        if hit.rule in BUILT_IN
+    ]
     return Explanation(recipient, judged.action, tuple(considered))
 
 

@@ -32,6 +32,29 @@ class Mode(StrEnum):
     OFF = "off"
 
 
+class Release(StrEnum):
+    """How the sender may let a held copy go: sealed only, or as it is too."""
+
+    SEALED = "sealed"
+    ANY = "any"
+
+
+class Receipt(IntEnum):
+    """When the sender hears of what a rule did, in order of strictness: the largest of the deciding rules wins.
+
+    Reports of failure are no receipts: they are written whatever a rule says.
+    """
+
+    NEVER = 0
+    PROBLEMS = 1
+    ALWAYS = 2
+
+    @property
+    def word(self) -> str:
+        """The word used in relay.toml."""
+        return self.name.lower()
+
+
 class Confidence(IntEnum):
     """How sure a detector is: a bare number is LOW, check digit and prefix MEDIUM, with context words HIGH."""
 
@@ -69,13 +92,15 @@ class Content:
     """Everything a recipient could read in the message, as text.
 
     ``problems`` names what could not be inspected outside of single attachments (an undecodable body, too many
-    parts): each is a clause in plain words. Anything that could not be inspected counts as flagged.
+    parts): each is a clause in plain words. Anything that could not be inspected counts as flagged. ``encrypted``
+    means that the sender encrypted the whole of the message below its header: nothing of it is readable on the way.
     """
 
     subject: str
     texts: tuple[Text, ...]
     attachments: tuple[Attachment, ...] = ()
     problems: tuple[str, ...] = ()
+    encrypted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +160,14 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class RuleHit:
-    """A rule whose condition held for one recipient."""
+    """A rule whose condition held for one recipient; ``release`` counts only where the rule holds copies."""
 
     rule: str
     because: str
     action: Action
     findings: tuple[Finding, ...]
+    release: Release = Release.SEALED
+    receipt: Receipt = Receipt.ALWAYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,3 +188,19 @@ class Verdict:
     def milder(self) -> tuple[RuleHit, ...]:
         """The live hits that ask for less than what was decided."""
         return tuple(hit for hit in self.hits if hit.action is not self.action)
+
+    @property
+    def may_go_plain(self) -> bool:
+        """Whether a held copy may leave unsealed on the sender's word.
+
+        Each rule that holds it must allow that, and no milder rule may ask for a seal: the sender's word lifts the
+        hold, not the seal.
+        """
+        return all(hit.release is Release.ANY for hit in self.deciding) and not any(
+            hit.action is Action.SEAL for hit in self.hits
+        )
+
+    @property
+    def receipt(self) -> Receipt:
+        """When the sender hears of this copy: the strictest wish of the rules that decided."""
+        return max((hit.receipt for hit in self.deciding), default=Receipt.ALWAYS)

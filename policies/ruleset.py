@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from policies.attachments import NOT_INSPECTABLE
 from policies.compilation import Compilation
@@ -18,23 +18,25 @@ from policies.conditions import (
 )
 from policies.evaluation import Node
 from policies.faults import RuleFault, RulesError
-from policies.model import Action, Mode
-from policies.recipients.destinations import Destination, read_destination, read_places
+from policies.model import Action, Mode, Receipt, Release
+from policies.recipients.destinations import (
+    MAILING_LIST,
+    NOWHERE,
+    Destination,
+    Places,
+    read_destination,
+    read_places,
+)
 from policies.scanning import Scanner
 
 __all__ = ["Rule", "RuleFault", "RuleSpec", "RulesError", "Ruleset", "compile_rules"]
 
 
-def _known_action(value: object) -> object:
-    if value == "hold":
-        raise ValueError('"hold" is not available in this version: write "seal" or "refuse"')
-    return value
-
-
 class RuleSpec(BaseModel):
     """One rule as it is written: a condition over one message and one recipient, an action and a reason.
 
-    ``because`` completes a receipt's "sealed, because …"; it is shown to senders, so it names no data.
+    ``because`` completes a receipt's "sealed, because …"; it is shown to senders, so it names no data. ``release``
+    says how the sender may let go what the rule holds, ``receipt`` when the sender hears of what it did.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,7 +46,9 @@ class RuleSpec(BaseModel):
     mode: Mode = Mode.LIVE
     to: str = "any"
     when: ConditionSpec
-    action: Annotated[Literal["pass", "notify", "seal", "refuse"], BeforeValidator(_known_action)]
+    action: Literal["pass", "notify", "seal", "hold", "refuse"]
+    release: Literal["sealed", "any"] | None = None
+    receipt: Literal["always", "problems", "never"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,8 @@ class Rule:
     to: Destination
     when: Node
     action: Action
+    release: Release = Release.SEALED
+    receipt: Receipt = Receipt.ALWAYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +70,14 @@ class Ruleset:
     """Checked and compiled rules, safe to share between threads.
 
     ``rules`` holds every rule in the order of the file, those that are off too. ``warnings`` name rules that are
-    legal and do less than their author may think: ``letterlock check`` prints them.
+    legal and do less than their author may think: ``letterlock check`` prints them. ``mailing_lists`` are addresses
+    behind which many people read.
     """
 
     rules: tuple[Rule, ...]
     scanner: Scanner
     warnings: tuple[RuleFault, ...] = ()
+    mailing_lists: Places = NOWHERE
 
 
 def compile_rules(
@@ -77,13 +85,17 @@ def compile_rules(
     *,
     lists: Mapping[str, tuple[str, ...]],
     groups: Mapping[str, tuple[str, ...]],
+    mailing_lists: Sequence[str] = (),
 ) -> Ruleset:
     """Check and compile rules; ``lists`` maps names to terms, ``groups`` names to domains and addresses.
+
+    ``mailing_lists`` are addresses or domains behind which many people read.
 
     Raises RulesError (a ValueError) with every fault: what cannot be understood, and what could never do anything.
     Rules that are off are checked too, so that switching one on cannot break a running gateway.
     """
-    compilation = Compilation(lists)
+    many = read_places(mailing_lists, addresses=True) if mailing_lists else NOWHERE
+    compilation = Compilation(lists, many)
     compiled: list[Rule] = []
     names: set[str] = set()
     for number, rule in enumerate(rules):
@@ -99,8 +111,18 @@ def compile_rules(
         when = compilation.condition(rule.when, (*path, "when"))
         for sentence in _never(rule, destination):
             compilation.fault((*path, "to"), sentence)
-        action = Action[rule.action.upper()]
-        compiled.append(Rule(rule.name, rule.because, rule.mode, destination, when, action))
+        compiled.append(
+            Rule(
+                rule.name,
+                rule.because,
+                rule.mode,
+                destination,
+                when,
+                Action[rule.action.upper()],
+                Release(rule.release or "sealed"),
+                Receipt[(rule.receipt or "always").upper()],
+            )
+        )
     if compilation.faults:
         raise RulesError(tuple(compilation.faults))
     try:
@@ -108,17 +130,23 @@ def compile_rules(
     except ValueError as problem:  # each expression alone was fine
         fault = RuleFault(("rules",), f"these rules and lists are too large together: {problem}")
         raise RulesError((fault,)) from problem
-    return Ruleset(tuple(compiled), scanner, tuple(_warnings(rules)))
+    return Ruleset(tuple(compiled), scanner, tuple(_warnings(rules)), many)
 
 
 def _faults(rule: RuleSpec, names: set[str]) -> Iterator[tuple[str, str]]:
     if rule.name.casefold() in names:
         yield "name", f'there is another rule "{rule.name}": receipts and reports tell rules by their names'
-    if rule.name.casefold() == NOT_INSPECTABLE:
-        yield "name", f'"{NOT_INSPECTABLE}" is the name of the built-in rule: choose another'
+    if rule.name.casefold() in {NOT_INSPECTABLE, MAILING_LIST}:
+        yield "name", f'"{rule.name}" is the name of a built-in rule: choose another'
     for key, text in (("name", rule.name), ("because", rule.because)):
         if not text.isprintable() or not text.strip():
             yield key, f"{key} needs letters, and neither line breaks nor control characters"
+    if rule.release and rule.action != "hold":
+        yield "release", f'release is about copies that wait for a person, and action is "{rule.action}"'
+    if rule.receipt and rule.action in {"pass", "refuse"}:
+        yield "receipt", f'no receipt is written for action = "{rule.action}"'
+    if rule.receipt == "never" and rule.action == "notify":
+        yield "receipt", 'action = "notify" does nothing but write a receipt: with "never" nothing is left of the rule'
 
 
 def _needed(condition: ConditionSpec) -> Iterator[ConditionSpec]:

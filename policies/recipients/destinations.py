@@ -9,6 +9,7 @@ import idna
 
 from policies.model import Recipient
 
+MAILING_LIST = "mailing-list"  # the detector, and the built-in rule
 _KEYWORDS = ("inside", "outside", "any")
 _DOMAIN = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
 
@@ -37,6 +38,9 @@ class Places:
             or any(domain.endswith(self.parents) for domain in theirs)
             or any(one.endswith(two) or two.endswith(one) for one in self.parents for two in other.parents)
         )
+
+
+NOWHERE = Places()
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,6 +102,21 @@ to = "outside"
 when = {{ visible_outside = {{ at_least = 10 }} }}
 action = "refuse"
 
+[[rules]]
+name = "think-again"
+because = "you asked for a second look with [hold]"
+to = "outside"
+when = {{ subject_tag = "[hold]" }}
+action = "hold"
+release = "any"
+
+[[rules]]
+name = "invitations"
+because = "the message is an entry for a calendar"
+to = "outside"
+when = {{ calendar = true }}
+action = "notify"
+
 # In shadow: recorded, without effect. "letterlock report" shows what it would have done.
 [[rules]]
 name = "spreadsheets-to-partners"

@@ -44,6 +44,8 @@ class Organisation(Strictly):
     """The name that recipients know, shown in notices and in the portal."""
     domains: Many[Domain] = Field(min_length=1)
     """The mail domains of the organisation: what "inside" means. Sub-domains are named one by one."""
+    mailing_lists: Many[Member] = ()
+    """Addresses or domains behind which many people read; what would be sealed for them is held."""
     contact: Line = Field(min_length=1, max_length=200)
     """How a recipient checks that a notice is genuine (a telephone number); stands in every notice."""
     languages: Many[Literal["en", "nl", "de", "fr"]] = Field(default=("en",), min_length=1)
@@ -149,6 +151,13 @@ class Delivery(Strictly):
     """Most connections at a time to one next hop, for each relay process."""
 
 
+class Holding(Strictly):
+    """Copies that wait for a person, because a rule says hold."""
+
+    return_after: int = Field(default=3, ge=1, le=30)
+    """Working days (Monday to Friday) that the sender has for an answer; then the message is returned."""
+
+
 def _base_url(value: object) -> object:
     if not isinstance(value, str):
         raise ValueError('write the address of the portal, such as "https://letter.example.org"')  # noqa: TRY004
@@ -223,6 +232,7 @@ class Configuration(Strictly):
     limits: Limits = Field(default_factory=Limits)
     route: Routes
     delivery: Delivery = Field(default_factory=Delivery)
+    holding: Holding = Field(default_factory=Holding)
     portal: Portal
     dkim: Many[DkimKey] = ()
     """Keys for DKIM signatures; mail from a domain without one leaves unsigned."""

@@ -18,9 +18,10 @@ def check_policy(draft: Draft) -> tuple[Ruleset | None, list[Problem], list[Prob
     """Return the compiled ruleset (None where there are problems), problems, and doubts."""
     lists, problems = _lists(draft)
     groups = {name: members or _STAND_IN for name, members in draft.groups.items()}
+    mailing_lists = draft.organisation.mailing_lists if draft.organisation else _STAND_IN
     indices = tuple(draft.rules)
     try:
-        ruleset = compile_rules(tuple(draft.rules.values()), lists=lists, groups=groups)
+        ruleset = compile_rules(tuple(draft.rules.values()), lists=lists, groups=groups, mailing_lists=mailing_lists)
     except RulesError as error:
         known = (*lists, *groups)
         problems += [_problem(fault, indices, draft.rules, known) for fault in error.faults]

@@ -48,6 +48,14 @@ mode = "shadow"
 to = "outside"
 when.any = [{{ identifier = "nhs" }}, {{ identifier = "bsn" }}, {{ identifier = "iban" }}, {{ identifier = "card" }}]
 action = "seal"
+
+# A sealed invitation is a file to download: calendars take up only what reaches them unchanged.
+[[rules]]
+name = "invitations"
+because = "the message is an entry for a calendar"
+to = "outside"
+when = {{ calendar = true }}
+action = "notify"
 """
 
 

@@ -6,7 +6,7 @@ from relay.message.extraction import Extracted, Extractor
 from relay.message.extraction.sniffing import is_media
 from relay.message.html_text import html_text, is_light
 from relay.message.parts import Part, Reading
-from relay.message.pgp import SIGNATURE
+from relay.message.pgp import SIGNATURE, is_nothing_but_armour
 
 _SIGNATURES = frozenset({"application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"})
 
@@ -44,7 +44,7 @@ def content_of(reading: Reading, extractor: Extractor, seconds: float) -> Conten
     names = "\n".join(attachment.name for attachment in attachments)
     if names:
         texts.append(Text("names of attachments", names))
-    return Content(reading.subject, tuple(texts), tuple(attachments), tuple(problems))
+    return Content(reading.subject, tuple(texts), tuple(attachments), tuple(problems), encrypted=_is_encrypted(reading))
 
 
 def reads_alone(reading: Reading) -> bool:
@@ -53,6 +53,16 @@ def reads_alone(reading: Reading) -> bool:
         part.kind in {"text", "html"} and all(is_light(text) or part.kind == "text" for text in (part.text, part.other))
         for part in reading.parts
     )
+
+
+def _is_encrypted(reading: Reading) -> bool:
+    """Whether nothing below the header can be read on the way: one word in clear, and the sender did half a thing."""
+    return bool(reading.parts) and not reading.also and all(part.encrypted and _fills(part) for part in reading.parts)
+
+
+def _fills(part: Part) -> bool:
+    """Whether an encrypted block is all that the part shows."""
+    return part.kind not in {"text", "html"} or is_nothing_but_armour(part.data)
 
 
 def _body(part: Part, texts: list[Text], heavy: list[Part]) -> None:

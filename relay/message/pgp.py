@@ -9,6 +9,12 @@ import re
 _ARMOUR = re.compile(
     rb"-----BEGIN PGP MESSAGE-----[ \t]*\r?\n((?:[^\r\n:]+: [^\r\n]*\r?\n)*)[ \t]*\r?\n([A-Za-z0-9+/=\r\n \t]{4,})"
 )
+# The same as the whole of a text: headers that OpenPGP programs write, lines without a space, checksum (RFC 9580
+# section 6.2). A Comment is free text, so it is no armour for us.
+_NOTHING_ELSE = re.compile(
+    rb"\s*-----BEGIN PGP MESSAGE-----[ \t]*\r?\n(?:(?:Version|Hash|Charset): [\w .()/+-]{1,60}\r?\n){0,3}[ \t]*\r?\n"
+    rb"(?:[A-Za-z0-9+/=]{1,76}\r?\n)+-----END PGP MESSAGE-----\s*"
+)
 BEGIN = b"-----BEGIN PGP MESSAGE-----"
 SIGNATURE = b"-----BEGIN PGP SIGNATURE-----"
 # Tag -> versions: session keys for a public key and for a passphrase, encrypted data with integrity and with AEAD
@@ -29,6 +35,11 @@ def is_encrypted(data: bytes) -> bool:
         return _encrypted_packet(binascii.a2b_base64(text[: len(text) & ~3]))
     except binascii.Error:
         return False
+
+
+def is_nothing_but_armour(data: bytes) -> bool:
+    """Whether ``data`` is one block of armour and white space: no word in clear before, between or after."""
+    return _NOTHING_ELSE.fullmatch(data) is not None
 
 
 def _encrypted_packet(data: bytes) -> bool:

@@ -27,9 +27,10 @@ def a_message() -> Callable[..., Message]:
         subject: str = "",
         attachments: tuple[Attachment, ...] = (),
         problems: tuple[str, ...] = (),
+        encrypted: bool = False,
         **more: Any,
     ) -> Message:
-        content = Content(subject, (Text("body", text),) if text else (), attachments, problems)
+        content = Content(subject, (Text("body", text),) if text else (), attachments, problems, encrypted)
         known: Mapping[str, Acquaintance] = more.pop("acquaintances", {})
         return Message(f"sender@{INSIDE}", tuple(map(recipient, to)), content, acquaintances=known, **more)
 
@@ -44,11 +45,12 @@ def rules() -> Callable[..., Ruleset]:
         *written: dict[str, Any],
         lists: Mapping[str, tuple[str, ...]] | None = None,
         groups: Mapping[str, tuple[str, ...]] | None = None,
+        mailing_lists: tuple[str, ...] = (),
     ) -> Ruleset:
         specs = [
             RuleSpec.model_validate({"name": f"rule-{number}", "because": "it says so", "action": "seal", **rule})
             for number, rule in enumerate(written)
         ]
-        return compile_rules(specs, lists=lists or {}, groups=groups or {})
+        return compile_rules(specs, lists=lists or {}, groups=groups or {}, mailing_lists=mailing_lists)
 
     return build

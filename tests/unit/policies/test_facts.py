@@ -8,7 +8,7 @@ from policies.attachments import AttachmentShape
 from policies.engine import judge
 from policies.explanation import Outcome, explain
 from policies.labels import has_tag, tag_key
-from policies.model import Attachment, Message
+from policies.model import Action, Attachment, Message, Receipt
 from policies.recipients.destinations import read_places
 from policies.ruleset import Ruleset
 
@@ -95,3 +95,104 @@ def test_an_explanation_tells_every_rule(a_message: Callable[..., Message], rule
     assert "NHS number 943 *** ***9 in body (high confidence)" in text
     assert "keywords in body: asthma" in text
     assert "the attachment “plan.zip” is protected with a password" in text
+
+
+@pytest.mark.parametrize(
+    ("attachment", "held"),
+    [
+        (Attachment("invite.ics", "text/calendar", 9), True),
+        (Attachment("attachment 1", "Text/Calendar", 9), True),
+        (Attachment("Termin.ICS", "application/octet-stream", 9), True),
+        (Attachment("old.vcs", "text/x-vcalendar", 9), True),
+        (Attachment("x", "application/ics", 9), True),
+        (Attachment("entries.zip, invite.ics", "", 9), False),
+        (Attachment("physics", "text/plain", 9), False),
+        (Attachment("plan.ics.pdf", "application/pdf", 9), False),
+    ],
+)
+def test_what_is_a_calendar_entry(
+    attachment: Attachment, held: bool, a_message: Callable[..., Message], rules: Callable[..., Ruleset]
+) -> None:
+    """By declared type or by name, in any case; a file inside an archive is none that a calendar takes up."""
+    (verdict,) = judge(rules({"when": {"calendar": True}}), a_message(attachments=(attachment,)))
+    assert (verdict.action is Action.SEAL) is held
+
+
+def test_encrypted_by_the_sender(a_message: Callable[..., Message], rules: Callable[..., Ruleset]) -> None:
+    """The condition asks for the whole message, not for one encrypted attachment."""
+    ruleset = rules({"when": {"encrypted": True}, "action": "notify"})
+    locked = Attachment("encrypted.asc", "application/octet-stream", 9, encrypted=True)
+    assert judge(ruleset, a_message(attachments=(locked,), encrypted=True))[0].action is Action.NOTIFY
+    assert judge(ruleset, a_message(attachments=(locked,)))[0].action is Action.PASS
+
+
+def test_a_seal_for_a_mailing_list_is_held(a_message: Callable[..., Message], rules: Callable[..., Ruleset]) -> None:
+    """Link and code would reach everybody on it: the sender is asked; other recipients are sealed as ever."""
+    ruleset = rules(
+        {"when": {"keywords": ["asthma"]}, "receipt": "never"},
+        mailing_lists=("all@example.net", "*.lists.example"),
+    )
+    to = ("ALL@example.net", "team@a.lists.example", "jane@example.net")
+    first, second, third = judge(ruleset, a_message("asthma", to=to))
+    assert [first.action, second.action, third.action] == [Action.HOLD, Action.HOLD, Action.SEAL]
+    assert [hit.rule for hit in first.deciding] == ["mailing-list"]
+    assert [hit.rule for hit in first.milder] == ["rule-0"]
+    assert "would reach everybody on it" in first.deciding[0].because
+    assert not first.may_go_plain
+    (explained, *_) = explain(ruleset, a_message("asthma", to=to))
+    assert [(each.rule, each.decided) for each in explained.considered] == [("rule-0", False), ("mailing-list", True)]
+    assert [each.action for each in judge(ruleset, a_message("hello", to=to))] == [Action.PASS] * 3
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ({"when": {"mailing_list": True}, "action": "seal"}, Action.SEAL),
+        ({"when": {"mailing_list": True}, "action": "notify"}, Action.HOLD),
+        ({"when": {"mailing_list": True}, "action": "seal", "mode": "shadow"}, Action.HOLD),
+        ({"when": {"mailing_list": True}, "action": "refuse"}, Action.REFUSE),
+    ],
+)
+def test_a_rule_may_mean_the_list(
+    rule: dict[str, object], expected: Action, a_message: Callable[..., Message], rules: Callable[..., Ruleset]
+) -> None:
+    """Only a live rule that names mailing lists and asks for the seal takes the built-in rule's place."""
+    ruleset = rules({"when": {"keywords": ["asthma"]}}, rule, mailing_lists=("all@example.net",))
+    (verdict,) = judge(ruleset, a_message("asthma", to=("all@example.net",)))
+    assert verdict.action is expected
+
+
+def test_what_the_sender_may_let_go(a_message: Callable[..., Message], rules: Callable[..., Ruleset]) -> None:
+    """As it is only where each rule that holds it says so, and none asks for a seal: the word lifts the hold alone."""
+    asthma, gout = {"keywords": ["asthma"]}, {"keywords": ["gout"]}
+    free, strict = {"action": "hold", "release": "any"}, {"action": "hold"}
+    for message, written, allowed in (
+        ("asthma", ({"when": asthma, **free},), True),
+        ("asthma", ({"when": asthma, **strict},), False),
+        ("asthma gout", ({"when": asthma, **free}, {"when": gout, **strict}), False),
+        ("asthma gout", ({"when": asthma, **free}, {"when": gout, "action": "seal"}), False),
+        ("asthma gout", ({"when": asthma, **free}, {"when": gout, "action": "notify"}), True),
+        ("asthma", ({"when": asthma, **free}, {"when": gout, "action": "seal"}), True),
+    ):
+        (verdict,) = judge(rules(*written), a_message(message))
+        assert verdict.action is Action.HOLD
+        assert verdict.may_go_plain is allowed
+
+
+def test_the_rule_that_asks_for_more_receipts_wins(
+    a_message: Callable[..., Message], rules: Callable[..., Ruleset]
+) -> None:
+    """Among the rules that decided; a milder rule has no say, and without a rule the sender would hear."""
+    ruleset = rules(
+        {"when": {"keywords": ["asthma"]}, "receipt": "never"},
+        {"when": {"keywords": ["gout"]}, "receipt": "problems"},
+        {"when": {"keywords": ["flu"]}, "action": "notify", "receipt": "always"},
+    )
+    for text, expected in (
+        ("asthma", Receipt.NEVER),
+        ("asthma gout", Receipt.PROBLEMS),
+        ("asthma flu", Receipt.NEVER),
+        ("flu", Receipt.ALWAYS),
+        ("", Receipt.ALWAYS),
+    ):
+        assert judge(ruleset, a_message(text))[0].receipt is expected

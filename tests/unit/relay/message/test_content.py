@@ -142,6 +142,41 @@ def test_an_encrypted_body_is_a_fact(extractor: Extractor) -> None:
     assert attachment.problem == ""
 
 
+ARMOUR = (
+    b"-----BEGIN PGP MESSAGE-----\r\nVersion: GnuPG v2\r\n\r\nwRQDAAAAAAAAAAAAAAAAAAAAAAAA\r\n=AAAA\r\n"
+    b"-----END PGP MESSAGE-----\r\n"
+)
+CONTROL = b"Content-Type: application/pgp-encrypted\r\n\r\nVersion: 1\r\n"
+
+
+@pytest.mark.parametrize(
+    ("mail", "encrypted"),
+    [
+        (b"\r\n" + ARMOUR, True),
+        (b"\r\n\r\n  \r\n" + ARMOUR + b"\r\n", True),
+        (b"\r\nDear Jane,\r\n" + ARMOUR, False),
+        (b"\r\n" + ARMOUR + b"best wishes\r\n", False),
+        (b"\r\n" + ARMOUR.replace(b"=AAAA", b"943 476 5919\r\n=AAAA"), False),
+        (b"\r\n" + ARMOUR.replace(b"Version: GnuPG v2", b"Comment: the diagnosis is asthma"), False),
+        (b"\r\n" + ARMOUR + ARMOUR, False),
+        (_mixed(b"Content-Type: text/plain\r\n\r\n" + ARMOUR, CONTROL), False),
+        (_mixed(b"Content-Type: text/plain\r\n\r\nhello", b"Content-Type: text/plain\r\n\r\n" + ARMOUR), False),
+        (
+            _mixed(CONTROL, b"Content-Type: application/octet-stream; name=e.asc\r\n\r\n" + ARMOUR).replace(
+                b"mixed", b"encrypted"
+            ),
+            True,
+        ),
+        (_mixed(CONTROL, b"Content-Type: application/octet-stream; name=e.pdf\r\n\r\n%PDF"), False),
+        (b"Content-Type: multipart/mixed; boundary=b\r\n\r\nin clear\r\n--b\r\n\r\n" + ARMOUR + b"--b--\r\n", False),
+        (b"", False),
+    ],
+)
+def test_the_whole_message_is_encrypted_or_it_is_not(mail: bytes, encrypted: bool, extractor: Extractor) -> None:
+    """One word in clear beside the encrypted part, and the sender has not encrypted the message."""
+    assert content_of(read(mail), extractor, SECONDS).encrypted is encrypted
+
+
 def test_heavy_html_is_read_by_the_helper(extractor: Extractor) -> None:
     """A body that would hold the relay for seconds is read elsewhere, with the same result or a problem."""
     html = b"<p>" + b"<b></b>" * 5_000 + b"943 476 5919</p>"
