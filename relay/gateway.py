@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from policies.ruleset import Ruleset, compile_rules
 from relay.config.model import Configuration, Listener
 from relay.config.wordlists import read_lists
+from relay.conversation.reception import Reception
 from relay.dkim.keys import open_signer
 from relay.intake import Intake
 from relay.judging import Judge, history_of
@@ -17,7 +18,7 @@ from relay.message.extraction import Extractor
 from relay.notices.compose import Notices
 from relay.notices.letterhead import Letterhead
 from relay.planning import Planner
-from relay.queue.backoff import ladder
+from relay.queue.backoff import Ladder, ladder
 from relay.queue.delivery import Delivery, owner_of
 from relay.queue.dsn import Reporter
 from relay.queue.reports import Reports
@@ -39,21 +40,31 @@ EXTRACTORS = 1  # confined helpers of one relay process; there are as many proce
 
 
 @dataclass(frozen=True, slots=True)
-class Gateway:
-    """One relay process with its services opened. `relay.worker` runs and closes them."""
+class Lasting:
+    """What a relay process opens once and keeps, whatever its configuration says later."""
 
-    configuration: Configuration
     keyring: Keyring
     store: Store
     blobs: FileBlobs
     audit: Audit
+    vault: Vault
+    extractor: Extractor
+    owner: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway(Lasting):
+    """One relay process with its services opened. `relay.worker` runs and closes them.
+
+    Delivery and listeners last too; a configuration that is read while they run renews them in place (`renew`).
+    """
+
+    configuration: Configuration
     notices: Notices
     spooler: Spooler
-    extractor: Extractor
     delivery: Delivery
     intake: Intake
     listeners: tuple[SmtpListener, ...]
-    owner: bytes
 
 
 def prepare(configuration: Configuration) -> None:
@@ -81,31 +92,39 @@ def open_gateway(configuration: Configuration, number: int) -> Gateway:
     keyring = Keyring.open(configuration.keys.folder, role="relay")
     store = open_store(configuration.storage.database)
     blobs = FileBlobs(configuration.storage.blobs)
-    audit = Audit(keyring, writer=f"relay-{number}")
+    lasting = Lasting(
+        keyring,
+        store,
+        blobs,
+        Audit(keyring, writer=f"relay-{number}"),
+        Vault(keyring, blobs, store, inline_limit=configuration.storage.inline_limit),
+        Extractor(EXTRACTORS),
+        owner_of(keyring.text_hash("lease owner", configuration.storage.database), number),
+    )
+    return _furnish(configuration, lasting, None)
+
+
+def renew(running: Gateway, configuration: Configuration) -> Gateway:
+    """Let a running process go on under another configuration, and return it as it is then.
+
+    All or nothing: what `open_gateway` raises leaves before anything has changed. Connections stay open, and what is
+    being judged or sent is finished under the old rules. Call it on the event loop of the process. What cannot change
+    in a running process must be the same in both (`relay.config.renewal`).
+    """
+    return _furnish(configuration, running, running)
+
+
+def _furnish(configuration: Configuration, lasting: Lasting, running: Gateway | None) -> Gateway:
+    """Build all that depends on the configuration around what lasts; renew what runs already."""
+    keyring, store, blobs, audit, vault = lasting.keyring, lasting.store, lasting.blobs, lasting.audit, lasting.vault
+    extractor = lasting.extractor
     spooler = spooler_of(configuration, store, keyring, blobs)
-    vault = Vault(keyring, blobs, store, inline_limit=configuration.storage.inline_limit)
     routes = routes_of(configuration)
     letterhead = letterhead_of(configuration)
     notices = Notices(letterhead, original_subject=configuration.portal.notice_subject == "original")
     reporter = reporter_of(configuration, letterhead)
-    owner = owner_of(keyring.text_hash("lease owner", configuration.storage.database), number)
-    delivery = Delivery(
-        store=store,
-        keyring=keyring,
-        blobs=blobs,
-        audit=audit,
-        routes=routes,
-        transport=Transport(
-            ehlo_name=configuration.gateway.host_name, connections=configuration.delivery.connections_per_host
-        ),
-        ladder=ladder(
-            configuration.delivery.retry, configuration.delivery.give_up_after, configuration.delivery.warn_after
-        ),
-        reports=Reports(reporter, spooler, routes, configuration.delivery.give_up_after),
-        owner=owner,
-        couriers=configuration.delivery.connections_per_host,
-    )
-    extractor = Extractor(EXTRACTORS)
+    reports = Reports(reporter, spooler, routes, configuration.delivery.give_up_after)
+    delivery = running.delivery if running else _delivery(configuration, lasting, routes, reports)
     domains = configuration.organisation.domains
     intake = Intake(
         judge=Judge(
@@ -115,6 +134,7 @@ def open_gateway(configuration: Configuration, number: int) -> Gateway:
             seconds=configuration.limits.judge_time.total_seconds(),
             history=history_of(store, keyring),
         ),
+        reception=Reception(configuration.gateway.domain, {}),
         planner=Planner(configuration, keyring, vault, spooler, Mailings(notices, reporter, spooler, domains)),
         store=store,
         vault=vault,
@@ -123,10 +143,61 @@ def open_gateway(configuration: Configuration, number: int) -> Gateway:
         blobs=configuration.storage.blobs,
         reserve=configuration.storage.disk_reserve,
     )
-    listeners = _listeners(configuration, intake)
+    doors = _doors(configuration, intake)
+    # Nothing above has touched what runs, and nothing below fails.
+    if running:
+        listeners = running.listeners
+        _renew_delivery(delivery, configuration, routes, reports)
+        for listener in listeners:
+            listener.door.renew(doors[listener.door.name])
+    else:
+        listeners = _listeners(configuration, doors)
     return Gateway(
-        configuration, keyring, store, blobs, audit, notices, spooler, extractor, delivery, intake, listeners, owner
+        keyring,
+        store,
+        blobs,
+        audit,
+        vault,
+        extractor,
+        lasting.owner,
+        configuration=configuration,
+        notices=notices,
+        spooler=spooler,
+        delivery=delivery,
+        intake=intake,
+        listeners=listeners,
     )
+
+
+def _delivery(configuration: Configuration, lasting: Lasting, routes: Routes, reports: Reports) -> Delivery:
+    couriers = configuration.delivery.connections_per_host
+    return Delivery(
+        store=lasting.store,
+        keyring=lasting.keyring,
+        blobs=lasting.blobs,
+        audit=lasting.audit,
+        routes=routes,
+        transport=Transport(ehlo_name=configuration.gateway.host_name, connections=couriers),
+        ladder=_ladder(configuration),
+        reports=reports,
+        owner=lasting.owner,
+        couriers=couriers,
+    )
+
+
+def _renew_delivery(delivery: Delivery, configuration: Configuration, routes: Routes, reports: Reports) -> None:
+    delivery.renew(
+        routes=routes,
+        ladder=_ladder(configuration),
+        reports=reports,
+        ehlo_name=configuration.gateway.host_name,
+        couriers=configuration.delivery.connections_per_host,
+    )
+
+
+def _ladder(configuration: Configuration) -> Ladder:
+    patience = configuration.delivery
+    return ladder(patience.retry, patience.give_up_after, patience.warn_after)
 
 
 def spooler_of(configuration: Configuration, store: Store, keyring: Keyring, blobs: BlobStore) -> Spooler:
@@ -171,7 +242,8 @@ def routes_of(configuration: Configuration) -> Routes:
     )
 
 
-def _listeners(configuration: Configuration, intake: Intake) -> tuple[SmtpListener, ...]:
+def _doors(configuration: Configuration, intake: Intake) -> dict[str, Door]:
+    """Return the doors by name, all with one occupancy; OSError for a certificate that cannot be read."""
     limits = configuration.limits
     # The kernel deals connections out evenly over the processes: each allows its share, rounded up.
     workers = configuration.gateway.workers
@@ -193,7 +265,11 @@ def _listeners(configuration: Configuration, intake: Intake) -> tuple[SmtpListen
             postmaster=f"postmaster@{configuration.organisation.domains[0]}",
         )
 
+    return {name: door(name, listener) for name, listener in configuration.listen.items()}
+
+
+def _listeners(configuration: Configuration, doors: dict[str, Door]) -> tuple[SmtpListener, ...]:
     return tuple(
-        SmtpListener(door(name, listener), listener.address.host, listener.address.port, reuse_port=True)
+        SmtpListener(doors[name], listener.address.host, listener.address.port, reuse_port=True)
         for name, listener in configuration.listen.items()
     )

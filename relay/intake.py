@@ -6,6 +6,7 @@ anything that goes wrong before that commit is an error reply and leaves nothing
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -13,15 +14,16 @@ from typing import TypeVar
 import structlog
 
 from relay import clock
+from relay.conversation.reception import Reception, Sorted
+from relay.errors import StoreError
 from relay.judging import Judge
 from relay.message.content import reads_alone
 from relay.message.headers import count_received
-from relay.message.parts import Reading
 from relay.message.reading import read
 from relay.message.trace import MAX_HOPS
-from relay.plan import Plan, Received, write
+from relay.plan import Arrival, Overtaken, Plan, Received, write
 from relay.planning import Planner
-from relay.queue.delivery import Delivery, Reservation
+from relay.queue.delivery import Delivery
 from relay.routing import route
 from relay.smtp.values import ClientFacts, Reply, SmtpEnvelope
 from relay.store.audit import Audit
@@ -32,6 +34,7 @@ from relay.vault.vault import Vault
 T = TypeVar("T")
 
 SMALL = 64 << 10  # octets; what is larger, or has attachments, is judged off the event loop
+_ATTEMPTS = 5
 JUDGES = 4  # messages judged at the same time in one process, beside the event loop
 
 _TOO_MANY_HOPS = Reply(554, "5.4.6", "Too many hops: this message is going round in a circle")
@@ -45,6 +48,7 @@ class Intake:
         self,
         *,
         judge: Judge,
+        reception: Reception,
         planner: Planner,
         store: Store,
         vault: Vault,
@@ -54,6 +58,7 @@ class Intake:
         reserve: int,
     ) -> None:
         self._judge = judge
+        self._reception = reception
         self._planner = planner
         self._vault = vault
         self._audit = audit
@@ -77,13 +82,13 @@ class Intake:
         ensure_room(self._blobs, self._reserve)
         small = len(content) <= SMALL
         reading = read(content) if small else await self._aside(partial(read, content))
-        prepare = partial(self._prepare, envelope, content, client, reading)
-        # Plain text is judged in less time than it takes to change threads twice.
-        plain = small and reads_alone(reading)
         reservation = self._delivery.reserve(len(content))
+        lease = reservation.lease if reservation else None
+        arrival = Arrival(clock.new_id(), clock.now(), envelope, content, client, reading, lease)
+        # Plain text is judged in less time than it takes to change threads twice.
+        quick = small and reads_alone(reading) and not self._reception.concerns(arrival)
         try:
-            plan = prepare(reservation) if plain else await self._aside(partial(prepare, reservation))
-            await self._store.commit(partial(write, plan=plan, vault=self._vault, audit=self._audit))
+            plan = await self._commit(arrival, quick=quick)
         except BaseException:
             if reservation:
                 self._delivery.cancel(reservation)
@@ -98,26 +103,43 @@ class Intake:
         _log.info("accepted", queue_id=queue_id, size=len(content), actions=list(plan.actions))
         return Reply(250, "2.0.0", f"Ok: queued as {queue_id}")
 
-    def _prepare(
-        self,
-        envelope: SmtpEnvelope,
-        content: bytes,
-        client: ClientFacts,
-        reading: Reading,
-        reservation: Reservation | None,
-    ) -> Plan:
-        """Judge and route, then plan the commit; sealed blobs are durable when this returns. Blocking."""
-        at = clock.now()
-        judgement = self._judge.judge(envelope.reverse_path, [one.address for one in envelope.recipients], reading)
+    async def _commit(self, arrival: Arrival, *, quick: bool) -> Plan:
+        """Plan and write; again when something else was written meanwhile that the plan would have counted with."""
+        prepare = partial(self._prepare, arrival)
+        for _ in range(_ATTEMPTS):
+            plan = prepare() if quick else await self._aside(prepare)
+            with suppress(Overtaken):
+                await self._store.commit(partial(write, plan=plan, vault=self._vault, audit=self._audit))
+                return plan
+        raise StoreError("the same message was being written by others all the time")
+
+    def _prepare(self, arrival: Arrival) -> Plan:
+        """Sort, judge and route, then plan the commit; sealed blobs are durable when this returns. Blocking."""
+        if not self._reception.concerns(arrival):
+            return self._judged(Sorted(arrival))
+        outcome = self._reception.sort(arrival)
+        if isinstance(outcome, Reply):
+            return self._planner.turn_away(arrival, outcome)
+        if not outcome.arrival.envelope.recipients:
+            return self._planner.record(arrival, outcome.direction).joined(outcome.parts)
+        return self._judged(outcome)
+
+    def _judged(self, sorted_: Sorted) -> Plan:
+        arrival = sorted_.arrival
+        envelope, reading = arrival.envelope, arrival.reading
+        addresses = [one.address for one in envelope.recipients]
+        judgement = self._judge.judge(envelope.reverse_path, addresses, reading, floor=sorted_.floor)
         routing = route(
             envelope.recipients,
             judgement.verdicts,
             null_sender=not envelope.reverse_path,
             auto_submitted=reading.auto_submitted,
         )
-        lease = reservation.lease if reservation else None
-        received = Received(clock.new_id(), at, envelope, content, client, judgement, routing, lease)
-        return self._planner.refuse(received, routing.refusal) if routing.refusal else self._planner.accept(received)
+        received = Received(arrival, judgement, routing)
+        if routing.refusal:
+            # Nothing of it happens then, at the desks neither: whoever sent it is told, and sends what is right.
+            return self._planner.refuse(received, routing.refusal)
+        return self._planner.accept(received).joined(sorted_.parts)
 
     async def _aside(self, work: "partial[T]") -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)

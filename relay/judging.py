@@ -1,10 +1,10 @@
 """Reads a message and asks the policies: what the intake decides by, and what `letterlock policy test` shows."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from policies.engine import judge
-from policies.model import Acquaintance, Message, Recipient, Verdict
+from policies.model import Acquaintance, Message, Recipient, RuleHit, Verdict
 from policies.ruleset import Ruleset
 from relay.message.content import content_of
 from relay.message.extraction import Extractor
@@ -57,14 +57,17 @@ class Judge:
         self._seconds = seconds
         self._history = history
 
-    def judge(self, reverse_path: str, recipients: Sequence[str], reading: Reading) -> Judgement:
-        """Return the verdict for each recipient of the envelope.
+    def judge(
+        self, reverse_path: str, recipients: Sequence[str], reading: Reading, *, floor: RuleHit | None = None
+    ) -> Judgement:
+        """Return the verdict for each recipient of the envelope; ``floor`` holds for all who are outside.
 
         Blocking: attachments are read by the confined helper, within the time given at the start. What cannot
         be read in that time is a finding, not an error.
         """
         message = self.message(reverse_path, recipients, reading)
-        return Judgement(reading, message.sender, judge(self._ruleset, message))
+        verdicts = judge(self._ruleset, message)
+        return Judgement(reading, message.sender, tuple(_raised(one, floor) for one in verdicts) if floor else verdicts)
 
     def message(self, reverse_path: str, recipients: Sequence[str], reading: Reading) -> Message:
         """Return what the policies are asked about: `judge` answers with verdicts, `policies.explanation` with why."""
@@ -101,3 +104,10 @@ class Judge:
             inside=self.inside(address),
             visible=lowered in visible,
         )
+
+
+def _raised(verdict: Verdict, floor: RuleHit) -> Verdict:
+    """Return the verdict, as strict as ``floor`` at least."""
+    if verdict.recipient.inside:
+        return verdict
+    return replace(verdict, action=max(verdict.action, floor.action), hits=(*verdict.hits, floor))

@@ -36,7 +36,7 @@ class Mailings:
                 sender_name=reading.from_name if sender == reading.from_ else "",
                 link_path=link.path,
                 until=sealed.expires_at,
-                now=received.at,
+                now=received.arrival.at,
                 subject=reading.subject,
             )
             entry = self._entry(Kind.NOTICE, link.address, link.participant_id)
@@ -61,7 +61,7 @@ class Mailings:
             lines=lines,
             subject=judgement.reading.subject,
             original_message_id=judgement.reading.message_id,
-            now=received.at,
+            now=received.arrival.at,
         )
         return self._draft(received, self._entry(Kind.RECEIPT, judgement.sender), composed.content)
 
@@ -72,19 +72,19 @@ class Mailings:
                 copy.path.address,
                 Report.FAILED,
                 local_answer("5.7.1", reasons([copy])),
-                received.at,
+                received.arrival.at,
                 orcpt=copy.path.orcpt,
             )
             for copy in received.routing.going(Way.REFUSE)
         ]
-        to = received.envelope.reverse_path
+        to = received.arrival.envelope.reverse_path
         composed = self._reporter.compose(
             to=to,
             recipients=refused,
-            headers=header_section([received.content]),
-            arrival=received.at,
-            now=received.at,
-            envid=received.envelope.envid,
+            headers=header_section([received.arrival.content]),
+            arrival=received.arrival.at,
+            now=received.arrival.at,
+            envid=received.arrival.envelope.envid,
         )
         return self._draft(received, self._entry(Kind.DSN, to), composed)
 
@@ -96,5 +96,10 @@ class Mailings:
         # The null reverse-path: nothing that a stranger's server sends back can start a conversation with us.
         envelope = QueuedEnvelope("", report_to=report_to, smtputf8=not entry.envelope.recipient.isascii())
         return self._spooler.draft(
-            envelope, [entry], content, now=received.at, parent=received.id, lease=received.lease
+            envelope,
+            [entry],
+            content,
+            now=received.arrival.at,
+            parent=received.arrival.id,
+            lease=received.arrival.lease,
         )

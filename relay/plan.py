@@ -1,16 +1,20 @@
-"""Everything that one commit writes for one message, and the writing of it: a handful of inserts."""
+"""Everything that one commit writes for one message, and the writing of it: a handful of inserts.
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+A plan has parts, because one message may go several ways at once: copies relayed and sealed by the rules, an answer
+into a conversation, a command to the gateway. Whatever it is, it happens in one transaction or not at all.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Connection
 
 from relay.judging import Judgement
-from relay.queue.items import Consignment
+from relay.message.parts import Reading
 from relay.queue.spooling import Draft, Lease, insert_message
 from relay.routing import Routing
-from relay.smtp.values import ClientFacts, Reply, SmtpEnvelope
+from relay.smtp.values import ClientFacts, ForwardPath, Reply, SmtpEnvelope
 from relay.store.audit import Audit
 from relay.store.events import Event
 from relay.store.history import observe_received, observe_sent
@@ -21,6 +25,11 @@ from relay.vault.vault import SealedDraft, Vault
 _DECISION = Decision.__table__  # type: ignore[attr-defined]
 
 Facts = Mapping[str, str | int | bool | list[str]]
+Change = Callable[[Connection], None]
+
+
+class Overtaken(Exception):  # noqa: N818  # no error: the message is planned again
+    """What a plan rests on changed before its commit. Raised by a change, inside the transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +43,23 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One audit event; ``personal`` facts are sealed under the message's own audit key."""
+    """One audit event; ``personal`` facts are sealed under the message's own audit key.
+
+    ``message_id`` is the message it is told of, where that is not the one in hand.
+    """
 
     event: Event
     facts: Facts
     personal: Mapping[str, str] | None = None
+    message_id: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
-    """One message in hand, judged and routed, while it is not ours yet.
+class Arrival:
+    """One message in hand, while it is not ours yet.
 
-    ``content`` is what the client sent, ``at`` the moment we took it up; ``lease`` is set when this worker has room
-    to send what it accepts at once.
+    ``content`` is what the client sent, ``reading`` the same read, ``at`` the moment we took it up; ``lease`` is set
+    when this worker has room to send what it accepts at once.
     """
 
     id: bytes
@@ -54,43 +67,84 @@ class Received:
     envelope: SmtpEnvelope
     content: bytes
     client: ClientFacts
+    reading: Reading
+    lease: Lease | None = None
+
+    def to(self, recipients: tuple[ForwardPath, ...]) -> "Arrival":
+        """Return the same message for these recipients only."""
+        return replace(self, envelope=replace(self.envelope, recipients=recipients))
+
+    @property
+    def authorised(self) -> bool:
+        """Say whether the client may speak for the organisation's staff."""
+        return self.client.trusted or bool(self.client.authenticated)
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message in hand, judged and routed: its ordinary recipients, and what becomes of each copy."""
+
+    arrival: Arrival
     judgement: Judgement
     routing: Routing
-    lease: Lease | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one reason to act wants written.
+
+    ``changes`` run in the transaction after the rows were inserted; they touch nothing but the database, and may run
+    more than once (only the last run counts).
+    """
+
+    told: tuple[Told, ...] = ()
+    drafts: tuple[Draft, ...] = ()
+    sealed: tuple[SealedDraft, ...] = ()
+    changes: tuple[Change, ...] = ()
+    decisions: tuple[dict[str, object], ...] = ()
+    observed: Observed | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be written, and what follows once it is durable.
+    """What is to be written for one message, and what follows once it is durable.
 
-    ``refusal`` is the reply where nothing was accepted; then only decisions and audit are written.
+    ``refusal`` is the reply where nothing was accepted; then only decisions and audit are written. ``actions`` are the
+    words of what was decided, for the log.
     """
 
     message_id: bytes
     at: datetime
-    decisions: list[dict[str, object]]
-    told: tuple[Told, ...]
-    drafts: tuple[Draft, ...] = ()
-    sealed: SealedDraft | None = None
-    observed: Observed | None = None
+    parts: tuple[Part, ...]
     refusal: Reply | None = None
     actions: tuple[str, ...] = ()
 
     @property
-    def consignments(self) -> tuple[Consignment, ...]:
-        """Return what a worker may send at once, without reading it back."""
-        return tuple(consignment for draft in self.drafts for consignment in draft.consignments)
+    def drafts(self) -> tuple[Draft, ...]:
+        """Return everything that is queued."""
+        return tuple(draft for part in self.parts for draft in part.drafts)
+
+    def joined(self, parts: tuple[Part, ...]) -> "Plan":
+        """Return the plan with more parts."""
+        return replace(self, parts=self.parts + parts) if parts else self
 
 
 def write(conn: Connection, plan: Plan, vault: Vault, audit: Audit) -> None:
-    """Write a plan into one transaction. Idempotent in what it does outside the database: it does nothing there."""
-    if plan.sealed:
-        vault.insert(conn, plan.sealed)
-    for draft in plan.drafts:
-        insert_message(conn, draft)
-    insert_later(conn, _DECISION, plan.decisions)
-    if plan.observed:
-        observe = observe_sent if plan.observed.sent else observe_received
-        observe(conn, plan.at, plan.observed.sender, plan.observed.recipients)
-    for told in plan.told:
-        audit.append(conn, told.event, plan.message_id, told.facts, told.personal, at=plan.at)
+    """Write a plan into one transaction. Idempotent in what it does outside the database: it does nothing there.
+
+    Overtaken when the plan rests on something that has changed meanwhile; the transaction must then not be committed.
+    """
+    for part in plan.parts:
+        for sealed in part.sealed:
+            vault.insert(conn, sealed)
+        for draft in part.drafts:
+            insert_message(conn, draft)
+        if part.decisions:
+            insert_later(conn, _DECISION, list(part.decisions))
+        if part.observed:
+            observe = observe_sent if part.observed.sent else observe_received
+            observe(conn, plan.at, part.observed.sender, part.observed.recipients)
+        for change in part.changes:
+            change(conn)
+        for told in part.told:
+            audit.append(conn, told.event, told.message_id or plan.message_id, told.facts, told.personal, at=plan.at)

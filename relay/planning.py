@@ -12,7 +12,7 @@ from relay.judging import Judgement
 from relay.mailings import Mailings
 from relay.message.headers import prepend, remove_authentication_results, remove_field
 from relay.message.trace import received_field
-from relay.plan import Facts, Observed, Plan, Received, Told
+from relay.plan import Arrival, Facts, Observed, Part, Plan, Received, Told
 from relay.queue.items import EntryEnvelope, QueuedEnvelope
 from relay.queue.spooling import Draft, NewEntry, Spooler
 from relay.routing import Routed, Way
@@ -42,17 +42,34 @@ class Planner:
         copies = received.routing.copies
         facts: Facts = {"reply": f"{reply.code} {reply.enhanced}", "rules": _rules(copies)}
         told = Told(Event.REFUSED, facts, _people(received.judgement, copies))
-        return Plan(received.id, received.at, self._decisions(received), (told,), refusal=reply)
+        part = Part(told=(told,), decisions=self._decisions(received))
+        return Plan(received.arrival.id, received.arrival.at, (part,), refusal=reply)
+
+    def turn_away(self, arrival: Arrival, reply: Reply) -> Plan:
+        """Return the plan for a message that a desk refuses: nothing but the record."""
+        told = Told(Event.REFUSED, {"reply": f"{reply.code} {reply.enhanced}"})
+        return Plan(arrival.id, arrival.at, (Part(told=(told,)),), refusal=reply)
+
+    def record(self, arrival: Arrival, direction: Direction) -> Plan:
+        """Return the plan for a message without ordinary recipients: the record that it came."""
+        facts: Facts = {
+            "size": len(arrival.content),
+            "listener": arrival.client.listener,
+            "recipients": len(arrival.envelope.recipients),
+        }
+        draft = self._record(arrival, b"", (), direction)
+        part = Part(told=(Told(Event.ACCEPTED, facts),), drafts=(draft,))
+        return Plan(arrival.id, arrival.at, (part,), actions=(direction.value,))
 
     def accept(self, received: Received) -> Plan:
         """Return the plan for an accepted message. Blocking: sealed blobs are durable when it returns.
 
         Raises StoreError or StoreFullError when they cannot be.
         """
-        routing, judgement = received.routing, received.judgement
+        arrival, routing, judgement = received.arrival, received.routing, received.judgement
         # A Bcc field that a client forgot to remove would tell everybody; our name on results that we did not make
         # would lend them our word. Nothing else is touched.
-        clean = remove_field(remove_authentication_results(received.content, self._name), b"Bcc")
+        clean = remove_field(remove_authentication_results(arrival.content, self._name), b"Bcc")
         sealed = self._seal(received, clean) if routing.going(Way.SEAL) else None
         drafts = [self._copies(received, clean)]
         if sealed:
@@ -61,38 +78,58 @@ class Planner:
             drafts.append(self._mailings.receipt(received, sealed))
         if routing.going(Way.REFUSE):
             drafts.append(self._mailings.report(received))
-        return Plan(
-            received.id,
-            received.at,
-            self._decisions(received),
-            _told(received, sealed),
+        part = Part(
+            told=_told(received, sealed),
             drafts=tuple(drafts),
-            sealed=sealed,
+            sealed=(sealed,) if sealed else (),
+            decisions=self._decisions(received),
             observed=self._observed(judgement, routing.going(Way.RELAY)),
-            actions=tuple(sorted({copy.verdict.action.word for copy in routing.copies})),
         )
+        actions = tuple(sorted({copy.verdict.action.word for copy in routing.copies}))
+        return Plan(arrival.id, arrival.at, (part,), actions=actions)
 
     def _seal(self, received: Received, clean: bytes) -> SealedDraft:
         return self._vault.seal(
-            message_id=received.id,
+            message_id=received.arrival.id,
             reading=received.judgement.reading,
             original=clean,
             sender=received.judgement.sender,
             readers=[copy.path.address for copy in received.routing.going(Way.SEAL)],
-            now=received.at,
-            expires_at=received.at + self._expiry,
+            now=received.arrival.at,
+            expires_at=received.arrival.at + self._expiry,
         )
 
     def _copies(self, received: Received, clean: bytes) -> Draft:
         """Return the message itself with an entry for each copy that is relayed; with none, just its record."""
-        envelope, client = received.envelope, received.client
-        relayed = received.routing.going(Way.RELAY)
-        trace = received_field(
+        entries = [
+            NewEntry(Kind.MAIL, copy.route, EntryEnvelope(copy.path.address, copy.path.orcpt, copy.path.notify))
+            for copy in received.routing.going(Way.RELAY)
+        ]
+        content = prepend([self._trace(received.arrival)], clean) if entries else b""
+        return self._record(received.arrival, content, entries, Direction.OUT)
+
+    def _record(self, arrival: Arrival, content: bytes, entries: Sequence[NewEntry], direction: Direction) -> Draft:
+        envelope = arrival.envelope
+        return self._spooler.draft(
+            QueuedEnvelope(envelope.reverse_path, envelope.ret, envelope.envid, envelope.smtputf8, envelope.body),
+            entries,
+            content,
+            now=arrival.at,
+            message_id=arrival.id,
+            direction=direction,
+            message_id_hash=self._keyring.text_hash("message-id", arrival.reading.message_id),
+            size=len(arrival.content),
+            lease=arrival.lease,
+        )
+
+    def _trace(self, arrival: Arrival) -> tuple[str, str]:
+        envelope, client = arrival.envelope, arrival.client
+        return received_field(
             helo=client.helo,
             client=client.ip,
             by=self._name,
-            queue_id=clock.id_text(received.id),
-            when=received.at,
+            queue_id=clock.id_text(arrival.id),
+            when=arrival.at,
             esmtp=client.esmtp,
             smtputf8=envelope.smtputf8,
             tls_version=client.tls_version,
@@ -100,28 +137,13 @@ class Planner:
             authenticated=bool(client.authenticated),
             recipients=tuple(one.address for one in envelope.recipients),
         )
-        entries = [
-            NewEntry(Kind.MAIL, copy.route, EntryEnvelope(copy.path.address, copy.path.orcpt, copy.path.notify))
-            for copy in relayed
-        ]
-        return self._spooler.draft(
-            QueuedEnvelope(envelope.reverse_path, envelope.ret, envelope.envid, envelope.smtputf8, envelope.body),
-            entries,
-            prepend([trace], clean) if relayed else b"",
-            now=received.at,
-            message_id=received.id,
-            direction=Direction.OUT,
-            message_id_hash=self._keyring.text_hash("message-id", received.judgement.reading.message_id),
-            size=len(received.content),
-            lease=received.lease,
-        )
 
-    def _decisions(self, received: Received) -> list[dict[str, object]]:
-        return [
+    def _decisions(self, received: Received) -> tuple[dict[str, object], ...]:
+        return tuple(
             {
-                "message_id": received.id,
+                "message_id": received.arrival.id,
                 "position": position,
-                "at": received.at,
+                "at": received.arrival.at,
                 "recipient_hash": self._keyring.address_hash(copy.path.address),
                 "domain": copy.verdict.recipient.domain,
                 "inside": copy.verdict.recipient.inside,
@@ -130,7 +152,7 @@ class Planner:
                 "shadow": json.dumps([[hit.rule, hit.action.word] for hit in copy.verdict.shadow]),
             }
             for position, copy in enumerate(received.routing.copies)
-        ]
+        )
 
     def _observed(self, judgement: Judgement, relayed: Sequence[Routed]) -> Observed | None:
         """Return what history learns. A copy that was sealed or refused makes nobody familiar: it may be a slip."""
@@ -155,8 +177,8 @@ def _people(judgement: Judgement, copies: Sequence[Routed]) -> dict[str, str]:
 def _told(received: Received, sealed: SealedDraft | None) -> tuple[Told, ...]:
     copies, judgement = received.routing.copies, received.judgement
     facts: Facts = {
-        "size": len(received.content),
-        "listener": received.client.listener,
+        "size": len(received.arrival.content),
+        "listener": received.arrival.client.listener,
         "recipients": len(copies),
     }
     told = [Told(Event.ACCEPTED, facts, _people(judgement, copies))]

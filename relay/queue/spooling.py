@@ -66,7 +66,7 @@ class Draft:
     message_id: bytes
     rows: dict[str, Any]
     entry_rows: list[dict[str, Any]]
-    spool_row: dict[str, Any]
+    spool_row: dict[str, Any] | None
     consignments: tuple[Consignment, ...]
     blob_length: int = 0
 
@@ -111,7 +111,8 @@ class Spooler:
         if entries:
             content = self._signer.sign(content, now)
         envelope = _as_needed(envelope, content)
-        spool_row, stored, blob_length = self._spool(message_id, content, now)
+        # A message that nobody gets as it is leaves its record: nothing to keep, and no key to keep for it.
+        spool_row, stored, blob_length = self._spool(message_id, content, now) if entries else (None, None, 0)
         rows = {
             "id": message_id,
             "parent": parent,
@@ -184,8 +185,8 @@ class Spooler:
 def insert_message(conn: Connection, draft: Draft) -> None:
     """Write a drafted message and its entries: three rows and one more per entry, none of them an ORM object."""
     insert_later(conn, _MESSAGE, [draft.rows])
-    if not draft.entry_rows:
-        return  # the record of a message that nobody gets as it is: nothing to keep, and no key to keep for it
+    if draft.spool_row is None:
+        return
     insert_later(conn, _SPOOL, [draft.spool_row])
     insert_later(conn, _ENTRY, draft.entry_rows)
     if draft.spool_row["blob_id"] is not None:

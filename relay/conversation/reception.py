@@ -1,0 +1,89 @@
+"""Sorts the recipients of one message: ordinary ones are judged, addresses of ours belong to a desk.
+
+r.…  an answer to a reader        -> the desk for answers
+c.…  a command, or a decision     -> the desk for control
+b.…  a report about our own mail  -> the desk for bounces
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from policies.model import RuleHit
+from relay.message.secret_address import AddressKind, SecretAddress, read_secret_address
+from relay.plan import Arrival, Part
+from relay.smtp.values import ForwardPath, Reply
+from relay.store.tables.queue import Direction
+
+_UNKNOWN = Reply(550, "5.1.1", "There is no such address: answer the message itself, or write to the person")
+_DIRECTIONS = {
+    AddressKind.READER: Direction.OUT,
+    AddressKind.CONTROL: Direction.CONTROL,
+    AddressKind.BOUNCE: Direction.BOUNCE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Addressed:
+    """One recipient that is an address of ours."""
+
+    path: ForwardPath
+    address: SecretAddress
+
+
+class Desk(Protocol):
+    """What happens to mail for one kind of address. Blocking; called off the event loop."""
+
+    def take(self, arrival: Arrival, addressed: Sequence[Addressed]) -> Part | Reply:
+        """Return what is to be written, or the reply that refuses the whole message; nothing is written by it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sorted:
+    """One message after the sorting.
+
+    ``arrival`` holds the ordinary recipients only, possibly none, and content that carries no secret of ours any more.
+    ``parts`` are what the desks want written. ``floor``, where there is one, is a rule that holds for every outside
+    recipient: who answers a sealed conversation cannot send it to somebody else in the clear.
+    """
+
+    arrival: Arrival
+    parts: tuple[Part, ...] = ()
+    direction: Direction = Direction.OUT
+    floor: RuleHit | None = None
+
+
+class Reception:
+    """Knows the gateway's own domain and its desks."""
+
+    def __init__(self, domain: str, desks: Mapping[AddressKind, Desk]) -> None:
+        self._domain = domain.lower()
+        self._desks = desks
+
+    def concerns(self, arrival: Arrival) -> bool:
+        """Say whether there is anything to sort: cheap, and false for nearly all mail."""
+        return any(self._ours(path) for path in arrival.envelope.recipients)
+
+    def sort(self, arrival: Arrival) -> Sorted | Reply:
+        """Hand addresses of ours to their desks; return the rest, or the reply that refuses the message. Blocking."""
+        ordinary = tuple(path for path in arrival.envelope.recipients if not self._ours(path))
+        waiting: dict[AddressKind, list[Addressed]] = {}
+        for path in arrival.envelope.recipients:
+            if not self._ours(path):
+                continue
+            address = read_secret_address(path.address, self._domain)
+            if address is None or address.kind not in self._desks:
+                return _UNKNOWN
+            waiting.setdefault(address.kind, []).append(Addressed(path, address))
+        parts = []
+        for kind, addressed in waiting.items():
+            outcome = self._desks[kind].take(arrival, addressed)
+            if isinstance(outcome, Reply):
+                return outcome
+            parts.append(outcome)
+        direction = _DIRECTIONS[next(iter(waiting))] if waiting and not ordinary else Direction.OUT
+        return Sorted(arrival.to(ordinary), tuple(parts), direction)
+
+    def _ours(self, path: ForwardPath) -> bool:
+        return path.address.rpartition("@")[2].lower() == self._domain
