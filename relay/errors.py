@@ -6,6 +6,7 @@
     ├── StoreError                the database or blob store does not answer, is full, or is of another version
     │   └── StoreFullError        no room: 452 before 250, never a 5xx
     ├── SealingError              the one error of the sealed format (relay/vault/sealing)
+    ├── OvertakenError            what a plan was made on has changed before its commit: plan again
     ├── RefusedError              what a person asked for is refused, with the reason and what to do
     └── NotFoundError             the named thing is not there (queue entry, message, link)
 
@@ -38,6 +39,10 @@ class StoreError(LetterlockError):
 
 class StoreFullError(StoreError):
     """There is no room left, or the reserve for queue runs and logs would be touched."""
+
+
+class OvertakenError(LetterlockError):
+    """Somebody else changed what this plan was made on, before its commit; nothing was written: plan again."""
 
 
 class RefusedError(LetterlockError):

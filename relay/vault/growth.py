@@ -1,0 +1,123 @@
+"""What is written when a conversation grows, and the check that it is still as it was when that was worked out.
+
+Working out who gets what takes ciphers and is done before the transaction, from a snapshot. By the time it is written
+somebody may have been removed, a link revoked, a message sealed: then nothing is written, and it is worked out anew.
+All changes of one conversation wait for each other at its row (on SQLite at the database).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import Connection, Table, and_, delete, select, update
+
+from relay.errors import OvertakenError
+from relay.store.tables import Conversation, Sealed, Stanza
+from relay.store.tables.sealed import ReaderState, SealedState
+from relay.vault.links import KEY, PARTICIPANT
+
+CONVERSATION: Table = cast("Any", Conversation).__table__
+SEALED: Table = cast("Any", Sealed).__table__
+STANZA: Table = cast("Any", Stanza).__table__
+
+TableRows = tuple[tuple[Table, list[dict[str, Any]]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a growth was worked out from, as far as it depends on it.
+
+    ``wrapped``      the wrapped outer key of each live message: none came, none went, none was extended
+    ``keys``         the keys not revoked of each participant concerned: none was removed, given or denied a key
+    ``absent``       keyed hashes of addresses to be entered as readers: nobody else entered them
+    """
+
+    conversation_id: bytes
+    wrapped: Mapping[bytes, bytes] = field(repr=False)
+    keys: Mapping[bytes, frozenset[bytes]]
+    absent: frozenset[bytes] = frozenset()
+
+    def require(self, connection: Connection) -> None:
+        """Wait for the conversation and compare; OvertakenError when something differs. Inside the transaction."""
+        if not lock(connection, self.conversation_id):
+            raise OvertakenError("this conversation has ended")
+        if wrapped_keys(connection, self.conversation_id) != self.wrapped:
+            raise OvertakenError("a message was sealed, extended or destroyed meanwhile")
+        if standing_keys(connection, self.conversation_id, self.keys) != self.keys:
+            raise OvertakenError("somebody was removed or was given another link meanwhile")
+        if self.absent and self._entered(connection):
+            raise OvertakenError("this reader was added meanwhile")
+
+    def _entered(self, connection: Connection) -> bool:
+        entered = select(PARTICIPANT.c.id).where(
+            PARTICIPANT.c.conversation_id == self.conversation_id,
+            PARTICIPANT.c.address_hash.in_(self.absent),
+            PARTICIPANT.c.state != ReaderState.REMOVED.value,
+        )
+        return connection.execute(entered.limit(1)).first() is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """What is to be written, once the basis still holds.
+
+    ``revoked`` are links that a newer one makes needless; ``superseded`` the stanzas, by (message id, key id), that are
+    needed no more; ``prolonged`` the keys that live at least until ``until`` because they open something new.
+    """
+
+    basis: Basis
+    now: datetime
+    rows: TableRows = field(repr=False)
+    revoked: tuple[bytes, ...] = ()
+    superseded: tuple[tuple[bytes, bytes], ...] = ()
+    prolonged: tuple[bytes, ...] = ()
+    until: datetime | None = None
+
+    def write(self, connection: Connection) -> None:
+        """Write everything; OvertakenError, with nothing written, when the basis does not hold any more.
+
+        The rows are inserted at once and not left for the end of the batch: the next change must see them.
+        """
+        self.basis.require(connection)
+        for table, rows in self.rows:
+            if rows:
+                connection.execute(table.insert(), rows)
+        if self.revoked:
+            connection.execute(update(KEY).where(KEY.c.id.in_(self.revoked)).values(revoked_at=self.now))
+        for message_id, key_id in self.superseded:
+            connection.execute(delete(STANZA).where(STANZA.c.message_id == message_id, STANZA.c.key_id == key_id))
+        if self.prolonged and self.until is not None:
+            short = and_(KEY.c.id.in_(self.prolonged), KEY.c.expires_at < self.until)
+            connection.execute(update(KEY).where(short).values(expires_at=self.until))
+
+
+def lock(connection: Connection, conversation_id: bytes) -> bool:
+    """Make other changes of this conversation wait until this transaction ends; False when there is none."""
+    row = select(CONVERSATION.c.id).where(CONVERSATION.c.id == conversation_id).with_for_update()
+    return connection.execute(row).first() is not None
+
+
+def wrapped_keys(connection: Connection, conversation_id: bytes) -> dict[bytes, bytes]:
+    """Return the wrapped outer key of each live message; drafts do not count, they are their writer's alone."""
+    live = and_(SEALED.c.conversation_id == conversation_id, SEALED.c.state == SealedState.LIVE.value)
+    return {row.id: row.wrapped for row in connection.execute(select(SEALED.c.id, SEALED.c.wrapped).where(live))}
+
+
+def standing_keys(
+    connection: Connection, conversation_id: bytes, of: Mapping[bytes, object]
+) -> dict[bytes, frozenset[bytes]]:
+    """Return the keys that are not revoked, of those participants in ``of`` who are in the conversation still."""
+    rows = connection.execute(
+        select(PARTICIPANT.c.id, KEY.c.id.label("key_id"))
+        .outerjoin(KEY, and_(KEY.c.participant_id == PARTICIPANT.c.id, KEY.c.revoked_at.is_(None)))
+        .where(
+            PARTICIPANT.c.conversation_id == conversation_id,
+            PARTICIPANT.c.state != ReaderState.REMOVED.value,
+            PARTICIPANT.c.id.in_(list(of)),
+        )
+    )
+    found: dict[bytes, set[bytes]] = {}
+    for row in rows:
+        found.setdefault(row.id, set()).update({row.key_id} if row.key_id is not None else ())
+    return {participant_id: frozenset(keys) for participant_id, keys in found.items()}

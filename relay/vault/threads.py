@@ -1,0 +1,52 @@
+"""How an answer is recognised: by the Message-IDs of what was written in a conversation, kept as keyed hashes.
+
+A header proves nothing: it says which conversation an answer may belong to, never who may take part in it.
+"""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from sqlalchemy import Connection, Table, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from relay.store.tables import Conversation, Sealed, Thread
+from relay.vault.keyring import Keyring
+
+THREAD: Table = cast("Any", Thread).__table__
+_CONVERSATION: Table = cast("Any", Conversation).__table__
+_SEALED: Table = cast("Any", Sealed).__table__
+_MOST = 100  # Message-IDs of one answer that are looked up: the last, which are the nearest in the thread
+
+
+def thread_hash(keyring: Keyring, message_id: str) -> bytes:
+    """Return the keyed hash of a Message-ID (RFC 5322 section 3.6.4), written with its angle brackets."""
+    return keyring.text_hash("message-id", message_id)
+
+
+def remember(connection: Connection, keyring: Keyring, conversation_id: bytes, message_id: str) -> None:
+    """Note that a mail with this Message-ID belongs to the conversation; nothing for an empty one or one known."""
+    if message_id:
+        insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+        row = {"message_id_hash": thread_hash(keyring, message_id), "conversation_id": conversation_id}
+        connection.execute(insert(THREAD).values(row).on_conflict_do_nothing())
+
+
+def by_thread(connection: Connection, keyring: Keyring, message_ids: Sequence[str]) -> bytes | None:
+    """Return the newest conversation that one of these Message-IDs belongs to, None when there is none.
+
+    Give In-Reply-To and References as they come; of more than 100 the last count.
+    """
+    hashes = [thread_hash(keyring, one) for one in message_ids[-_MOST:] if one]
+    found = (
+        select(_CONVERSATION.c.id)
+        .join(THREAD, THREAD.c.conversation_id == _CONVERSATION.c.id)
+        .where(THREAD.c.message_id_hash.in_(hashes))
+        .order_by(_CONVERSATION.c.created_at.desc(), _CONVERSATION.c.id)
+        .limit(1)
+    )
+    return connection.execute(found).scalar_one_or_none() if hashes else None
+
+
+def conversation_of(connection: Connection, message_id: bytes) -> bytes | None:
+    """Return the conversation of a sealed message, None when nothing is sealed under this id (or it is swept)."""
+    return connection.execute(select(_SEALED.c.conversation_id).where(_SEALED.c.id == message_id)).scalar_one_or_none()
