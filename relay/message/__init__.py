@@ -11,4 +11,5 @@ html_text      what HTML shows, and what can be copied out of it
 extraction     text of attachments, in a confined process
 content        a Reading and its attachments' text -> what the policies judge
 identity       what makes two submissions the same message
+loop_evidence  what tells our own mail when it comes back
 """
