@@ -1,14 +1,21 @@
 """``letterlock check``."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import click
 
+from relay.cli.dns import Server, finding_json, print_findings
 from relay.cli.session import Session, pass_session
 from relay.cli.terminal import examples, plural, print_json, print_table, say, warn
 from relay.cli.wording import rule_words
 from relay.config import Configuration, inspect
 from relay.config.schema import json_schema
+from relay.config.values import Endpoint
+from relay.dkim.keys import open_key
+from relay.dns.finding import Finding
+from relay.dns.inspection import inspect_dns
+from relay.dns.lookup import Lookup
 from relay.errors import ConfigurationError
 
 
@@ -16,40 +23,57 @@ from relay.errors import ConfigurationError
     epilog=examples(
         "letterlock check",
         "letterlock -c new.toml check && mv new.toml relay.toml",
+        "letterlock check --dns",
         "letterlock check --schema > relay.schema.json",
     )
 )
 @click.option("--json", "as_json", is_flag=True, help="Print problems and warnings for a script.")
 @click.option("--schema", is_flag=True, help="Print the JSON schema of relay.toml, for editors, and stop.")
+@click.option("--dns", is_flag=True, help="Look up what the DNS says of the gateway's domain, too.")
+@click.option("--dns-server", type=Server(), help="Ask this server instead of the machine's own resolvers.")
 @pass_session
 @click.pass_context
-def command(ctx: click.Context, session: Session, as_json: bool, schema: bool) -> None:
+def command(  # noqa: PLR0917  # click passes them by name
+    ctx: click.Context, session: Session, as_json: bool, schema: bool, dns: bool, dns_server: Endpoint | None
+) -> None:
     """Name every mistake in relay.toml at its line.
 
     Files that it names are looked at too.
 
-    Mistakes end with exit code 1; warnings are legal and probably not meant. The rules are repeated in words.
+    Mistakes end with exit code 1; warnings are legal and probably not meant. The rules are repeated in words. With
+    --dns, a record that mail needs and that is missing or wrong ends with exit code 1 too, with what to publish.
     """
     if schema:
         print_json(json_schema())
         return
     inspection = inspect(session.config_path)
     configuration = inspection.configuration
+    asked = dns or dns_server is not None
     if as_json:
+        findings = [*_looked_up(configuration, dns_server)] if configuration and asked else []
+        ok = configuration is not None and not any(one.fails for one in findings)
         print_json(
             {
-                "ok": configuration is not None,
+                "ok": ok,
                 "problems": inspection.problems,
                 "warnings": inspection.warnings,
                 "rules": _rules(configuration) if configuration else [],
+                **({"dns": [finding_json(one) for one in findings]} if asked else {}),
             }
         )
-        ctx.exit(0 if configuration else ConfigurationError.exit_code)
+        ctx.exit(0 if ok else ConfigurationError.exit_code)
     if configuration is None:
         raise ConfigurationError(inspection.problems)
     for line in inspection.warnings:
         warn(f"warning: {line}")
     _summary(session, configuration)
+    if asked and not print_findings(_looked_up(configuration, dns_server)):
+        ctx.exit(ConfigurationError.exit_code)
+
+
+def _looked_up(configuration: Configuration, server: Endpoint | None) -> Iterator[Finding]:
+    keys = [open_key(named) for named in configuration.dkim]
+    return inspect_dns(configuration, keys, Lookup(server))
 
 
 def _summary(session: Session, configuration: Configuration) -> None:

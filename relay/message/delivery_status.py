@@ -97,7 +97,7 @@ def _delivery(fields: dict[bytes, str]) -> ReportedDelivery | None:
 
 
 def _address(fields: dict[bytes, str], name: bytes) -> str:
-    """Return what stands behind the address type, which may be missing; RFC 6533 section 3 writes code points in hex."""
+    """Return what stands behind the address type, which may be missing; RFC 6533 section 3 escapes code points."""
     kind, semicolon, address = fields.get(name, "").partition(";")
     address = (address if semicolon else kind).strip()
     if address.startswith("<") and address.endswith(">"):
