@@ -58,7 +58,7 @@ def reader_of(connection: Connection, keyring: Keyring, link_id: bytes, now: dat
     key = connection.execute(select(KEY).where(KEY.c.id == link_id, KEY.c.type == int(StanzaType.LINK))).one_or_none()
     if key is None:
         return None
-    _check_key(keyring, key)
+    check_key_row(keyring, key)
     address = _checked_address(connection, keyring, key, Role.READER)
     return Reader(key.id, key.participant_id, key.conversation_id, address, state_of(key, now), key.expires_at)
 
@@ -79,7 +79,7 @@ def keys_to_seal_to(
     for row in rows:
         own = taken.setdefault(row.participant_id, [])
         if len(own) < LIVE_KEYS:
-            _check_key(keyring, row)
+            check_key_row(keyring, row)
             if not own:
                 role = Role.SENDER if row.type == StanzaType.SENDER else Role.READER
                 _checked_address(connection, keyring, row, role)
@@ -87,7 +87,8 @@ def keys_to_seal_to(
     return tuple(key for own in taken.values() for key in own)
 
 
-def _check_key(keyring: Keyring, row: Row[Any]) -> None:
+def check_key_row(keyring: Keyring, row: Row[Any]) -> None:
+    """Refuse (SealingError, row) a key row that was not written by the relay as it stands. Role relay."""
     _, row_key = keyring.row_key(row.mac_version)
     check_key(
         row_key,
