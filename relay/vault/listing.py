@@ -78,6 +78,12 @@ def clean(text: str, longest: int = _LONGEST_TEXT) -> str:
     return _UNFIT.sub("", text)[:longest]
 
 
+def media_type(text: str) -> str:
+    """Return a media type in lower case and without parameters; ``application/octet-stream`` for what is none."""
+    kind = text.lower()
+    return kind if _TYPE.fullmatch(kind) else _UNKNOWN
+
+
 def author(name: str, address: str) -> str:
     """Return ``name <address>`` as a person reads it, or the address alone.
 
@@ -93,11 +99,10 @@ def author(name: str, address: str) -> str:
 def _content(part: Part) -> Content:
     role = _ROLES[part.kind]
     readable = role in (PartRole.TEXT, PartRole.HTML)
-    kind = part.type.lower()
     return Content(
         role,
         clean(part.name, _LONGEST_NAME),
-        kind if _TYPE.fullmatch(kind) else _UNKNOWN,
+        media_type(part.type),
         clean(part.cid, _LONGEST_NAME),
         part.text.encode("utf-8", "replace") if readable else part.data,
     )

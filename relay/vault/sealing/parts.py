@@ -36,6 +36,17 @@ def stored_length(size: int) -> int:
     return ID_LENGTH + Layout.of_plain(padded_length(size)).sealed
 
 
+def smallest_size(stored: int) -> int:
+    """Return the least number of plain bytes behind a blob of this length; the most is 1,023 above it.
+
+    SealingError (part) when no part has this length.
+    """
+    padded = Layout.of_sealed(stored - ID_LENGTH, Layer.PART).plain
+    if padded == 0 or padded % PAD:
+        raise SealingError(Layer.PART, "no part has this length")
+    return padded - PAD
+
+
 def _part_key(message: MessageKey, kind: PartKind, part_id: bytes) -> bytes:
     return kdf(message.dek, message.header.digest, PART + bytes([kind]) + require_id(part_id, Layer.PART))
 
