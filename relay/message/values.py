@@ -39,7 +39,7 @@ def field(name: str, value: str) -> bytes:
     safe = header_value(value, 100_000)
     tokens = safe.split(" ") if safe.isascii() else []
     if not tokens or "=?" in safe or max(map(len, tokens)) > _LONGEST_TOKEN:
-        tokens = _encoded_words(safe)
+        tokens = encoded_words(safe)
     return _folded(name, tokens)
 
 
@@ -60,7 +60,7 @@ def phrase(text: str, limit: int = 100) -> str:
     """Return a display name for use in front of ``<address>``: plain, quoted or in encoded words (RFC 5322 3.2.5)."""
     safe = header_value(text, limit)
     if not safe.isascii() or "=?" in safe:
-        return " ".join(_encoded_words(safe))
+        return " ".join(encoded_words(safe))
     if _PHRASE.fullmatch(safe):
         return safe
     return '"' + re.sub(r'(["\\])', r"\\\1", safe) + '"'
@@ -72,7 +72,8 @@ def named_address(name: str, address: str) -> str:
     return f"{phrase(name)} <{safe}>" if header_value(name) else safe
 
 
-def _encoded_words(text: str) -> list[str]:
+def encoded_words(text: str) -> list[str]:
+    """Return one line as encoded words of at most 75 characters each (RFC 2047 section 2), at least one."""
     words, octets = [], b""
     for character in text:
         encoded = character.encode()

@@ -1,0 +1,116 @@
+"""Addresses with secrets go out of a message before it is sealed or relayed: real ones stand in their place.
+
+A secret belongs into the mailbox that it was mailed to and nowhere else, but people answer, forward and quote, and
+their mail programs copy the address into headers and text. So every header field, every text part and every message
+within the message is searched, under its transfer encoding and charset. A part in which nothing is found keeps its
+octets, and so does everything around a find. What was changed no longer fits a signature over it (DKIM, S/MIME,
+OpenPGP); that is the lesser harm.
+
+Not searched: texts that the sender encrypted, and files that are no text (PDF, Office, winmail.dat).
+"""
+
+import binascii
+import re
+from collections.abc import Iterator
+
+from relay.conversation.printable import change_printable
+from relay.conversation.spellings import LIKELY, Change, Real, Spellings, quick, splice
+from relay.message.charsets import codec_of
+from relay.message.structure import Leaf, walk
+from relay.message.transfer import IDENTITY, decode_base64
+from relay.message.values import encoded_words
+from relay.message.words import decode_words
+
+_MESSAGES = frozenset({"message/rfc822", "message/global", "message/news"})
+_HTML = "text/html"
+_BASE64, _PRINTABLE = frozenset({"base64", "base-64", "b"}), frozenset({"quoted-printable", "quotedprintable", "q"})
+_WORTH_A_WALK = quick(rb"base-?64|quoted-?printable|=\?|" + LIKELY)
+_WORDS = re.compile(rb"=\?[^?\s]{1,80}\?[bBqQ]\?[^?\s]*+\?=(?:\s++=\?[^?\s]{1,80}\?[bBqQ]\?[^?\s]*+\?=)*+")
+_LINE_END = re.compile(rb"\r?\n")
+_WIDE = ("utf_16", "utf_32")  # codecs under which ASCII is more than one octet
+_DEPTH = 10  # messages within messages
+_LINE = 57  # octets that give a line of 76 characters of base64 (RFC 2045 section 6.8)
+
+
+def scrub(content: bytes, domain: str, real: Real) -> bytes:
+    """Return ``content`` without secrets of the gateway at ``domain``; the same object where there are none.
+
+    ``real`` gives the address that is to stand in place of one with a secret. Mail without encoded texts costs one
+    search of its octets, other mail a walk over its parts.
+    """
+    return _message(content, Spellings(domain, real), 0) if _WORTH_A_WALK.search(content) else content
+
+
+def _message(content: bytes, spellings: Spellings, depth: int) -> bytes:
+    changes: list[Change] = []
+    position = 0
+    for leaf in _special(content):
+        changes += _plain(content, position, leaf.start, spellings)
+        scrubbed = _leaf(leaf, spellings, depth)
+        if scrubbed != leaf.raw:
+            changes.append((leaf.start, leaf.end, scrubbed))
+        position = leaf.end
+    return splice(content, [*changes, *_plain(content, position, len(content), spellings)])
+
+
+def _special(content: bytes) -> Iterator[Leaf]:
+    """Yield the parts that need more than a look at their octets, in order."""
+    position = 0
+    for leaf in walk(content).leaves:
+        readable = leaf.type.word.startswith(("text/", "message/"))
+        special = leaf.encoding in _BASE64 or (
+            readable and (leaf.encoding in _PRINTABLE or leaf.type.word in _MESSAGES or leaf.type.word == _HTML)
+        )
+        if special and leaf.buffer is content and leaf.start >= position:
+            position = leaf.end
+            yield leaf
+
+
+def _plain(content: bytes, start: int, end: int, spellings: Spellings) -> list[Change]:
+    """Return the changes in octets that stand there as they are: headers, texts without encoding, what is between."""
+    piece = content[start:end]
+    found = spellings.find(piece)
+    if b"=?" in piece:
+        found = sorted([*found, *_words(piece, spellings)])
+    return [(start + first, start + last, instead) for first, last, instead in found]
+
+
+def _words(piece: bytes, spellings: Spellings) -> Iterator[Change]:
+    """Yield the changes in encoded words (RFC 2047): one that held a secret is written anew with its neighbours."""
+    for match in _WORDS.finditer(piece):
+        text = decode_words(_LINE_END.sub(b"", match[0]))
+        scrubbed = spellings.replace(text)
+        if scrubbed != text:
+            yield match.start(), match.end(), "\r\n ".join(encoded_words(scrubbed)).encode("ascii")
+
+
+def _leaf(leaf: Leaf, spellings: Spellings, depth: int) -> bytes:
+    kind, raw = leaf.type.word, leaf.raw
+    markup = kind == _HTML
+    if leaf.encoding in IDENTITY:
+        inner = kind in _MESSAGES and depth < _DEPTH
+        return _message(raw, spellings, depth + 1) if inner else splice(raw, spellings.find(raw, markup=markup))
+    if leaf.encoding in _PRINTABLE:
+        return change_printable(raw, lambda data: spellings.find(data, markup=markup))
+    if not kind.startswith(("text/", "message/")):
+        return raw
+    decoded = decode_base64(raw)
+    scrubbed = _decoded(leaf, decoded, spellings, depth)
+    return raw if scrubbed == decoded else _base64(scrubbed) + (b"\r\n" if raw.endswith(b"\n") else b"")
+
+
+def _decoded(leaf: Leaf, data: bytes, spellings: Spellings, depth: int) -> bytes:
+    if leaf.type.word in _MESSAGES and depth < _DEPTH:
+        return _message(data, spellings, depth + 1)
+    markup = leaf.type.word == _HTML
+    codec = codec_of(leaf.type.parameters.get("charset", ""))
+    if not codec.startswith(_WIDE):
+        return splice(data, spellings.find(data, markup=markup))
+    text = data.decode(codec, "replace")
+    scrubbed = spellings.replace(text, markup=markup)
+    return data if scrubbed == text else scrubbed.encode(codec, "replace")
+
+
+def _base64(data: bytes) -> bytes:
+    lines = (binascii.b2a_base64(data[start : start + _LINE], newline=False) for start in range(0, len(data), _LINE))
+    return b"\r\n".join(lines)
