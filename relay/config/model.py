@@ -63,11 +63,17 @@ class Gateway(Strictly):
     """Name in EHLO, Received and the greeting; empty means gateway.domain."""
     workers: int = Field(default=2, ge=1, le=64)
     """Relay processes that share the listeners."""
+    machine: Annotated[str, Field(pattern=r"^[a-z0-9-]{0,40}$")] = ""
+    """Name of this machine among several that share one database; empty where there is one."""
 
     @property
     def host_name(self) -> str:
         """The name this gateway calls itself in SMTP (RFC 5321 section 4.1.1.1)."""
         return self.hostname or self.domain
+
+    def process_name(self, service: str, number: int) -> str:
+        """The name of one process among all that share the database: it signs the audit and owns leases."""
+        return f"{service}-{number}@{self.machine}" if self.machine else f"{service}-{number}"
 
 
 class Storage(Strictly):

@@ -1,0 +1,83 @@
+"""A name that one process at a time may work under, for as long as it lives.
+
+An audit chain has one writer, and a lease has one owner: both go by the name of the process, so that a restarted
+process goes on where it ended. Two that live under one name would fork the chain and send each other's mail. The
+name is therefore locked by something that dies with its holder: a file lock beside a SQLite database, a session's
+advisory lock on PostgreSQL.
+"""
+
+import fcntl
+import hashlib
+import os
+import re
+import time
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from relay.errors import StoreError
+from relay.store.engine import database_file, open_engine
+from relay.store.faults import translate
+
+PATIENCE = 5.0  # seconds for a predecessor that was killed a moment ago to be gone
+_PAUSE = 0.1
+_UNFIT = re.compile(r"[^A-Za-z0-9.@_-]")
+
+
+class Slot:
+    """One name, held until ``close`` or the end of the process."""
+
+    def __init__(self, url: str, name: str, *, patience: float = PATIENCE) -> None:
+        """Take ``name`` in the database at ``url``; StoreError when another process holds it, or for the database."""
+        file = database_file(url)
+        self._descriptor = -1
+        self._session: Connection | None = None
+        if file is not None:
+            path = file.with_name(f"{file.name}.{_UNFIT.sub('_', name)}.slot")
+            try:
+                self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            except OSError as error:
+                raise StoreError(f"cannot open {path}: {error.strerror}") from error
+        else:
+            self._session = _session(url)
+        deadline = time.monotonic() + patience
+        while not self._try(name):
+            if time.monotonic() >= deadline:
+                self.close()
+                raise StoreError(
+                    f"another process works as {name} on this database: stop it, or give each machine "
+                    "a name of its own ([gateway] machine)"
+                )
+            time.sleep(_PAUSE)
+
+    def close(self) -> None:
+        """Give the name back."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+        if self._session is not None:
+            engine = self._session.engine
+            self._session.close()
+            engine.dispose()
+            self._session = None
+
+    def _try(self, name: str) -> bool:
+        if self._session is None:
+            try:
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            return True
+        key = int.from_bytes(hashlib.blake2b(b"letterlock slot " + name.encode(), digest_size=8).digest(), signed=True)
+        try:
+            return bool(self._session.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": key}).scalar())
+        except SQLAlchemyError as error:
+            raise translate(error) from error
+
+
+def _session(url: str) -> Connection:
+    try:
+        # No transaction stays open behind it: an old one would keep the server from cleaning up.
+        return open_engine(url, writer=True).connect().execution_options(isolation_level="AUTOCOMMIT")
+    except SQLAlchemyError as error:
+        raise translate(error) from error
