@@ -3,24 +3,25 @@
 browser -> FrontGate (host, size, access log) -> SecurityHeaders -> routes -> Doorway -> handler -> store, vault
 """
 
+import asyncio
 import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import uvicorn
+import uvloop
 from sqlalchemy import Connection
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from portal.access.codes import CodeMail, Codes
 from portal.access.csrf import Csrf
@@ -36,10 +37,14 @@ from portal.pages.reading import ReadingPages
 from portal.rendering.pages import Pages, Site
 from relay import clock
 from relay.config.model import Configuration
+from relay.config.source import Source
+from relay.config.values import Endpoint
 from relay.health import facts
 from relay.queue.requests import request_code
+from relay.renewing import renew_on_hangup
 from relay.services import Service
 from relay.store.audit import Audit
+from relay.store.slot import Slot
 from relay.store.writer import Store, open_store
 from relay.vault.blobs import FileBlobs
 from relay.vault.keyring import Keyring
@@ -116,13 +121,13 @@ def _health(services: Services) -> Response:
     return Response(json.dumps(found), 200 if well else 503, media_type="application/json")
 
 
-def open_portal(configuration: Configuration, number: int = 0) -> tuple[ASGIApp, Store]:
+def open_portal(configuration: Configuration, number: int = 0, store: Store | None = None) -> tuple[ASGIApp, Store]:
     """Open the portal's services and return the application with its store, which the caller closes.
 
-    KeyringError and StoreError say what is missing; nothing listens yet.
+    ``store`` is one that is open already. KeyringError and StoreError say what is missing; nothing listens yet.
     """
     keyring = Keyring.open(configuration.keys.folder, role="portal")
-    store = open_store(configuration.storage.database)
+    store = store or open_store(configuration.storage.database)
     organisation = configuration.organisation
 
     def send_code(conn: Connection, mail: CodeMail, at: datetime) -> object:
@@ -145,7 +150,7 @@ def open_portal(configuration: Configuration, number: int = 0) -> tuple[ASGIApp,
         store=store,
         keyring=keyring,
         opener=Opener(keyring, FileBlobs(configuration.storage.blobs)),
-        audit=Audit(keyring, writer=f"portal-{number}"),
+        audit=Audit(keyring, writer=configuration.gateway.process_name("portal", number)),
         send_code=send_code,
         health=health,
     )
@@ -186,15 +191,38 @@ def _without_traceback(record: logging.LogRecord) -> bool:
     return True
 
 
-def serve(configuration: Configuration, _path: Path | None = None, number: int = 0) -> None:
-    """Serve the portal until SIGTERM or SIGINT, then finish the downloads that run."""
+class Exchangeable:
+    """The application that answers now. Another takes its place between two requests; those that run are finished."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the present application answer."""
+        await self.app(scope, receive, send)
+
+
+def serve(configuration: Configuration, source: Source, number: int = 0) -> None:
+    """Serve the portal until SIGTERM or SIGINT, then finish the downloads that run; SIGHUP renews its configuration."""
+    slot = Slot(configuration.storage.database, configuration.gateway.process_name("portal", number))
     app, store = open_portal(configuration, number)
     logging.getLogger("uvicorn.error").addFilter(_without_traceback)
-    listen = configuration.portal.listen
     try:
-        server_of(app, listen.host, listen.port).run()
+        uvloop.run(_serve(Exchangeable(app), configuration.portal.listen, source, store, number))
     finally:
         store.close()
+        slot.close()
+
+
+async def _serve(app: Exchangeable, listen: Endpoint, source: Source, store: Store, number: int) -> None:
+    async def renew(configuration: Configuration) -> None:
+        app.app, _ = await asyncio.to_thread(open_portal, configuration, number, store)
+
+    renewing = asyncio.create_task(renew_on_hangup(source, renew))
+    try:
+        await server_of(app, listen.host, listen.port).serve()
+    finally:
+        renewing.cancel()
 
 
 service = Service("portal", instances=lambda _configuration: 1, serve=serve)

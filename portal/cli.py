@@ -5,6 +5,7 @@ import click
 from portal.app import serve
 from portal.inbox.cli import demo
 from relay.cli.terminal import examples
+from relay.config.source import Source
 
 
 @click.group(name="portal")
@@ -23,4 +24,5 @@ def portal(context: click.Context) -> None:
     `letterlock run` starts it together with the relay; use this on a machine that runs nothing but portals.
     Ctrl-C or SIGTERM stops it after the downloads that are under way.
     """
-    serve(context.find_root().obj.configuration())
+    session = context.find_root().obj
+    serve(session.configuration(), Source(session.config_path))

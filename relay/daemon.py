@@ -2,6 +2,8 @@
 
 A process that dies is started again after a pause that grows from 1 s to 30 s and falls back to 1 s once it has
 lived a minute. SIGTERM or SIGINT stops all: each gets SIGTERM, finishes what it began, and is ended after 30 s.
+SIGHUP has relay.toml read again (R8): when it is sound, every process goes on under it without dropping a connection;
+when it is not, the log says at which line, and all goes on as before.
 """
 
 import os
@@ -18,10 +20,12 @@ from types import FrameType
 import structlog
 
 from relay.clock import monotonic
-from relay.config import load
+from relay.config import inspect
 from relay.config.model import Configuration
+from relay.config.source import Source
 from relay.config.values import Endpoint
-from relay.errors import RefusedError
+from relay.dkim.keys import open_signer
+from relay.errors import ConfigurationError, RefusedError
 from relay.gateway import prepare
 from relay.services import Service, find_services
 from relay.welcome import welcome
@@ -30,6 +34,7 @@ FIRST_PAUSE = 1.0  # seconds before a dead process is started again
 LONGEST_PAUSE = 30.0
 SETTLED_AFTER = 60.0  # seconds a process must live for its pause to fall back
 STOP_WITHIN = 30.0  # seconds a process has to finish what it began
+_HEARD = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _TICK = 0.2  # seconds between looks at the processes
 
 _log = structlog.get_logger()
@@ -42,6 +47,7 @@ class _Child:
     service: str
     number: int
     command: list[str]
+    source: Source
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
     start_at: float = 0.0
@@ -49,7 +55,8 @@ class _Child:
 
     def start(self) -> None:
         # A session of its own: Ctrl-C reaches the supervisor alone, which then stops everybody in order.
-        self.process = subprocess.Popen(self.command, start_new_session=True)  # noqa: S603  # our own module
+        accepted = () if self.source.accepted is None else (self.source.accepted,)
+        self.process = subprocess.Popen(self.command, start_new_session=True, pass_fds=accepted)  # noqa: S603
         self.started_at = monotonic()
 
     def ended(self) -> int | None:
@@ -64,14 +71,25 @@ class _Child:
         self.process = None
 
 
-def children_of(configuration: Configuration, path: Path, services: dict[str, Service]) -> list[_Child]:
+class _Wishes:
+    """What signals have asked for."""
+
+    def __init__(self) -> None:
+        self.stop, self.renew = threading.Event(), threading.Event()
+
+    def note(self, number: int, _frame: FrameType | None) -> None:
+        (self.renew if number == signal.SIGHUP else self.stop).set()
+
+
+def children_of(configuration: Configuration, source: Source, services: dict[str, Service]) -> list[_Child]:
     """Return a child for every instance of every service, not yet started."""
+
+    def command(name: str, number: int) -> list[str]:
+        words = (name, source.path, number, os.getpid(), source.accepted)
+        return [sys.executable, "-m", "relay.process", *map(str, words)]
+
     return [
-        _Child(
-            name,
-            number,
-            [sys.executable, "-m", "relay.process", name, str(path), str(number), str(os.getpid())],
-        )
+        _Child(name, number, command(name, number), source)
         for name, service in services.items()
         for number in range(service.instances(configuration))
     ]
@@ -84,29 +102,19 @@ def run(path: Path, announce: Callable[[str], None]) -> int:
     code: 0 after an ordered stop, 1 when a process had to be ended by force. A wrong configuration, missing keys, a
     database of another version or a port in use raise their error before anything starts.
     """
-    configuration = load(path)
-    prepare(configuration)
-    for endpoint in (waiting := endpoints(configuration)):
+    source = Source.shared(path)
+    configuration = _begin(source)
+    for endpoint in endpoints(configuration):
         # Relay processes share their port (SO_REUSEPORT): a second gateway would silently take half of the mail.
         if _answers(endpoint):
             raise RefusedError(f"Something listens on {endpoint} already: stop it, or name another port in {path}.")
-    stopping = threading.Event()
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        stopping.set()
-
-    previous = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    announced = False
-    children = children_of(configuration, path, find_services())
+    wishes = _Wishes()
+    previous = {number: signal.signal(number, wishes.note) for number in _HEARD}
+    children = children_of(configuration, source, find_services())
     try:
         for child in children:
             child.start()
-        while not stopping.wait(_TICK):
-            _revive(children)
-            waiting = [one for one in waiting if not _answers(one)]
-            if not waiting and not announced:
-                announced = True
-                announce(welcome(configuration))
+        _supervise(children, source, configuration, wishes, announce)
         announce("Stopping: finishing what is under way…")
         forced = _stop(children)
         announce("Stopped.")
@@ -117,6 +125,59 @@ def run(path: Path, announce: Callable[[str], None]) -> int:
                 child.process.kill()
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def _supervise(
+    children: list[_Child],
+    source: Source,
+    configuration: Configuration,
+    wishes: _Wishes,
+    announce: Callable[[str], None],
+) -> None:
+    """Keep the processes running, under the configuration that counts, until somebody wishes to stop."""
+    waiting, announced = endpoints(configuration), False
+    while not wishes.stop.wait(_TICK):
+        _revive(children)
+        if wishes.renew.is_set():
+            wishes.renew.clear()
+            configuration = _renew(source, configuration, children)
+        waiting = [one for one in waiting if not _answers(one)]
+        if not waiting and not announced:
+            announced = True
+            announce(welcome(configuration))
+
+
+def _begin(source: Source) -> Configuration:
+    """Read the file for the first time and prepare what it names."""
+    inspection = inspect(source.path)
+    if inspection.configuration is None:
+        raise ConfigurationError(inspection.problems)
+    prepare(inspection.configuration)
+    source.accept(inspection.text)
+    return inspection.configuration
+
+
+def _renew(source: Source, running: Configuration, children: list[_Child]) -> Configuration:
+    """Read the file again and tell every process, or change nothing and say why; return what counts from now on."""
+    inspection = inspect(source.path, running=running)
+    problems = inspection.problems
+    if inspection.configuration is not None:
+        try:
+            open_signer(inspection.configuration.dkim)
+        except ConfigurationError as error:
+            problems = error.problems
+    if inspection.configuration is None or problems:
+        for problem in problems:
+            _log.error("configuration not taken", problem=problem)
+        return running
+    for warning in inspection.warnings:
+        _log.warning("configuration", doubt=warning)
+    source.accept(inspection.text)
+    for child in children:
+        if child.process is not None:
+            child.process.send_signal(signal.SIGHUP)
+    _log.info("configuration taken", file=str(source.path))
+    return inspection.configuration
 
 
 def endpoints(configuration: Configuration) -> list[Endpoint]:

@@ -3,6 +3,7 @@
 Nobody below the edges takes a `Gateway`: functions take the two or three services that they use.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
@@ -19,18 +20,19 @@ from relay.notices.compose import Notices
 from relay.notices.letterhead import Letterhead
 from relay.planning import Planner
 from relay.queue.backoff import Ladder, ladder
-from relay.queue.delivery import Delivery, owner_of
+from relay.queue.delivery import Delivery
 from relay.queue.dsn import Reporter
 from relay.queue.reports import Reports
 from relay.queue.routes import Route, Routes, TlsMode
 from relay.queue.spooling import Spooler
 from relay.queue.transport import Transport
 from relay.smtp import access
+from relay.smtp.certificates import TlsFiles
 from relay.smtp.door import Door
 from relay.smtp.listener import Listener as SmtpListener
-from relay.smtp.listener import tls_context
 from relay.store.audit import Audit
 from relay.store.schema import migrate
+from relay.store.slot import Slot
 from relay.store.writer import Store, open_store
 from relay.vault.blobs import BlobStore, FileBlobs
 from relay.vault.keyring import Keyring
@@ -44,6 +46,7 @@ class Lasting:
     """What a relay process opens once and keeps, whatever its configuration says later."""
 
     keyring: Keyring
+    slot: Slot
     store: Store
     blobs: FileBlobs
     audit: Audit
@@ -56,15 +59,31 @@ class Lasting:
 class Gateway(Lasting):
     """One relay process with its services opened. `relay.worker` runs and closes them.
 
-    Delivery and listeners last too; a configuration that is read while they run renews them in place (`renew`).
+    ``delivery`` and ``listeners`` last too: they work as ``routes``, ``reports`` and ``doors`` (by name) say from
+    `take_over` on.
     """
 
     configuration: Configuration
+    routes: Routes
+    reports: Reports
     notices: Notices
     spooler: Spooler
     delivery: Delivery
     intake: Intake
+    doors: Mapping[str, Door]
     listeners: tuple[SmtpListener, ...]
+
+    def take_over(self) -> None:
+        """Let what runs already work under this configuration. Never fails; on the event loop of the process."""
+        self.delivery.renew(
+            routes=self.routes,
+            ladder=_ladder(self.configuration),
+            reports=self.reports,
+            ehlo_name=self.configuration.gateway.host_name,
+            couriers=self.configuration.delivery.connections_per_host,
+        )
+        for listener in self.listeners:
+            listener.door.renew(self.doors[listener.door.name])
 
 
 def prepare(configuration: Configuration) -> None:
@@ -90,32 +109,35 @@ def open_gateway(configuration: Configuration, number: int) -> Gateway:
     read; nothing listens yet.
     """
     keyring = Keyring.open(configuration.keys.folder, role="relay")
+    name = configuration.gateway.process_name("relay", number)
+    slot = Slot(configuration.storage.database, name)
     store = open_store(configuration.storage.database)
     blobs = FileBlobs(configuration.storage.blobs)
     lasting = Lasting(
         keyring,
+        slot,
         store,
         blobs,
-        Audit(keyring, writer=f"relay-{number}"),
+        Audit(keyring, writer=name),
         Vault(keyring, blobs, store, inline_limit=configuration.storage.inline_limit),
         Extractor(EXTRACTORS),
-        owner_of(keyring.text_hash("lease owner", configuration.storage.database), number),
+        keyring.text_hash("lease owner", name),
     )
     return _furnish(configuration, lasting, None)
 
 
-def renew(running: Gateway, configuration: Configuration) -> Gateway:
-    """Let a running process go on under another configuration, and return it as it is then.
+def refurnish(running: Gateway, configuration: Configuration) -> Gateway:
+    """Build what another configuration asks for around what lasts; nothing changes until its `Gateway.take_over`.
 
-    All or nothing: what `open_gateway` raises leaves before anything has changed. Connections stay open, and what is
-    being judged or sent is finished under the old rules. Call it on the event loop of the process. What cannot change
-    in a running process must be the same in both (`relay.config.renewal`).
+    Raises what `open_gateway` raises, and may take seconds: call it in a thread. Connections stay open, and what is
+    being judged or sent is finished under the old rules. What cannot change in a running process must be the same in
+    both configurations (relay/config/renewal.py).
     """
     return _furnish(configuration, running, running)
 
 
 def _furnish(configuration: Configuration, lasting: Lasting, running: Gateway | None) -> Gateway:
-    """Build all that depends on the configuration around what lasts; renew what runs already."""
+    """Build all that depends on the configuration; what has no place in ``lasting`` must keep no state."""
     keyring, store, blobs, audit, vault = lasting.keyring, lasting.store, lasting.blobs, lasting.audit, lasting.vault
     extractor = lasting.extractor
     spooler = spooler_of(configuration, store, keyring, blobs)
@@ -144,16 +166,9 @@ def _furnish(configuration: Configuration, lasting: Lasting, running: Gateway | 
         reserve=configuration.storage.disk_reserve,
     )
     doors = _doors(configuration, intake)
-    # Nothing above has touched what runs, and nothing below fails.
-    if running:
-        listeners = running.listeners
-        _renew_delivery(delivery, configuration, routes, reports)
-        for listener in listeners:
-            listener.door.renew(doors[listener.door.name])
-    else:
-        listeners = _listeners(configuration, doors)
     return Gateway(
         keyring,
+        lasting.slot,
         store,
         blobs,
         audit,
@@ -161,11 +176,14 @@ def _furnish(configuration: Configuration, lasting: Lasting, running: Gateway | 
         extractor,
         lasting.owner,
         configuration=configuration,
+        routes=routes,
+        reports=reports,
         notices=notices,
         spooler=spooler,
         delivery=delivery,
         intake=intake,
-        listeners=listeners,
+        doors=doors,
+        listeners=running.listeners if running else _listeners(configuration, doors),
     )
 
 
@@ -182,16 +200,6 @@ def _delivery(configuration: Configuration, lasting: Lasting, routes: Routes, re
         reports=reports,
         owner=lasting.owner,
         couriers=couriers,
-    )
-
-
-def _renew_delivery(delivery: Delivery, configuration: Configuration, routes: Routes, reports: Reports) -> None:
-    delivery.renew(
-        routes=routes,
-        ladder=_ladder(configuration),
-        reports=reports,
-        ehlo_name=configuration.gateway.host_name,
-        couriers=configuration.delivery.connections_per_host,
     )
 
 
@@ -252,7 +260,9 @@ def _doors(configuration: Configuration, intake: Intake) -> dict[str, Door]:
     )
 
     def door(name: str, listener: Listener) -> Door:
-        context = tls_context(listener.certificate, listener.key) if listener.certificate and listener.key else None
+        files = None
+        if listener.tls != "none" and listener.certificate and listener.key:
+            files = TlsFiles(listener.certificate, listener.key)
         return Door(
             name=name,
             hostname=configuration.gateway.host_name,
@@ -260,7 +270,8 @@ def _doors(configuration: Configuration, intake: Intake) -> dict[str, Door]:
             access=access.Access(listener.trusted_networks),
             occupancy=occupancy,
             limits=access.Limits(message_size=limits.message_size, recipients=limits.recipients),
-            tls=context,
+            tls=files.context() if files else None,
+            tls_files=files,
             tls_at_once=listener.tls == "implicit",
             postmaster=f"postmaster@{configuration.organisation.domains[0]}",
         )
@@ -268,7 +279,7 @@ def _doors(configuration: Configuration, intake: Intake) -> dict[str, Door]:
     return {name: door(name, listener) for name, listener in configuration.listen.items()}
 
 
-def _listeners(configuration: Configuration, doors: dict[str, Door]) -> tuple[SmtpListener, ...]:
+def _listeners(configuration: Configuration, doors: Mapping[str, Door]) -> tuple[SmtpListener, ...]:
     return tuple(
         SmtpListener(doors[name], listener.address.host, listener.address.port, reuse_port=True)
         for name, listener in configuration.listen.items()

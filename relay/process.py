@@ -1,4 +1,7 @@
-"""One supervised process: `python -m relay.process SERVICE CONFIGURATION NUMBER SUPERVISOR`."""
+"""One supervised process: `python -m relay.process SERVICE CONFIGURATION NUMBER SUPERVISOR DESCRIPTOR`.
+
+DESCRIPTOR is the file descriptor of the configuration that the supervisor accepted (relay/config/source.py).
+"""
 
 import ctypes
 import os
@@ -9,7 +12,7 @@ from pathlib import Path
 
 import structlog
 
-from relay.config import load
+from relay.config.source import Source
 from relay.errors import LetterlockError
 from relay.logs import configure
 from relay.services import find_services
@@ -20,7 +23,9 @@ _log = structlog.get_logger()
 
 def main(arguments: list[str]) -> int:
     """Run one service until it is told to stop; return the exit code."""
-    name, path, number, supervisor = arguments
+    name, path, number, supervisor, descriptor = arguments
+    # Until the service is ready for it, a change of the configuration waits; unblocked, it would end the process.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     # An orphan would go on holding ports and leases: the kernel ends us with the supervisor.
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     _leave_no_core()
@@ -29,7 +34,8 @@ def main(arguments: list[str]) -> int:
     configure()
     structlog.contextvars.bind_contextvars(service=name, number=int(number))
     try:
-        find_services()[name].serve(load(Path(path)), Path(path), int(number))
+        source = Source(Path(path), int(descriptor))
+        find_services()[name].serve(source.load(), source, int(number))
     except LetterlockError as error:
         _log.error("service stopped", reason=str(error))  # the sentence is the whole report
         return error.exit_code

@@ -7,9 +7,9 @@ relay starts them without importing them.
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from pathlib import Path
 
 from relay.config.model import Configuration
+from relay.config.source import Source
 
 GROUP = "letterlock.services"
 
@@ -18,14 +18,15 @@ GROUP = "letterlock.services"
 class Service:
     """One kind of process.
 
-    ``instances`` says how many run under a configuration (0: none). ``serve`` takes the configuration, the path it
+    ``instances`` says how many run under a configuration (0: none). ``serve`` takes the configuration, the source it
     was read from and the number of this instance (from 0), blocks until SIGTERM or SIGINT, then finishes what it
-    began and returns.
+    began and returns. SIGHUP is blocked when it is called: a service that can go on under another configuration lets
+    it in (`relay.renewing`) and then loads from the source again; for the others it never comes.
     """
 
     name: str
     instances: Callable[[Configuration], int]
-    serve: Callable[[Configuration, Path, int], None]
+    serve: Callable[[Configuration, Source, int], None]
 
 
 def find_services() -> dict[str, Service]:

@@ -2,19 +2,23 @@
 
 import asyncio
 import signal
-from pathlib import Path
+from collections.abc import Coroutine
+from typing import Any
 
 import structlog
 import uvloop
 
 from relay import clock
 from relay.config.model import Configuration
-from relay.gateway import Gateway, open_gateway
+from relay.config.source import Source
+from relay.gateway import Gateway, open_gateway, refurnish
 from relay.housekeeping import Housekeeping
 from relay.queue.code_mails import CodeMails
 from relay.queue.errands import Errands
 from relay.queue.requests import RequestKind
+from relay.renewing import renew_on_hangup
 from relay.services import Service
+from relay.smtp.listener import watch_certificates
 from relay.vault.retention import bury
 
 FINISH_WITHIN = 25.0  # seconds for transactions and deliveries that are under way; the supervisor waits 30
@@ -22,48 +26,81 @@ FINISH_WITHIN = 25.0  # seconds for transactions and deliveries that are under w
 _log = structlog.get_logger()
 
 
-async def work(gateway: Gateway) -> None:
+class Duties:
+    """What a relay process does beside the front door and delivery. At a renewal all of it begins anew."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._tasks = [asyncio.create_task(one) for one in _duties(gateway)]
+
+    async def end(self) -> None:
+        """Stop at the next pause. A transaction that runs in a thread is finished there: each can be repeated."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _duties(gateway: Gateway) -> tuple[Coroutine[Any, Any, None], ...]:
+    codes = CodeMails(gateway.store, gateway.keyring, gateway.notices, gateway.spooler, gateway.delivery.routes)
+    clerks = {RequestKind.CODE: codes}
+    errands = Errands(gateway.store, gateway.keyring, gateway.audit, gateway.delivery, clerks, gateway.owner)
+    housekeeping = Housekeeping(gateway.store, gateway.blobs, gateway.keyring, gateway.audit, gateway.owner)
+    return errands.run(), housekeeping.run()
+
+
+async def work(gateway: Gateway, source: Source) -> None:
     """Run everything of one relay process until SIGTERM or SIGINT, then stop in order.
 
     The front door closes first, so that nothing new comes in; then what was accepted is sent or given back to the
-    queue, and the last outcomes are recorded before the store closes.
+    queue, and the last outcomes are recorded before the store closes. SIGHUP renews the configuration from ``source``.
     """
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    codes = CodeMails(gateway.store, gateway.keyring, gateway.notices, gateway.spooler, gateway.delivery.routes)
-    clerks = {RequestKind.CODE: codes}
-    errands = Errands(gateway.store, gateway.keyring, gateway.audit, gateway.delivery, clerks, gateway.owner)
-    housekeeping = Housekeeping(gateway.store, gateway.blobs, gateway.keyring, gateway.audit, gateway.owner)
+
     # A restored backup may bring back what was destroyed early: before anything is served, it goes again.
     await asyncio.to_thread(bury, gateway.store, gateway.keyring, gateway.audit, clock.now())
     await gateway.delivery.start()
-    background = [asyncio.create_task(errands.run()), asyncio.create_task(housekeeping.run())]
+    duties = Duties(gateway)
+
+    async def renew(configuration: Configuration) -> None:
+        nonlocal gateway, duties
+        renewed = await asyncio.to_thread(refurnish, gateway, configuration)
+        await duties.end()
+        renewed.take_over()
+        gateway, duties = renewed, Duties(renewed)
+
+    watching: list[asyncio.Task[None]] = []
     try:
         for listener in gateway.listeners:
             await listener.start()
+        watching = [
+            asyncio.create_task(renew_on_hangup(source, renew)),
+            asyncio.create_task(watch_certificates(gateway.listeners)),
+        ]
         await stopping.wait()
         _log.info("stopping")
         async with asyncio.timeout(FINISH_WITHIN):
             await asyncio.gather(*(listener.stop(FINISH_WITHIN / 2) for listener in gateway.listeners))
     finally:
-        for task in background:
+        for task in watching:
             task.cancel()
-        await asyncio.gather(*background, return_exceptions=True)
+        await asyncio.gather(*watching, return_exceptions=True)
+        await duties.end()
         await gateway.delivery.stop(FINISH_WITHIN / 2)
         gateway.intake.close()
         gateway.extractor.close()
         gateway.store.close()
+        gateway.slot.close()
 
 
-def _serve(configuration: Configuration, _path: Path, number: int) -> None:
+def _serve(configuration: Configuration, source: Source, number: int) -> None:
     gateway = open_gateway(configuration, number)
     gateway.extractor.start()
     if gateway.extractor.refused:
         # R48: what the machine does not grant is said at every start; what would need it is sealed.
         _log.warning("extraction is not fully confined", refused=list(gateway.extractor.refused))
-    uvloop.run(work(gateway))
+    uvloop.run(work(gateway, source))
 
 
 service = Service("relay", instances=lambda configuration: configuration.gateway.workers, serve=_serve)

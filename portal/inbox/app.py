@@ -13,6 +13,7 @@ from portal.inbox.deliveries import Deliveries
 from portal.inbox.pages import Pages, gone
 from portal.inbox.reception import listen
 from relay.config.model import Configuration
+from relay.config.source import Source
 from relay.errors import ConfigurationError
 from relay.services import Service
 
@@ -54,8 +55,8 @@ async def _serve(configuration: Configuration, folder: Path) -> None:
         reception.close()
 
 
-def _run(configuration: Configuration, path: Path, _number: int) -> None:
-    asyncio.run(_serve(configuration, path.parent / FOLDER))
+def _run(configuration: Configuration, source: Source, _number: int) -> None:
+    asyncio.run(_serve(configuration, source.path.parent / FOLDER))
 
 
 service = Service("inbox", instances=lambda configuration: 1 if configuration.demo else 0, serve=_run)

@@ -3,7 +3,7 @@
 import re
 import stat
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from relay.config.model import Configuration
 from relay.config.policy import check_policy
 from relay.config.positions import Positions, find_positions
 from relay.config.problems import Problem, printable, render
+from relay.config.renewal import needs_restart
 from relay.errors import ConfigurationError
 
 LARGEST = 4 << 20  # octets of relay.toml; the positions of its keys are kept in memory
@@ -42,27 +43,35 @@ _SYNTAX = {
 class Inspection:
     """What a configuration file holds: problems and warnings are lines ``file:line:col: sentence (hint)``.
 
-    ``configuration`` and ``ruleset`` are None exactly when there are problems.
+    ``configuration`` and ``ruleset`` are None exactly when there are problems; ``text`` is what was found sound.
     """
 
     configuration: Configuration | None
     ruleset: Ruleset | None
     problems: tuple[str, ...]
     warnings: tuple[str, ...]
+    text: str = field(default="", repr=False)
 
 
-def load(path: Path) -> Configuration:
-    """Return the configuration in a file; ConfigurationError carries every problem at once."""
-    inspection = inspect(path)
+def load(path: Path, text: str | None = None) -> Configuration:
+    """Return the configuration in a file; ConfigurationError carries every problem at once.
+
+    ``text`` stands for what the file holds, where somebody has read it already.
+    """
+    inspection = inspect(path, text)
     if inspection.configuration is None:
         raise ConfigurationError(inspection.problems)
     return inspection.configuration
 
 
-def inspect(path: Path) -> Inspection:
-    """Read a configuration file with everything it names; wrong content is reported, never raised."""
+def inspect(path: Path, text: str | None = None, *, running: Configuration | None = None) -> Inspection:
+    """Read a configuration file with everything it names; wrong content is reported, never raised.
+
+    ``text`` as for `load`. With ``running``, the configuration of a gateway that goes on, what it cannot change
+    without a restart is a problem too.
+    """
     try:
-        text = _read(path)
+        text = _read(path) if text is None else text
         document, places = _parse(text)
     except _UnreadableError as error:
         return Inspection(None, None, (printable(f"{path}:{error.line}:{error.column}: {error}"),), ())
@@ -72,12 +81,14 @@ def inspect(path: Path) -> Inspection:
     faults, doubts = check_files(draft)
     ruleset, rule_faults, rule_doubts = check_policy(draft)
     problems += [*faults, *rule_faults]
+    if running and draft.whole:
+        problems += needs_restart(running, draft.whole)
     if problems:
         return Inspection(None, None, render(problems, str(path), places), ())
     for doubt in DOUBTS:
         doubts += doubt(draft)
     doubts += [*rule_doubts, *_exposed(path, draft)]
-    return Inspection(draft.whole, ruleset, (), render(doubts, str(path), places))
+    return Inspection(draft.whole, ruleset, (), render(doubts, str(path), places), text)
 
 
 class _UnreadableError(Exception):
@@ -131,8 +142,8 @@ def _parse(text: str) -> tuple[dict[str, Any], Positions]:
 
 def _validate(document: dict[str, Any], folder: Path) -> tuple[Draft, list[Problem]]:
     # Paths that stand only as defaults must be taken from the folder as well: the sections must be there.
-    for name, field in Configuration.model_fields.items():
-        if isinstance(field.default_factory, type) and issubclass(field.default_factory, BaseModel):
+    for name, section in Configuration.model_fields.items():
+        if isinstance(section.default_factory, type) and issubclass(section.default_factory, BaseModel):
             document.setdefault(name, {})
     try:
         whole = Configuration.model_validate(document, context={"folder": folder})

@@ -10,7 +10,6 @@ Between the final dot and that record lies the only window in which a crash send
 """
 
 import asyncio
-import hashlib
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -61,16 +60,12 @@ class Reservation:
     octets: int
 
 
-def owner_of(installation: bytes, worker: int) -> bytes:
-    """Return the lease owner of a worker slot: the same after each restart, so that it finds its own leases."""
-    return hashlib.sha256(b"letterlock lease owner\0" + installation + worker.to_bytes(4, "big")).digest()[:16]
-
-
 class Delivery:
     """One worker's delivery, on one event loop. `start`, then `reserve` and `offer`, at the end `stop`.
 
-    ``owner`` names the worker slot (`owner_of`): two live workers never share one. ``couriers`` is how many
-    transactions run at once per route, ``budget`` how many octets of handed-over messages are held in memory.
+    ``owner`` names the worker, 16 octets, the same after each restart, so that it finds its own leases; two live
+    workers never share it. ``couriers`` is how many transactions run at once per route, ``budget`` how many octets of
+    handed-over messages are held in memory.
     ``now`` and ``spread`` are injected by tests.
     """
 
@@ -156,6 +151,23 @@ class Delivery:
         self._budget.occupy(reservation.octets, jobs)
         for job in jobs:
             self._admit(job, reservation.lease.until, claimed=False)
+
+    def renew(self, *, routes: Routes, ladder: Ladder, reports: Reports, ehlo_name: str, couriers: int) -> None:
+        """Go on under another configuration: what is being sent is finished, all that follows takes the new one.
+
+        ``couriers`` bounds both the transactions of a route and the connections to one next hop. A route that the new
+        configuration does not name any more keeps its old next hops for what is queued for it.
+        """
+        self.routes = self.routes.followed_by(routes)
+        self._ladder = ladder
+        self._recorder.report_with(reports)
+        self._transport.renew(ehlo_name=ehlo_name, connections=couriers)
+        for lane in self._lanes.values():
+            lane.resize(couriers)
+        for name in routes.names():
+            if name not in self._lanes:
+                self._lanes[name] = Lane(couriers, LANE_ENTRIES, self._carry, self._on_room)
+        self._poll_now.set()
 
     @property
     def holding(self) -> int:

@@ -33,6 +33,10 @@ class Lane:
         """How many more entries may be claimed for this lane."""
         return max(0, self._capacity - self._claimed) if self._open else 0
 
+    def resize(self, couriers: int) -> None:
+        """Bound the tasks anew: fewer come as they go, more with the next consignments."""
+        self._couriers = couriers
+
     def put(self, consignment: Consignment, *, claimed: bool) -> None:
         """Add a consignment, claimed from the table or handed over; it is sent when its turn comes."""
         entries = len(consignment.entries) if claimed else 0

@@ -35,6 +35,12 @@ class Pool:
         self._avoid_until = 0.0
         self._reason: Answer | None = None
 
+    def resize(self, size: int) -> None:
+        """Bound the open connections anew; what is open above the new bound is closed as it falls idle too long."""
+        self._size = size
+        self._fewer_until = 0.0
+        self._wake()
+
     def avoided(self) -> Answer | None:
         """Return why this next hop is left alone at the moment, None when it may be tried."""
         if self._idle or self._monotonic() >= self._avoid_until:

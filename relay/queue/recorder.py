@@ -49,6 +49,10 @@ class Recorder:
         self._has_room.set()
         self._closing = False
 
+    def report_with(self, reports: Reports) -> None:
+        """Draft reports with another writer from now on."""
+        self._reports = reports
+
     async def room(self) -> None:
         """Wait while so many outcomes are unrecorded that a crash would repeat too much."""
         await self._has_room.wait()

@@ -33,19 +33,24 @@ class Routes:
     """The routes of relay.toml, and which of them an address takes."""
 
     def __init__(self, routes: Iterable[Route], *, inside_domains: Iterable[str]) -> None:
-        self._routes: Mapping[str, Route] = {route.name: route for route in routes}
-        self._inside = frozenset(inside_domains)
+        self.by_name: Mapping[str, Route] = {route.name: route for route in routes}
+        self.inside_domains = frozenset(inside_domains)
 
     def __getitem__(self, name: str) -> Route:
-        return self._routes[name]
+        return self.by_name[name]
 
     def names(self) -> tuple[str, ...]:
         """Return the names of all routes."""
-        return tuple(self._routes)
+        return tuple(self.by_name)
+
+    def followed_by(self, newer: "Routes") -> "Routes":
+        """Return the newer routes, with those of ours beside them that they do not name: mail may wait for them."""
+        left = (route for name, route in self.by_name.items() if name not in newer.by_name)
+        return Routes((*newer.by_name.values(), *left), inside_domains=newer.inside_domains)
 
     def name_for(self, address: str) -> str:
         """Return the route of an address: ``inside`` for the organisation's own domains, else ``outside``."""
-        return "inside" if domain_of(address) in self._inside else "outside"
+        return "inside" if domain_of(address) in self.inside_domains else "outside"
 
 
 def domain_of(address: str) -> str:

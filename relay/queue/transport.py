@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import Callable
+from dataclasses import replace
 
 from relay.clock import monotonic as real_monotonic
 from relay.config.values import Endpoint
@@ -38,6 +39,13 @@ class Transport:
         self._monotonic = monotonic
         self._pools: dict[tuple[Endpoint, TlsMode], Pool] = {}
         self._farewells: set[asyncio.Task[None]] = set()
+
+    def renew(self, *, ehlo_name: str, connections: int) -> None:
+        """Take another name, and another bound for each next hop; connections that are open stay as they are."""
+        self._client = replace(self._client, ehlo_name=ehlo_name)
+        self._connections = connections
+        for pool in self._pools.values():
+            pool.resize(connections)
 
     async def send(self, route: Route, mail: Transaction) -> tuple[Outcome, ...]:
         """Send a message; return one outcome per path of the transaction, in order. Never raises.

@@ -55,8 +55,7 @@ class Occupancy:
     """
 
     def __init__(self, *, connections: int = 500, per_client: int = 100, memory: int = 512 << 20) -> None:
-        self._connections = connections
-        self._per_client = per_client
+        self.bounds = connections, per_client  # may change while clients are in
         self._memory = memory
         self._clients: Counter[str] = Counter()
         self._total = 0
@@ -74,9 +73,10 @@ class Occupancy:
     def enter(self, ip: str) -> Reply | None:
         """Count one more connection of this client, or say why it must go away (then it is not counted)."""
         client = _counted_as(ip)
-        if self._total >= self._connections:
+        connections, per_client = self.bounds
+        if self._total >= connections:
             return replies.TOO_MANY_CONNECTIONS
-        if self._clients[client] >= self._per_client:
+        if self._clients[client] >= per_client:
             return replies.TOO_MANY_OF_YOURS
         self._clients[client] += 1
         self._total += 1

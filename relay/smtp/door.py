@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from relay import clock
 from relay.smtp.access import Access, Limits, Occupancy
+from relay.smtp.certificates import TlsFiles
 from relay.smtp.values import Accept
 
 
@@ -36,9 +37,10 @@ class Patience:
 class Door:
     """One listener, as its conversations see it.
 
-    ``tls`` is the context that new handshakes use (it can be replaced while running), ``tls_at_once`` means
-    implicit TLS (RFC 8314 section 3). ``postmaster`` gets what is sent to ``<Postmaster>`` (RFC 5321 section
-    4.1.1.3). ``now`` is monotonic seconds. ``stopping`` turns true once, when no new transaction may begin.
+    ``tls`` is the context that new handshakes use (it can be replaced while running), ``tls_files`` what it was made
+    from; ``tls_at_once`` means implicit TLS (RFC 8314 section 3). ``postmaster`` gets what is sent to ``<Postmaster>``
+    (RFC 5321 section 4.1.1.3). ``now`` is monotonic seconds. ``stopping`` turns true once, when no new transaction may
+    begin.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Door:
     limits: Limits = field(default_factory=Limits)
     patience: Patience = field(default_factory=Patience)
     tls: ssl.SSLContext | None = None
+    tls_files: TlsFiles | None = None
     tls_at_once: bool = False
     postmaster: str = ""
     now: Callable[[], float] = clock.monotonic
@@ -57,6 +60,17 @@ class Door:
     def __post_init__(self) -> None:
         """Give Postmaster a complete address."""
         self.postmaster = self.postmaster or f"postmaster@{self.hostname}"
+
+    def renew(self, other: "Door") -> None:
+        """Become like another door: from the next command, message and handshake on. Sessions that run go on.
+
+        The count of open connections stays, with the other's bounds; so do the clock, the patience, and whether TLS
+        comes at once, which the socket decided.
+        """
+        self.hostname, self.postmaster = other.hostname, other.postmaster
+        self.accept, self.access, self.limits = other.accept, other.access, other.limits
+        self.tls, self.tls_files = other.tls, other.tls_files
+        self.occupancy.bounds = other.occupancy.bounds
 
 
 NEVER = math.inf  # a deadline while we, not the client, are at work

@@ -4,8 +4,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-import ssl
-from pathlib import Path
+from collections.abc import Iterable
 
 import structlog
 
@@ -20,18 +19,7 @@ _log = structlog.get_logger()
 
 _BACKLOG = 1024
 _SWEEP_EVERY = 1.0  # seconds
-
-
-def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
-    """Return a server context for TLS 1.2 and newer (RFC 8996, RFC 9325) with this PEM chain and key.
-
-    Raises OSError or ssl.SSLError when they cannot be read or do not belong together.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
-    context.load_cert_chain(certificate, key)
-    return context
+_LOOK_EVERY = 60.0  # seconds between looks at the files of certificates: nobody who renews them tells us
 
 
 def silence_library() -> None:
@@ -40,6 +28,14 @@ def silence_library() -> None:
     library.addHandler(logging.NullHandler())
     library.setLevel(logging.CRITICAL + 1)
     library.propagate = False
+
+
+async def watch_certificates(listeners: Iterable["Listener"], every: float = _LOOK_EVERY) -> None:
+    """Look at the certificates of all listeners every so many seconds, for ever; cancel to stop."""
+    while True:
+        await asyncio.sleep(every)
+        for listener in listeners:
+            await asyncio.to_thread(listener.renew_certificate)
 
 
 class Listener:
@@ -86,9 +82,25 @@ class Listener:
         )
         self.port = self._server.sockets[0].getsockname()[1]
 
-    def renew_tls(self, context: ssl.SSLContext) -> None:
-        """Use another certificate from the next handshake on; sessions that run keep theirs."""
+    def renew_certificate(self) -> bool:
+        """Use the files of the certificate from the next handshake on if they have changed, and say whether.
+
+        Sessions that run keep theirs. What cannot be read, or does not fit together, is left for the next time:
+        whoever renews a certificate replaces two files, one after the other. Blocking.
+        """
+        files = self.door.tls_files
+        try:
+            if files is None or not files.changed():
+                return False
+            context = files.context()
+        except OSError as error:  # ssl.SSLError is one
+            _log.warning("certificate not renewed", listener=self.door.name, error=type(error).__name__)
+            return False
+        if self.door.tls_files is not files:
+            return False  # another configuration has come in between, with its own
         self.door.tls = context
+        _log.info("certificate renewed", listener=self.door.name)
+        return True
 
     def sweep(self) -> None:
         """Dismiss everybody whose deadline has passed (421, RFC 5321 section 4.5.3.2.7)."""

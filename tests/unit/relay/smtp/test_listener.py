@@ -13,7 +13,8 @@ import uvloop
 from structlog.testing import capture_logs
 
 from relay.smtp.access import Access, Limits, Occupancy
-from relay.smtp.listener import Listener, tls_context
+from relay.smtp.certificates import TlsFiles, tls_context
+from relay.smtp.listener import Listener
 from tests.dialogues.stage import until
 from tests.unit.relay.smtp.in_memory import Intake, door
 
@@ -195,18 +196,37 @@ def test_tls_material_must_fit(tmp_path: Path) -> None:
 
 @LOOPS
 def test_a_new_certificate_while_running(run: Run, tmp_path: Path) -> None:
-    """A renewed certificate is used from the next handshake on, without a restart."""
+    """A certificate whose files were replaced is used from the next handshake on; half a pair changes nothing."""
 
     async def body() -> None:
-        listener = await listening(tls=tls_context(*issue(tmp_path, "old.example")), tls_at_once=True)
-        client = ssl.create_default_context()
-        CERTIFICATES.configure_trust(client)
-        for name in ("old.example", "new.example"):
-            listener.renew_tls(tls_context(*issue(tmp_path, name)))
+        files = TlsFiles(tmp_path / "mx.pem", tmp_path / "mx.key")
+
+        def install(name: str) -> None:
+            certificate, key = issue(tmp_path, name)
+            certificate.rename(files.certificate)
+            key.rename(files.key)
+
+        async def greeted(name: str) -> None:
             reader, writer = await asyncio.open_connection("127.0.0.1", listener.port, ssl=client, server_hostname=name)
             assert (await reader.readline()).startswith(b"220")
             writer.close()
             await writer.wait_closed()
+
+        install("old.example")
+        listener = await listening(tls=files.context(), tls_files=files, tls_at_once=True)
+        client = ssl.create_default_context()
+        CERTIFICATES.configure_trust(client)
+        assert not listener.renew_certificate()
+        await greeted("old.example")
+        issue(tmp_path, "new.example")[0].rename(files.certificate)  # its key is not there yet
+        assert not listener.renew_certificate()
+        await greeted("old.example")
+        files.certificate.unlink()
+        assert not listener.renew_certificate()
+        install("new.example")
+        assert listener.renew_certificate()
+        assert not listener.renew_certificate()
+        await greeted("new.example")
         await listener.stop()
 
     run(body())

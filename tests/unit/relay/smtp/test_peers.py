@@ -14,8 +14,9 @@ import trustme
 import uvloop
 
 from relay.smtp.access import Access
+from relay.smtp.certificates import tls_context
 from relay.smtp.door import Door
-from relay.smtp.listener import Listener, tls_context
+from relay.smtp.listener import Listener
 from tests.unit.relay.smtp.in_memory import Intake
 
 TEXT = b"Subject: hello\r\n\r\n.dots\r\n..\r\n" + "grüße".encode() + b"\r\n" + b"x" * 2000 + b"\r\n"
