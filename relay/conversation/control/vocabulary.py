@@ -189,6 +189,8 @@ def meaning(words: tuple[str, ...], *, addresses: bool, number: bool) -> Meaning
 
     ``addresses`` and ``number`` say what else stands in the line: the small words that go with them are then allowed.
     """
+    if found := _INDEX.get(words):
+        return found
     kept = tuple(word for word in words if word not in COURTESIES)
     for allowed, when in ((frozenset[str](), True), (_ADDRESS_WORDS, addresses), (_DAY_WORDS, number)):
         bare = tuple(word for word in kept if word not in allowed)
