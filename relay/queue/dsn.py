@@ -6,7 +6,6 @@ messages).
 """
 
 import binascii
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,12 +13,12 @@ from email.utils import format_datetime
 
 from relay.languages import Language
 from relay.message.headers import header_value, named_address
+from relay.message.xtext import decode_xtext
 from relay.notices.mime import message, multipart, new_message_id, text_part
 from relay.queue.outcomes import Answer
 from relay.queue.settling import Report
 
 HEADER_LIMIT = 32 * 1024  # octets of the original's header section that are returned
-_XTEXT = re.compile(r"\+([0-9A-F]{2})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +86,7 @@ class Reporter:
         """Return message/delivery-status: one block for the message, one for each recipient."""
         general = [("Reporting-MTA", f"dns; {self.host_name}"), ("Arrival-Date", format_datetime(arrival))]
         if envid:
-            general.insert(0, ("Original-Envelope-Id", decoded_xtext(envid)))
+            general.insert(0, ("Original-Envelope-Id", decode_xtext(envid)))
         blocks = [general, *(_recipient_fields(one) for one in recipients)]
         lines = ["".join(f"{name}: {_ascii(value)}\r\n" for name, value in block) for block in blocks]
         return b"Content-Type: message/delivery-status\r\n\r\n" + "\r\n".join(lines).encode("ascii")
@@ -140,17 +139,11 @@ class _Words:
         return lines
 
 
-def decoded_xtext(text: str) -> str:
-    """Return what an xtext value stands for (RFC 3461 section 4); malformed ``+`` sequences stay as they are."""
-    octets = _XTEXT.sub(lambda match: chr(int(match[1], 16)), text)
-    return octets.encode("latin-1", "replace").decode("utf-8", "replace")
-
-
 def _recipient_fields(one: ReportedRecipient) -> list[tuple[str, str]]:
     fields = []
     if one.orcpt:
         kind, _, address = one.orcpt.partition(";")
-        fields.append(("Original-Recipient", f"{kind}; {decoded_xtext(address)}"))
+        fields.append(("Original-Recipient", f"{kind}; {decode_xtext(address)}"))
     fields += [
         ("Final-Recipient", f"{'rfc822' if one.address.isascii() else 'utf-8'}; {one.address}"),
         ("Action", one.action.value),

@@ -7,6 +7,7 @@ its end-of-file handling); docs/decisions/0007 says why. Its interface stays.
 import asyncio
 import secrets
 import ssl
+from abc import ABC, abstractmethod
 from asyncio import StreamReaderProtocol
 from dataclasses import replace
 from typing import cast
@@ -23,7 +24,7 @@ from relay.smtp.values import ClientFacts, Reply
 _log = structlog.get_logger()
 
 
-class Connection(SMTP):
+class Connection(SMTP, ABC):
     """The transport side of one client; `relay.smtp.conversation` completes it.
 
     ``connections`` is the listener's set of those that are alive; ``entered`` says that the client was counted
@@ -176,9 +177,9 @@ class Connection(SMTP):
         self.client = replace(self.client, helo="", esmtp=False)
         self._become_secure()
 
-    def interruptible(self, *, transactions_too: bool = False) -> bool:  # noqa: ARG002
-        """Say whether closing now breaks nothing; the layers above know what runs."""
-        return True
+    @abstractmethod
+    def interruptible(self, *, transactions_too: bool = False) -> bool:
+        """Say whether closing now breaks no transaction, or at least no message whose data is complete."""
 
     # -- called by the listener --------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, cast
 
+from relay.message.xtext import decode_xtext
 from relay.smtp import replies
 from relay.smtp.replies import CommandError
 from relay.smtp.values import Notify
@@ -17,7 +18,6 @@ from relay.smtp.values import Notify
 _PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([^\x00-\x20=\x7f]+))?", re.ASCII)
 _SIZE = re.compile(r"[0-9]{1,20}", re.ASCII)  # RFC 1870 section 3: at most 20 digits
 _XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})+", re.ASCII)  # RFC 3461 section 4
-_HEX = re.compile(r"\+([0-9A-F]{2})", re.ASCII)
 _ORCPT = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*);(.+)", re.ASCII)
 _UTF8_XTEXT = re.compile(r"(?:[!-*,-<>-\[\]-~\x80-\U0010ffff]|\\x\{[0-9A-F]{2,6}\})+")  # RFC 6533 section 3
 
@@ -42,11 +42,6 @@ class RcptParameters:
 
     notify: tuple[Notify, ...] = ()
     orcpt: str = ""
-
-
-def decode_xtext(xtext: str) -> str:
-    """Return the text that ``xtext`` stands for (RFC 3461 section 4); it is printable when it came through here."""
-    return _HEX.sub(lambda match: chr(int(match[1], 16)), xtext)
 
 
 def mail_parameters(text: str) -> MailParameters:

@@ -1,6 +1,7 @@
 """Commands about the session: greeting, extensions, TLS, and the small ones that change nothing."""
 
 import re
+from abc import abstractmethod
 from dataclasses import replace
 
 from relay.smtp import replies
@@ -19,11 +20,11 @@ def no_argument(argument: str) -> None:
 
 
 class SessionCommands(Connection):
-    """EHLO, HELO, STARTTLS, NOOP, VRFY, EXPN, HELP, AUTH, QUIT. ``forget_transaction`` comes from above."""
+    """EHLO, HELO, STARTTLS, NOOP, VRFY, EXPN, HELP, AUTH, QUIT."""
 
+    @abstractmethod
     def forget_transaction(self) -> None:
         """End the mail transaction without a trace."""
-        raise NotImplementedError
 
     async def smtp_EHLO(self, argument: str) -> None:  # noqa: N802  # aiosmtpd's naming
         """Begin a session with extensions (RFC 5321 section 4.1.1.1)."""

@@ -1,6 +1,7 @@
 """Commands of a mail transaction: MAIL, RCPT, DATA or BDAT, RSET (RFC 5321 sections 3.3 and 4.1.1)."""
 
 import asyncio
+from abc import abstractmethod
 from dataclasses import dataclass, field
 from typing import NoReturn
 
@@ -51,9 +52,9 @@ class TransactionCommands(SessionCommands):
     judging: asyncio.Task[Reply] | None = None
     reading = False  # octets of a message, not commands, are what comes next
 
+    @abstractmethod
     def message_done(self, reply: Reply) -> None:
         """Note how ``accept`` answered."""
-        raise NotImplementedError
 
     def interruptible(self, *, transactions_too: bool = False) -> bool:
         """Say whether closing now breaks no transaction, or at least no message whose data is complete."""

@@ -13,7 +13,7 @@ class ForwardPath:
     ``address`` is a complete mailbox (``<Postmaster>`` has got its domain). ``notify`` is empty when the
     client said nothing; ``NEVER`` stands alone (RFC 3461 section 4.1). ``orcpt`` is ``addr-type;xtext``
     exactly as received, or empty (RFC 3461 section 4.2): pass it on so, decode it with
-    `relay.smtp.parameters.decode_xtext`.
+    `relay.message.xtext.decode_xtext`.
     """
 
     address: str

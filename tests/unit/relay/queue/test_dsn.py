@@ -10,7 +10,7 @@ import pytest
 
 from relay.languages import load_languages
 from relay.notices.letterhead import LOCALE
-from relay.queue.dsn import ReportedRecipient, Reporter, decoded_xtext
+from relay.queue.dsn import ReportedRecipient, Reporter
 from relay.queue.outcomes import Answer, local_answer
 from relay.queue.settling import Report
 
@@ -144,12 +144,3 @@ def test_hostile_answers_and_addresses_stay_in_their_field(hostile: str) -> None
             "Status",
         ]
     ]
-
-
-@pytest.mark.parametrize(
-    ("xtext", "text"),
-    [("a+2Bb", "a+b"), ("+C3+BC", "ü"), ("a+b", "a+b"), ("+", "+"), ("+GG", "+GG"), ("+FF", "\ufffd")],
-)
-def test_xtext(xtext: str, text: str) -> None:
-    """An xtext value is decoded as UTF-8; what is malformed stays as it is."""
-    assert decoded_xtext(xtext) == text

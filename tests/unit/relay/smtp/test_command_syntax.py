@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.message.addresses import parse_mailbox
+from relay.message.xtext import decode_xtext
 from relay.smtp import replies
-from relay.smtp.parameters import MailParameters, RcptParameters, decode_xtext, mail_parameters, rcpt_parameters
+from relay.smtp.parameters import MailParameters, RcptParameters, mail_parameters, rcpt_parameters
 from relay.smtp.paths import forward_path, reverse_path, split_path
 from relay.smtp.replies import CommandError
 
@@ -43,29 +44,6 @@ def test_defaults() -> None:
     assert mail_parameters("") == MailParameters()
     assert rcpt_parameters("", smtputf8=False) == RcptParameters()
     assert reverse_path("", smtputf8=False) == ""
-
-
-def test_xtext() -> None:
-    """RFC 3461 section 4: + and two upper-case hexadecimal digits stand for one octet."""
-    assert decode_xtext("a+2Bb+3Dc+20d") == "a+b=c d"
-
-
-@pytest.mark.parametrize("length", [100, 101])
-def test_envid_length(length: int) -> None:
-    """RFC 3461 section 4.4: at most 100 characters."""
-    if length > 100:
-        with pytest.raises(CommandError):
-            mail_parameters("ENVID=" + "x" * length)
-    else:
-        assert mail_parameters("ENVID=" + "x" * length).envid == "x" * length
-
-
-def test_orcpt_length() -> None:
-    """RFC 3461 section 4.2: at most 500 characters."""
-    longest = "rfc822;" + "x" * 493
-    assert rcpt_parameters("ORCPT=" + longest, smtputf8=False).orcpt == longest
-    with pytest.raises(CommandError):
-        rcpt_parameters("ORCPT=" + longest + "x", smtputf8=False)
 
 
 def test_no_pattern_backtracks() -> None:
