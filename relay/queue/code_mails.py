@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from sqlalchemy import Connection
+
 from relay.notices.compose import Notices
 from relay.queue.errands import Deed, Errand
 from relay.queue.items import EntryEnvelope, QueuedEnvelope
@@ -24,7 +26,7 @@ class CodeMails:
     spooler: Spooler
     routes: Routes
 
-    def __call__(self, errand: Errand) -> Deed:
+    def prepare(self, errand: Errand) -> Deed:
         """Return the mail; UnfitRequestError or SealingError when it must not be written."""
         request = errand.request
         if not isinstance(request, CodeRequest):
@@ -55,3 +57,6 @@ class CodeMails:
             lease=errand.lease,
         )
         return Deed((draft,))
+
+    def give_up(self, conn: Connection, request_id: bytes) -> None:
+        """Leave it at that: a code that was not mailed lapses."""

@@ -57,13 +57,18 @@ class Deed:
 
 
 class Clerk(Protocol):
-    """Prepares one kind of errand. Blocking, called in a thread; may be called again for the same errand.
+    """Carries out one kind of errand."""
 
-    UnfitRequestError or SealingError when it must not be carried out; StoreError when it cannot be now.
-    """
+    def prepare(self, errand: Errand) -> Deed:
+        """Return what is to be written. Blocking, called in a thread; may be called again for the same errand.
 
-    def __call__(self, errand: Errand) -> Deed:
-        """Return what is to be written."""
+        UnfitRequestError, RefusedError, NotFoundError or SealingError when it must not be carried out; StoreError when
+        it cannot be now.
+        """
+        ...
+
+    def give_up(self, conn: Connection, request_id: bytes) -> None:
+        """Undo what the portal had done for a request that is not carried out, in the transaction that deletes it."""
         ...
 
 
@@ -180,7 +185,7 @@ class Errands:
         clerk = self._clerks.get(RequestKind(row.kind))
         if clerk is None:
             raise UnfitRequestError("nobody carries out this kind of request")
-        return clerk(Errand(row.id, request, now, reservation.lease if reservation else None))
+        return clerk.prepare(Errand(row.id, request, now, reservation.lease if reservation else None))
 
     def _write(self, conn: Connection, answers: Iterable[_Answer], now: datetime) -> frozenset[bytes]:
         """Delete each request and write its deed; return the ids of those that no other process was faster with."""
@@ -192,6 +197,8 @@ class Errands:
             if answer.deed is None:
                 facts: dict[str, str | int] = {"kind": answer.kind, "reason": answer.refusal}
                 self._audit.append(conn, Event.REQUEST_REFUSED, None, facts, at=now)
+                if answer.kind in self._clerks:
+                    self._clerks[RequestKind(answer.kind)].give_up(conn, answer.request_id)
                 continue
             if answer.deed.write is not None:
                 answer.deed.write(conn)

@@ -12,17 +12,18 @@ from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, exists, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from relay import clock
 from relay.errors import LetterlockError
 from relay.message.headers import header_value
-from relay.store.tables import PortalRequest
+from relay.store.tables import PortalRequest, QueuedMessage
 from relay.vault.keyring import Keyring
 from relay.vault.requests import seal_request
 
 _REQUEST = PortalRequest.__table__  # type: ignore[attr-defined]
+_MESSAGE = QueuedMessage.__table__  # type: ignore[attr-defined]
 _KEY = 32  # octets of a message's key
 _PEOPLE = 1000  # readers whom one answer may also go to
 _NAME = 100  # characters
@@ -54,16 +55,16 @@ class CodeRequest:
 
 @dataclass(frozen=True, slots=True)
 class ReplyRequest:
-    """Carry a reader's finished draft to the sender, and to the readers in ``also_to`` (participant ids).
+    """Carry a reader's finished answer to the sender, and to the readers in ``also_to`` (participant ids).
 
-    ``opened`` are the keys of the messages that the visit opened, by message id: they prove what the reader was shown,
-    and from them the others' new links get the older messages. ``name`` is what the person called themself.
+    ``pieces`` are the keys of what was written, by piece id. ``opened`` are the keys of the messages that the visit
+    opened, by message id: they prove what the reader was shown, and from them the others' new links get the older
+    messages. ``name`` is what the person called themself.
     """
 
     link_id: bytes
     participant_id: bytes
-    draft_id: bytes
-    draft_dek: bytes = field(repr=False)
+    pieces: Mapping[bytes, bytes] = field(repr=False)
     opened: Mapping[bytes, bytes] = field(repr=False)
     also_to: tuple[bytes, ...]
     name: str
@@ -104,56 +105,57 @@ def request_code(
 
     For the portal, inside its own transaction, as all functions here that begin with ``request_``.
     """
+    request_id = clock.new_id()
     fields = [link_id.hex(), participant_id.hex(), code, expires_at.timestamp(), language]
-    return _leave(conn, keyring, RequestKind.CODE, clock.new_id(), fields, now)
-
-
-def reply_id(keyring: Keyring, draft_id: bytes) -> bytes:
-    """Return the id that the answer written in this draft will have, as a request and as a message."""
-    return keyring.text_hash("reply", draft_id)
+    _leave(conn, keyring, RequestKind.CODE, request_id, fields, now)
+    return request_id
 
 
 def request_reply(
     conn: Connection,
     keyring: Keyring,
     *,
+    request_id: bytes,
     link_id: bytes,
     participant_id: bytes,
-    draft_id: bytes,
-    draft_dek: bytes,
+    pieces: Mapping[bytes, bytes],
     opened: Mapping[bytes, bytes],
     also_to: Sequence[bytes] = (),
     name: str = "",
     now: datetime,
-) -> bytes:
-    """Leave a request to send a draft as the reader's answer; return `reply_id`, the id of the answer.
+) -> bool:
+    """Leave a request to send what a reader has written; False, and nothing changes, when there was one of this id.
 
-    ``opened`` maps the ids of all messages that this visit opened to their keys (32 bytes), ``also_to`` are the
-    participant ids of other readers whom the person chose. Asking again for the same draft changes nothing: a page that
-    is sent twice sends one answer. `relay.conversation.replies.reply_state` says what became of it.
+    ``request_id`` becomes the id of the answer, as a queued and as a sealed message; the form that was shown carries
+    it, so that a page that is sent twice sends one answer. ``pieces`` is what `Drafts.hand_over` returned. ``opened``
+    maps the ids of all messages that this visit opened to their keys (32 bytes), ``also_to`` are the participant ids of
+    other readers whom the person chose. `relay.queue.reply_state.reply_state` says what became of it.
     SealingError (queue item) when there are more messages than 1 MiB of keys.
     """
+    if conn.execute(select(exists().where(_MESSAGE.c.id == request_id))).scalar():
+        return False
     fields = [
         link_id.hex(),
         participant_id.hex(),
-        draft_id.hex(),
-        draft_dek.hex(),
+        _written(pieces),
         _written(opened),
         [one.hex() for one in also_to],
         header_value(name, _NAME),
     ]
-    return _leave(conn, keyring, RequestKind.REPLY, reply_id(keyring, draft_id), fields, now)
+    return _leave(conn, keyring, RequestKind.REPLY, request_id, fields, now)
 
 
 def request_new_link(
     conn: Connection, keyring: Keyring, *, link_id: bytes, participant_id: bytes, now: datetime
-) -> bytes:
+) -> bool:
     """Leave a request to tell the sender that the reader asks for a new link: one mail per link and day (UTC).
 
-    ``link_id`` is of a link whose secret the person has shown; it may have expired or been replaced. A second request
-    of a day changes nothing.
+    ``link_id`` is of a link whose secret the person has shown; it may have expired or been replaced. False, and nothing
+    changes, for a second request of a day.
     """
     day = keyring.text_hash("new link", link_id + f"{now.astimezone(UTC):%Y-%m-%d}".encode())
+    if conn.execute(select(exists().where(_MESSAGE.c.id == day))).scalar():
+        return False
     return _leave(conn, keyring, RequestKind.LOST_LINK, day, [link_id.hex(), participant_id.hex()], now)
 
 
@@ -165,10 +167,10 @@ def request_reseal(
     participant_id: bytes,
     opened: Mapping[bytes, bytes],
     now: datetime,
-) -> bytes:
-    """Leave a request to give the messages that this visit opened to the reader's other live links; return its id."""
+) -> None:
+    """Leave a request to give the messages that this visit opened to the reader's other live links."""
     fields = [link_id.hex(), participant_id.hex(), _written(opened)]
-    return _leave(conn, keyring, RequestKind.RESEAL, clock.new_id(), fields, now)
+    _leave(conn, keyring, RequestKind.RESEAL, clock.new_id(), fields, now)
 
 
 def read(kind: int, payload: bytes) -> Request:
@@ -184,12 +186,12 @@ def read(kind: int, payload: bytes) -> Request:
 
 def _leave(  # noqa: PLR0917  # what a row holds
     conn: Connection, keyring: Keyring, kind: RequestKind, request_id: bytes, fields: list[Any], now: datetime
-) -> bytes:
+) -> bool:
     insert = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
     item = seal_request(keyring, kind, request_id, json.dumps(fields).encode())
     row = {"id": request_id, "kind": kind.value, "item": item, "created_at": now}
-    conn.execute(insert(_REQUEST).values(row).on_conflict_do_nothing(index_elements=["id"]))
-    return request_id
+    statement = insert(_REQUEST).values(row).on_conflict_do_nothing(index_elements=["id"]).returning(_REQUEST.c.id)
+    return conn.execute(statement).first() is not None
 
 
 def _written(keys: Mapping[bytes, bytes]) -> dict[str, str]:
@@ -204,14 +206,13 @@ def _code(fields: list[Any]) -> CodeRequest:
 
 
 def _reply(fields: list[Any]) -> ReplyRequest:
-    link, participant, draft, draft_key, opened, also_to, name = fields
+    link, participant, pieces, opened, also_to, name = fields
     if not (isinstance(also_to, list) and len(also_to) <= _PEOPLE and isinstance(name, str)):
         raise ValueError("an answer goes to readers, and a name is text")
     return ReplyRequest(
         _id(link),
         _id(participant),
-        _id(draft),
-        _octets(draft_key, _KEY),
+        _keys(pieces),
         _keys(opened),
         tuple(dict.fromkeys(map(_id, also_to))),
         header_value(name, _NAME),
