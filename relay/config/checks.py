@@ -31,6 +31,17 @@ def check_domains(draft: Draft) -> list[Problem]:
     return problems
 
 
+def check_mailboxes(draft: Draft) -> list[Problem]:
+    """Keep what reaches nobody else inside: it may be an answer to a sealed message."""
+    if not draft.organisation or not draft.gateway or not draft.gateway.fallback_mailbox:
+        return []
+    mailbox = draft.gateway.fallback_mailbox
+    if mailbox.rpartition("@")[2] in draft.organisation.domains:
+        return []
+    sentence = f'gateway.fallback_mailbox "{mailbox}" is not in organisation.domains'
+    return [Problem(("gateway", "fallback_mailbox"), sentence, "name a mailbox of the staff")]
+
+
 def check_listeners(draft: Draft) -> list[Problem]:
     """Refuse two front doors at one address."""
     problems = []
@@ -115,6 +126,7 @@ def check_demo(draft: Draft) -> list[Problem]:
 
 CHECKS: tuple[Callable[[Draft], list[Problem]], ...] = (
     check_domains,
+    check_mailboxes,
     check_listeners,
     check_tls_of_listeners,
     check_routes,

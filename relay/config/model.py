@@ -26,6 +26,7 @@ from relay.config.values import (
     Network,
     OptionalDuration,
     OptionalFile,
+    OptionalMailbox,
     Selector,
     Size,
     Strictly,
@@ -65,6 +66,10 @@ class Gateway(Strictly):
     """Relay processes that share the listeners."""
     machine: Annotated[str, Field(pattern=r"^[a-z0-9-]{0,40}$")] = ""
     """Name of this machine among several that share one database; empty where there is one."""
+    fallback_mailbox: OptionalMailbox = ""
+    """Staff mailbox for what reaches nobody else: undeliverable answers, and mail to postmaster at gateway.domain."""
+    admin_alert: OptionalMailbox = ""
+    """Who is told by mail of faults of the gateway itself; empty means nobody."""
 
     @property
     def host_name(self) -> str:
@@ -186,6 +191,13 @@ BaseUrl = Annotated[
 ]
 
 
+class Reminders(Strictly):
+    """Patience with readers."""
+
+    after: OptionalDuration = Field(default=3 * DAY, ge=HOUR, le=20 * DAY)
+    """After this time the reader of an unread message is reminded and its sender told, once; or never."""
+
+
 class Portal(Strictly):
     """The recipient portal."""
 
@@ -239,6 +251,7 @@ class Configuration(Strictly):
     route: Routes
     delivery: Delivery = Field(default_factory=Delivery)
     holding: Holding = Field(default_factory=Holding)
+    reminders: Reminders = Field(default_factory=Reminders)
     portal: Portal
     dkim: Many[DkimKey] = ()
     """Keys for DKIM signatures; mail from a domain without one leaves unsigned."""
@@ -249,3 +262,8 @@ class Configuration(Strictly):
     rules: Many[RuleSpec] = ()
     """The policy. The strictest rule that holds decides for each recipient; docs/rules.md has examples."""
     demo: Demo | None = None
+
+    @property
+    def fallback_mailbox(self) -> str:
+        """The staff mailbox for what reaches nobody else."""
+        return self.gateway.fallback_mailbox or f"postmaster@{self.organisation.domains[0]}"

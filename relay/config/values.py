@@ -202,6 +202,11 @@ def mail_address(value: object) -> str:
     raise ValueError('write an address such as "postmaster@example.org"')
 
 
+def optional_mail_address(value: object) -> str:
+    """Return a mail address, or an empty string for none."""
+    return "" if value == "" else mail_address(value)  # noqa: PLC1901  # 0 and None are mistakes, not "none"
+
+
 def member(value: object) -> str:
     """Return one member of a group: a domain or an address."""
     try:
@@ -285,6 +290,7 @@ Domain = Annotated[str, BeforeValidator(domain), *_as_text(r"^[^@\s.]+(\.[^@\s.]
 Selector = Annotated[str, BeforeValidator(selector), *_as_text(r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$")]
 TimeZone = Annotated[str, BeforeValidator(time_zone), *_as_text("")]
 Member = Annotated[str, BeforeValidator(member), *_as_text("")]
+OptionalMailbox = Annotated[str, BeforeValidator(optional_mail_address), *_as_text(r"^([^@\s]+@[^@\s]+)?$")]
 Network = Annotated[
     ipaddress.IPv4Network | ipaddress.IPv6Network,
     BeforeValidator(network),
