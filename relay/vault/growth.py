@@ -16,6 +16,7 @@ from relay.errors import OvertakenError
 from relay.store.tables import Conversation, Sealed, Stanza
 from relay.store.tables.sealed import ReaderState, SealedState
 from relay.vault.links import KEY, PARTICIPANT
+from relay.vault.threads import remember_hash
 
 CONVERSATION: Table = cast("Any", Conversation).__table__
 SEALED: Table = cast("Any", Sealed).__table__
@@ -63,7 +64,8 @@ class Growth:
     """What is to be written, once the basis still holds.
 
     ``revoked`` are links that a newer one makes needless; ``superseded`` the stanzas, by (message id, key id), that are
-    needed no more; ``prolonged`` the keys that live at least until ``until`` because they open something new.
+    needed no more; ``prolonged`` the keys that live at least until ``until`` because they open something new;
+    ``thread`` the keyed hash of a Message-ID by which answers are recognised.
     """
 
     basis: Basis
@@ -73,6 +75,7 @@ class Growth:
     superseded: tuple[tuple[bytes, bytes], ...] = ()
     prolonged: tuple[bytes, ...] = ()
     until: datetime | None = None
+    thread: bytes | None = None
 
     def write(self, connection: Connection) -> None:
         """Write everything; OvertakenError, with nothing written, when the basis does not hold any more.
@@ -80,16 +83,18 @@ class Growth:
         The rows are inserted at once and not left for the end of the batch: the next change must see them.
         """
         self.basis.require(connection)
+        for message_id, key_id in self.superseded:
+            connection.execute(delete(STANZA).where(STANZA.c.message_id == message_id, STANZA.c.key_id == key_id))
         for table, rows in self.rows:
             if rows:
                 connection.execute(table.insert(), rows)
         if self.revoked:
             connection.execute(update(KEY).where(KEY.c.id.in_(self.revoked)).values(revoked_at=self.now))
-        for message_id, key_id in self.superseded:
-            connection.execute(delete(STANZA).where(STANZA.c.message_id == message_id, STANZA.c.key_id == key_id))
         if self.prolonged and self.until is not None:
             short = and_(KEY.c.id.in_(self.prolonged), KEY.c.expires_at < self.until)
             connection.execute(update(KEY).where(short).values(expires_at=self.until))
+        if self.thread is not None:
+            remember_hash(connection, self.basis.conversation_id, self.thread)
 
 
 def lock(connection: Connection, conversation_id: bytes) -> bool:

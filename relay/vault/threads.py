@@ -26,9 +26,14 @@ def thread_hash(keyring: Keyring, message_id: str) -> bytes:
 def remember(connection: Connection, keyring: Keyring, conversation_id: bytes, message_id: str) -> None:
     """Note that a mail with this Message-ID belongs to the conversation; nothing for an empty one or one known."""
     if message_id:
-        insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-        row = {"message_id_hash": thread_hash(keyring, message_id), "conversation_id": conversation_id}
-        connection.execute(insert(THREAD).values(row).on_conflict_do_nothing())
+        remember_hash(connection, conversation_id, thread_hash(keyring, message_id))
+
+
+def remember_hash(connection: Connection, conversation_id: bytes, message_id_hash: bytes) -> None:
+    """Note what ``thread_hash`` returned; nothing when it is known."""
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    row = {"message_id_hash": message_id_hash, "conversation_id": conversation_id}
+    connection.execute(insert(THREAD).values(row).on_conflict_do_nothing())
 
 
 def by_thread(connection: Connection, keyring: Keyring, message_ids: Sequence[str]) -> bytes | None:

@@ -1,21 +1,23 @@
 """A keyring, a blob store, and the two sides of the vault on a fresh database of each kind."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from relay.clock import new_id
-from relay.message.parts import Part, Reading
 from relay.store.writer import Store
 from relay.vault.blobs import FileBlobs
+from relay.vault.correspondence import Correspondence
 from relay.vault.keyring import Keyring
 from relay.vault.opener import Link, Opened, Opener
 from relay.vault.vault import SealedDraft, Vault
 
-NOW = datetime(2026, 11, 22, 12, 30, tzinfo=UTC)
-EXPIRES = NOW + timedelta(days=30)
+from .letters import EXPIRES, NOW, reading
+from .talk import Talk
+
+__all__ = ["EXPIRES", "NOW", "reading"]
 
 
 @pytest.fixture
@@ -48,25 +50,6 @@ def vault(keyring: Keyring, blobs: FileBlobs, store: Store) -> Vault:
 def opener(key_folder: Path, blobs: FileBlobs) -> Opener:
     """The portal's side, with the portal's keys."""
     return Opener(Keyring.open(key_folder, role="portal"), blobs)
-
-
-def reading(**changes: object) -> Reading:
-    """Return a message with a text, an HTML body, an inline picture and an attachment."""
-    values: dict[str, object] = {
-        "message_id": "<1@example.org>",
-        "from_": "anna@example.org",
-        "to": ("jane@example.net",),
-        "cc": ("kim@example.org",),
-        "date": datetime(2026, 11, 22, 13, 29, 58, tzinfo=UTC),
-        "subject": "Your appointment ✓",
-        "parts": (
-            Part("text", "the text", type="text/plain", text="Grüße, Jane"),
-            Part("html", "the HTML", type="text/html", text="<p>Grüße</p>"),
-            Part("inline", "picture", name="logo.png", type="image/png", data=b"\x89PNG", cid="logo"),
-            Part("attachment", "report.pdf", name="report.pdf", type="application/pdf", data=bytes(range(256)) * 40),
-        ),
-    }
-    return Reading(**(values | changes))  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -113,3 +96,9 @@ def open_all(store: Store, opener: Opener, arrive: Callable[..., Link | None]) -
             return opener.open_messages(connection, link, now)
 
     return do
+
+
+@pytest.fixture
+def talk(*, store: Store, keyring: Keyring, vault: Vault, blobs: FileBlobs, opener: Opener) -> Talk:
+    """A conversation that has not begun."""
+    return Talk(store, keyring, vault, Correspondence(keyring, blobs, store), opener)
