@@ -19,6 +19,7 @@ from types import FrameType
 
 import structlog
 
+from relay import service_manager
 from relay.clock import monotonic
 from relay.config import inspect
 from relay.config.model import Configuration
@@ -115,6 +116,7 @@ def run(path: Path, announce: Callable[[str], None]) -> int:
         for child in children:
             child.start()
         _supervise(children, source, configuration, wishes, announce)
+        service_manager.stopping()
         announce("Stopping: finishing what is under way…")
         forced = _stop(children)
         announce("Stopped.")
@@ -140,10 +142,13 @@ def _supervise(
         _revive(children)
         if wishes.renew.is_set():
             wishes.renew.clear()
+            service_manager.reloading()
             configuration = _renew(source, configuration, children)
+            service_manager.ready(f"serving {configuration.organisation.name}")
         waiting = [one for one in waiting if not _answers(one)]
         if not waiting and not announced:
             announced = True
+            service_manager.ready(f"serving {configuration.organisation.name}")
             announce(welcome(configuration))
 
 

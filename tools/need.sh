@@ -23,6 +23,9 @@ system)
     command -v swaks >/dev/null 2>&1 || missing="$missing swaks"
     { command -v postfix || test -x /usr/sbin/postfix; } >/dev/null 2>&1 || missing="$missing postfix"
     ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
+    command -v nginx >/dev/null 2>&1 || test -x /usr/sbin/nginx || missing="$missing nginx-light"
+    command -v caddy >/dev/null 2>&1 || missing="$missing caddy"
+    command -v systemd-analyze >/dev/null 2>&1 || missing="$missing systemd"
     command -v cc >/dev/null 2>&1 || missing="$missing gcc"
     if [ -n "$missing" ]; then
         echo "The tests talk to real peers and miss:$missing. On Debian and Ubuntu: sudo apt-get install$missing" >&2
