@@ -17,7 +17,7 @@ from relay.store.tables import Part
 from relay.store.writer import Store
 from relay.vault.blobs import BlobStore
 from relay.vault.capability import Capability
-from relay.vault.growth import SEALED, STANZA
+from relay.vault.growth import SEALED, STANZA, stanza_rows
 from relay.vault.handout import Handout
 from relay.vault.holdings import Holdings
 from relay.vault.issuing import each_once, reader_at, reader_in
@@ -29,7 +29,7 @@ from relay.vault.sealing.header import Author
 from relay.vault.sealing.message import begin_message, new_outer_key
 from relay.vault.sealing.stanza import StanzaKey
 from relay.vault.threads import thread_hash
-from relay.vault.vault import SealedDraft, audit_facts, sealed_row, stanza_rows, stanzas_of
+from relay.vault.vault import SealedDraft, audit_facts, sealed_row, stanzas_of
 
 __all__ = ["Author", "Correspondence"]
 

@@ -5,7 +5,7 @@ somebody may have been removed, a link revoked, a message sealed: then nothing i
 All changes of one conversation wait for each other at its row (on SQLite at the database).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
@@ -16,6 +16,7 @@ from relay.errors import OvertakenError
 from relay.store.tables import Conversation, Sealed, Stanza
 from relay.store.tables.sealed import ReaderState, SealedState
 from relay.vault.links import KEY, PARTICIPANT
+from relay.vault.sealing.stanza import Stanza as SealedStanza
 from relay.vault.threads import remember_hash
 
 CONVERSATION: Table = cast("Any", Conversation).__table__
@@ -126,3 +127,10 @@ def standing_keys(
     for row in rows:
         found.setdefault(row.id, set()).update({row.key_id} if row.key_id is not None else ())
     return {participant_id: frozenset(keys) for participant_id, keys in found.items()}
+
+
+def stanza_rows(stanzas: Sequence[SealedStanza]) -> list[dict[str, Any]]:
+    """Return the rows of stanzas."""
+    return [
+        {"message_id": one.message_id, "key_id": one.key_id, "type": int(one.type), "ct": one.ct} for one in stanzas
+    ]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from relay.vault.capability import Capability
-from relay.vault.growth import STANZA, Growth, TableRows
+from relay.vault.growth import STANZA, Growth, TableRows, stanza_rows
 from relay.vault.holdings import Holdings
 from relay.vault.keyring import Keyring
 from relay.vault.links import KEY, LIVE_KEYS, PARTICIPANT
@@ -98,13 +98,7 @@ class Handout:
         rows: TableRows = (
             (PARTICIPANT, self.entered.rows),
             (KEY, self.entered.key_rows),
-            (
-                STANZA,
-                [
-                    {"message_id": one.message_id, "key_id": one.key_id, "type": int(one.type), "ct": one.ct}
-                    for one in self.stanzas
-                ],
-            ),
+            (STANZA, stanza_rows(self.stanzas)),
         )
         return Growth(
             self.holdings.basis(concerned, self.absent),

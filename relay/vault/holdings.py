@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Row, select
 from relay.store.tables.sealed import SealedState
 from relay.vault.growth import SEALED, STANZA, Basis
 from relay.vault.keyring import Keyring
-from relay.vault.links import KEY, LIVE_KEYS, check_key_row
+from relay.vault.links import KEY, check_key_row
 from relay.vault.people import Person, Role, people
 from relay.vault.sealing.errors import Layer, SealingError
 from relay.vault.sealing.header import Author, CoreHeader
@@ -121,10 +121,6 @@ class Holdings:
             if row.revoked_at is None and row.expires_at > self.now and not one.removed
         )
 
-    def keys_to_seal_to(self, everybody: Iterable[Person]) -> tuple[StanzaKey, ...]:
-        """Return the live keys of these people, at most the eight newest of each."""
-        return tuple(key for one in everybody for key in self.live_keys(one)[:LIVE_KEYS])
-
     def revoked(self, one: Person) -> tuple[bytes, ...]:
         """Return somebody's keys that were revoked."""
         return tuple(row.id for row in self.key_rows.get(one.participant_id, ()) if row.revoked_at is not None)
@@ -132,6 +128,11 @@ class Holdings:
     def stanzas_of(self, key_id: bytes) -> Mapping[bytes, Stanza]:
         """Return a key's stanzas by message, whether they open or not."""
         return self.stanzas.get(key_id, {})
+
+    def stanzas_to_keep(self, message_id: bytes) -> tuple[Stanza, ...]:
+        """Return the stanzas of a message that open, of everybody who is in the conversation still."""
+        keys = (row.id for one in self.people if not one.removed for row in self.key_rows.get(one.participant_id, ()))
+        return tuple(self.stanzas[key_id][message_id] for key_id in keys if message_id in self.opens(key_id))
 
     def drafts_of(self, key_id: bytes) -> frozenset[bytes]:
         """Return the unfinished answers that were written under a link and that only this link opens."""

@@ -4,7 +4,6 @@ Whoever can write the database but has no row key can neither slip in a reader n
 checked here before anything is sealed or mailed to somebody.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -16,7 +15,7 @@ from relay.store.tables import Key, Participant
 from relay.vault.keyring import Keyring
 from relay.vault.sealing.errors import Layer, SealingError
 from relay.vault.sealing.rows import Role, check_key, check_participant
-from relay.vault.sealing.stanza import StanzaKey, StanzaType
+from relay.vault.sealing.stanza import StanzaType
 
 KEY: Table = cast("Any", Key).__table__
 PARTICIPANT: Table = cast("Any", Participant).__table__
@@ -29,6 +28,7 @@ class LinkState(StrEnum):
     LIVE = "live"
     EXPIRED = "expired"
     REVOKED = "revoked"
+    RECALLED = "recalled"  # the sender took the conversation back; it can be undone
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +43,13 @@ class Reader:
     expires_at: datetime
 
 
-def state_of(row: Row[Any], now: datetime) -> LinkState:
-    """Return the state of a key row; revoked wins over expired."""
+def state_of(row: Row[Any], now: datetime, recalled_at: datetime | None = None) -> LinkState:
+    """Return the state of a key row; revoked wins over expired, expired over the recall of its participant."""
     if row.revoked_at is not None:
         return LinkState.REVOKED
-    return LinkState.EXPIRED if row.expires_at <= now else LinkState.LIVE
+    if row.expires_at <= now:
+        return LinkState.EXPIRED
+    return LinkState.LIVE if recalled_at is None else LinkState.RECALLED
 
 
 def reader_of(connection: Connection, keyring: Keyring, link_id: bytes, now: datetime) -> Reader | None:
@@ -59,32 +61,9 @@ def reader_of(connection: Connection, keyring: Keyring, link_id: bytes, now: dat
     if key is None:
         return None
     check_key_row(keyring, key)
-    address = _checked_address(connection, keyring, key, Role.READER)
-    return Reader(key.id, key.participant_id, key.conversation_id, address, state_of(key, now), key.expires_at)
-
-
-def keys_to_seal_to(
-    connection: Connection, keyring: Keyring, participant_ids: Sequence[bytes], now: datetime
-) -> tuple[StanzaKey, ...]:
-    """Return the live keys of these participants, at most the eight newest of each, every row checked.
-
-    SealingError (row) when one was tampered with: then nothing may be sealed to any of them.
-    """
-    rows = connection.execute(
-        select(KEY)
-        .where(KEY.c.participant_id.in_(participant_ids), KEY.c.revoked_at.is_(None), KEY.c.expires_at > now)
-        .order_by(KEY.c.created_at.desc(), KEY.c.id)
-    ).all()
-    taken: dict[bytes, list[StanzaKey]] = {}
-    for row in rows:
-        own = taken.setdefault(row.participant_id, [])
-        if len(own) < LIVE_KEYS:
-            check_key_row(keyring, row)
-            if not own:
-                role = Role.SENDER if row.type == StanzaType.SENDER else Role.READER
-                _checked_address(connection, keyring, row, role)
-            own.append(StanzaKey(StanzaType(row.type), row.id, row.pk))
-    return tuple(key for own in taken.values() for key in own)
+    address, recalled_at = _checked_reader(connection, keyring, key)
+    state = state_of(key, now, recalled_at)
+    return Reader(key.id, key.participant_id, key.conversation_id, address, state, key.expires_at)
 
 
 def check_key_row(keyring: Keyring, row: Row[Any]) -> None:
@@ -101,10 +80,13 @@ def check_key_row(keyring: Keyring, row: Row[Any]) -> None:
     )
 
 
-def _checked_address(connection: Connection, keyring: Keyring, key: Row[Any], role: Role) -> str:
-    """Return the address of a key's participant; SealingError (row) unless both belong together as written."""
+def _checked_reader(connection: Connection, keyring: Keyring, key: Row[Any]) -> tuple[str, datetime | None]:
+    """Return the address of a link's reader, and since when they are recalled.
+
+    SealingError (row) unless both rows belong together as they were written.
+    """
     row = connection.execute(select(PARTICIPANT).where(PARTICIPANT.c.id == key.participant_id)).one_or_none()
-    if row is None or row.conversation_id != key.conversation_id or row.role != role:
+    if row is None or row.conversation_id != key.conversation_id or row.role != Role.READER:
         raise SealingError(Layer.ROW, "this key and its participant do not belong together")
     address = keyring.open_address(row.address)
     _, row_key = keyring.row_key(row.mac_version)
@@ -117,4 +99,4 @@ def _checked_address(connection: Connection, keyring: Keyring, key: Row[Any], ro
         flags=row.flags,
         address=address,
     )
-    return address
+    return address, row.recalled_at

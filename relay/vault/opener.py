@@ -4,8 +4,8 @@ A wrong, expired or revoked link is a value. A message that fails a check is lef
 ``refused``; it never hides the others, and none of its bytes leave.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, cast
 
@@ -16,7 +16,7 @@ from relay.store.tables import Stanza as StanzaTable
 from relay.store.tables.sealed import SealedState
 from relay.vault.blobs import BlobStore
 from relay.vault.keyring import Keyring
-from relay.vault.links import KEY, LinkState, state_of
+from relay.vault.links import KEY, LIVE_KEYS, PARTICIPANT, LinkState, state_of
 from relay.vault.sealing.bundle import Bundle, encode_bundle
 from relay.vault.sealing.errors import Layer, SealingError
 from relay.vault.sealing.header import Author, CoreHeader
@@ -27,6 +27,7 @@ from relay.vault.sealing.stanza import Stanza, StanzaType
 from relay.vault.stored import OpenedMessage, StoredPart, open_stored, pieces_of, read_stored
 
 __all__ = [
+    "Author",
     "Link",
     "LinkState",
     "Opened",
@@ -66,10 +67,17 @@ class RefusedMessage:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What a link opens now, oldest first, and what was refused."""
+    """What a link opens now, oldest first, and what was refused.
+
+    ``elsewhere`` is when messages were written that another live link of the same reader opens and this one does not:
+    the page names the older mail. ``to_share`` are the keys, by message id, of messages that one of those links lacks:
+    handed to the relay, it gives them to the other links (request *reseal*); empty when there is nothing to ask for.
+    """
 
     messages: tuple[OpenedMessage, ...]
     refused: tuple[RefusedMessage, ...]
+    elsewhere: tuple[datetime, ...] = ()
+    to_share: Mapping[bytes, bytes] = field(default_factory=dict, repr=False)
 
 
 class Opener:
@@ -97,7 +105,8 @@ class Opener:
 
         Small parts come along; large ones are read when ``read_part`` is called.
         """
-        return self._open_all(connection, link, now, SealedState.LIVE)
+        opened = self._open_all(connection, link, now, SealedState.LIVE)
+        return opened if link.state is not LinkState.LIVE else _beside(connection, link, opened, now)
 
     def open_unfinished(self, connection: Connection, link: Link, now: datetime) -> Opened:
         """Open what the reader behind ``link`` is still writing: messages that nobody else was shown (drafts)."""
@@ -127,7 +136,11 @@ class Opener:
         return encode_bundle(Bundle(row.header, row.kek_id, row.wrapped, stanzas, tuple(blobs)))
 
     def _recognise(self, connection: Connection, link_id: bytes, pair: KeyPair, now: datetime) -> Link | None:
-        row = connection.execute(select(KEY).where(KEY.c.id == link_id)).one_or_none()
+        row = connection.execute(
+            select(KEY, PARTICIPANT.c.recalled_at)
+            .join(PARTICIPANT, PARTICIPANT.c.id == KEY.c.participant_id)
+            .where(KEY.c.id == link_id)
+        ).one_or_none()
         known = same_key(pair, row.pk if row is not None else bytes(32))
         if row is None or not known or row.type != StanzaType.LINK:
             return None
@@ -135,7 +148,7 @@ class Opener:
             row.id,
             row.conversation_id,
             row.participant_id,
-            state_of(row, now),
+            state_of(row, now, row.recalled_at),
             row.expires_at,
             pair.public,
             pair.private_bytes(),
@@ -168,3 +181,34 @@ class Opener:
         outer = open_outer_key(row.header, row.kek_id, row.wrapped, self._keyring.keks)
         key = open_stanza(row.header, outer, Stanza(row.type, row.key_id, row.id, row.ct), pair)
         return open_stored(connection, self._blobs, row, key)
+
+
+def _beside(connection: Connection, link: Link, opened: Opened, now: datetime) -> Opened:
+    """Compare what was opened with the other live links of the same reader, the eight newest."""
+    others = connection.execute(
+        select(KEY.c.id)
+        .where(
+            KEY.c.participant_id == link.participant_id,
+            KEY.c.conversation_id == link.conversation_id,
+            KEY.c.id != link.link_id,
+            KEY.c.revoked_at.is_(None),
+            KEY.c.expires_at > now,
+        )
+        .order_by(KEY.c.created_at.desc(), KEY.c.id)
+        .limit(LIVE_KEYS)
+    ).scalars()
+    ids = list(others)
+    rows = connection.execute(
+        select(_STANZA.c.key_id, _SEALED.c.id, _SEALED.c.created_at)
+        .join(_SEALED, _SEALED.c.id == _STANZA.c.message_id)
+        .where(_STANZA.c.key_id.in_(ids), _SEALED.c.state == SealedState.LIVE.value, _SEALED.c.expires_at > now)
+    ).all()
+    here = {one.header.message_id for one in opened.messages} | {one.message_id for one in opened.refused}
+    elsewhere = {row.id: row.created_at for row in rows if row.id not in here}
+    held = {(row.key_id, row.id) for row in rows}
+    to_share = {
+        one.header.message_id: one.message_key.dek
+        for one in opened.messages
+        if any((key_id, one.header.message_id) not in held for key_id in ids)
+    }
+    return replace(opened, elsewhere=tuple(sorted(elsewhere.values())), to_share=to_share)

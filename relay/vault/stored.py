@@ -33,7 +33,10 @@ class StoredPart:
 
 @dataclass(frozen=True, slots=True)
 class OpenedMessage:
-    """The capability to one message: what may be shown of it, and how its parts are read."""
+    """The capability to one message: what may be shown of it, and how its parts are read.
+
+    The kind of author is in the header, which is vouched for; ``author_id`` names the participant and is a column.
+    """
 
     header: CoreHeader
     manifest: Manifest
@@ -41,6 +44,7 @@ class OpenedMessage:
     expires_at: datetime
     message_key: MessageKey = field(repr=False)
     stored: Mapping[bytes, StoredPart] = field(repr=False)
+    author_id: bytes | None = None
 
 
 def open_stored(connection: Connection, blobs: BlobStore, row: Row[Any], key: MessageKey) -> OpenedMessage:
@@ -57,7 +61,7 @@ def open_stored(connection: Connection, blobs: BlobStore, row: Row[Any], key: Me
     place = stored[row.manifest_part]
     manifest = open_manifest(key, row.manifest_part, b"".join(pieces_of(blobs, place, 0, place.length)))
     manifest.check_parts(one for one in stored if one != row.manifest_part)
-    return OpenedMessage(key.header, manifest, row.created_at, row.expires_at, key, stored)
+    return OpenedMessage(key.header, manifest, row.created_at, row.expires_at, key, stored, row.author_id)
 
 
 def read_stored(

@@ -22,7 +22,7 @@ from relay.store.tables.sealed import SealedState
 from relay.store.writer import Store
 from relay.vault import blobs as journal
 from relay.vault.blobs import BlobStore
-from relay.vault.growth import CONVERSATION, SEALED, STANZA, Growth, TableRows
+from relay.vault.growth import CONVERSATION, SEALED, STANZA, Growth, TableRows, stanza_rows
 from relay.vault.keyring import Keyring
 from relay.vault.links import KEY, PARTICIPANT
 from relay.vault.packing import Packed, Packer
@@ -166,13 +166,6 @@ def stanzas_of(keyring: Keyring, key: MessageKey, outer: OuterKey, to: Sequence[
     """Return the stanzas of a new message: one for each key, and one for the organisation's recovery key."""
     stanzas = seal_stanzas(key, outer, to)
     return stanzas if keyring.recovery is None else (*stanzas, seal_recovery(key, keyring.recovery))
-
-
-def stanza_rows(stanzas: Sequence[Stanza]) -> list[dict[str, Any]]:
-    """Return the rows of stanzas."""
-    return [
-        {"message_id": one.message_id, "key_id": one.key_id, "type": int(one.type), "ct": one.ct} for one in stanzas
-    ]
 
 
 def audit_facts(

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from datetime import datetime
 
 import pytest
 from hypothesis import given
@@ -10,8 +11,9 @@ from sqlalchemy import select, update
 
 from relay.errors import StoreError
 from relay.store.writer import Store
+from relay.vault.holdings import Holdings
 from relay.vault.keyring import Keyring
-from relay.vault.links import KEY, LIVE_KEYS, PARTICIPANT, LinkState, keys_to_seal_to, reader_of
+from relay.vault.links import KEY, PARTICIPANT, LinkState, reader_of
 from relay.vault.paths import link_path, parse_link
 from relay.vault.sealing.errors import Layer, SealingError
 from relay.vault.vault import SealedDraft
@@ -102,31 +104,31 @@ def test_nothing_is_mailed_or_sealed_to_a_row_that_was_changed(
 ) -> None:
     """Whoever can write the database cannot redirect a code or a later message."""
     draft = seal(readers=("jane@example.net", "joe@example.net"))
-    everybody = [link.participant_id for link in draft.links.values()]
     with store.read() as connection:
-        assert len(keys_to_seal_to(connection, keyring, everybody, NOW)) == 2
+        assert len(Holdings.load(connection, keyring, draft.conversation_id, NOW).people) == 3
     tamper(store, keyring, draft)
     with store.read() as connection:
         with pytest.raises(SealingError) as mailed:
             reader_of(connection, keyring, draft.links["jane@example.net"].link_id, NOW)
         with pytest.raises(SealingError) as sealed:
-            keys_to_seal_to(connection, keyring, everybody, NOW)
+            Holdings.load(connection, keyring, draft.conversation_id, NOW)
     assert mailed.value.layer is sealed.value.layer is Layer.ROW
 
 
 def test_only_live_keys_are_sealed_to(seal: Seal, store: Store, keyring: Keyring) -> None:
     """Revoked and expired keys get nothing; of a sender it is the sender key."""
     draft = seal()
-    people = [draft.links["jane@example.net"].participant_id, draft.sender_participant_id or b""]
-    with store.read() as connection:
-        assert len(keys_to_seal_to(connection, keyring, people, NOW)) == 2
-        assert keys_to_seal_to(connection, keyring, people, EXPIRES) == ()
+
+    def live(now: datetime) -> list[int]:
+        with store.read() as connection:
+            holdings = Holdings.load(connection, keyring, draft.conversation_id, now)
+        return [int(key.type) for one in holdings.people for key in holdings.live_keys(one)]
+
+    assert live(NOW) == [2, 1]
+    assert live(EXPIRES) == []
     revoke = update(KEY).where(KEY.c.id == draft.links["jane@example.net"].link_id).values(revoked_at=NOW)
     store.run(lambda connection: connection.execute(revoke) and None)
-    with store.read() as connection:
-        (key,) = keys_to_seal_to(connection, keyring, people, NOW)
-    assert key.type == 2
-    assert LIVE_KEYS == 8
+    assert live(NOW) == [2]
 
 
 def test_public_keys_are_unique(seal: Seal, store: Store) -> None:
