@@ -23,7 +23,8 @@ from relay.queue.backoff import Ladder, ladder
 from relay.queue.delivery import Delivery
 from relay.queue.dsn import Reporter
 from relay.queue.reports import Reports
-from relay.queue.routes import Route, Routes, TlsMode
+from relay.queue.return_path import ReturnPaths
+from relay.queue.routes import REPLIES, Route, Routes, TlsMode
 from relay.queue.spooling import Spooler
 from relay.queue.transport import Transport
 from relay.smtp import access
@@ -145,7 +146,7 @@ def _furnish(configuration: Configuration, lasting: Lasting, running: Gateway | 
     letterhead = letterhead_of(configuration)
     notices = Notices(letterhead, original_subject=configuration.portal.notice_subject == "original")
     reporter = reporter_of(configuration, letterhead)
-    reports = Reports(reporter, spooler, routes, configuration.delivery.give_up_after)
+    reports = Reports(store, reporter, spooler, routes, configuration.delivery.give_up_after)
     delivery = running.delivery if running else _delivery(configuration, lasting, routes, reports)
     domains = configuration.organisation.domains
     intake = Intake(
@@ -216,6 +217,7 @@ def spooler_of(configuration: Configuration, store: Store, keyring: Keyring, blo
         blobs,
         inline_limit=configuration.storage.inline_limit,
         signer=open_signer(configuration.dkim),
+        returns=ReturnPaths(keyring, configuration.gateway.domain),
     )
 
 
@@ -238,12 +240,14 @@ def reporter_of(configuration: Configuration, letterhead: Letterhead) -> Reporte
         configuration.gateway.domain,
         configuration.gateway.host_name,
         letterhead.languages[letterhead.tag()],
+        ZoneInfo(configuration.organisation.time_zone),
     )
 
 
 def routes_of(configuration: Configuration) -> Routes:
-    """Return the ways out: for staff and for everybody else."""
-    named = {"inside": configuration.route.inside, "outside": configuration.route.outside}
+    """Return the ways out: for staff, for everybody else, and for what readers answer."""
+    route = configuration.route
+    named = {"inside": route.inside, "outside": route.outside, REPLIES: route.for_replies}
     return Routes(
         (Route(name, route.hosts, TlsMode(route.tls)) for name, route in named.items()),
         inside_domains=configuration.organisation.domains,

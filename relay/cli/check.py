@@ -85,7 +85,11 @@ def _summary(session: Session, configuration: Configuration) -> None:
     )
     for name, listener in configuration.listen.items():
         say(f"Listens on {listener.address} ({name}, TLS {listener.tls}).")
-    for name, route in (("inside", configuration.route.inside), ("outside", configuration.route.outside)):
+    for name, route in (
+        ("inside", configuration.route.inside),
+        ("outside", configuration.route.outside),
+        ("readers' answers", configuration.route.for_replies),
+    ):
         say(f"Sends {name} to {', '.join(map(str, route.hosts))} (TLS {route.tls}).")
     for key in configuration.dkim:
         say(f"Signs mail from {key.domain} (DKIM selector {key.selector}).")

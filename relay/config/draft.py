@@ -63,7 +63,7 @@ class Draft:
             whole.keys,
             whole.listen,
             whole.limits,
-            {"inside": whole.route.inside, "outside": whole.route.outside},
+            {name: route for name, route in whole.route if route is not None},
             whole.portal,
             dict(enumerate(whole.dkim)),
             whole.lists,

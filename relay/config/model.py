@@ -21,6 +21,7 @@ from relay.config.values import (
     Endpoint,
     File,
     Line,
+    Mailbox,
     Many,
     Member,
     Network,
@@ -35,6 +36,7 @@ from relay.config.values import (
 )
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+REPLY_SHARE = 0.7  # of the largest message: base64 makes 4 octets of 3, and the header needs room
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
@@ -47,6 +49,8 @@ class Organisation(Strictly):
     """The mail domains of the organisation: what "inside" means. Sub-domains are named one by one."""
     mailing_lists: Many[Member] = ()
     """Addresses or domains behind which many people read; what would be sealed for them is held."""
+    delegates: dict[Mailbox, Many[Mailbox]] = Field(default={})
+    """Who may answer in somebody's sealed conversations and take them back: an address, and those who act for it."""
     contact: Line = Field(min_length=1, max_length=200)
     """How a recipient checks that a notice is genuine (a telephone number); stands in every notice."""
     languages: Many[Literal["en", "nl", "de", "fr"]] = Field(default=("en",), min_length=1)
@@ -147,6 +151,13 @@ class Routes(Strictly):
     """For recipients in organisation.domains."""
     outside: Route
     """For everybody else, notices included."""
+    replies: Route | None = None
+    """For readers' answers to staff: where mail from outside normally arrives; without it, as inside."""
+
+    @property
+    def for_replies(self) -> Route:
+        """The way that readers' answers take."""
+        return self.replies or self.inside
 
 
 class Delivery(Strictly):
@@ -207,6 +218,8 @@ class Portal(Strictly):
     """Address and port of the portal; a web server with TLS stands in front of it."""
     expiry: Duration = Field(default=30 * DAY, ge=DAY, le=3650 * DAY)
     """How long a sealed message can be opened; then it is destroyed."""
+    reply_size: Size = Field(default=25 * MIB, ge=64 * KIB, le=512 * MIB)
+    """Largest answer of a reader, files included; at most 0.7 of limits.message_size, as it grows on its way."""
     notice_subject: Literal["generic", "original"] = "generic"
     """generic (says only who wrote) or original (repeats the subject of the message in clear)."""
 
@@ -262,6 +275,11 @@ class Configuration(Strictly):
     rules: Many[RuleSpec] = ()
     """The policy. The strictest rule that holds decides for each recipient; docs/rules.md has examples."""
     demo: Demo | None = None
+
+    @property
+    def reply_size(self) -> int:
+        """Octets that a reader's answer may have: portal.reply_size, and never more than goes on its way by mail."""
+        return min(self.portal.reply_size, int(self.limits.message_size * REPLY_SHARE))
 
     @property
     def fallback_mailbox(self) -> str:

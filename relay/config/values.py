@@ -204,7 +204,7 @@ def mail_address(value: object) -> str:
 
 def optional_mail_address(value: object) -> str:
     """Return a mail address, or an empty string for none."""
-    return "" if value == "" else mail_address(value)  # noqa: PLC1901  # 0 and None are mistakes, not "none"
+    return "" if value == "" else mail_address(value)  # 0 and None are mistakes, not "none"
 
 
 def member(value: object) -> str:
@@ -290,6 +290,7 @@ Domain = Annotated[str, BeforeValidator(domain), *_as_text(r"^[^@\s.]+(\.[^@\s.]
 Selector = Annotated[str, BeforeValidator(selector), *_as_text(r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$")]
 TimeZone = Annotated[str, BeforeValidator(time_zone), *_as_text("")]
 Member = Annotated[str, BeforeValidator(member), *_as_text("")]
+Mailbox = Annotated[str, BeforeValidator(mail_address), *_as_text(r"^[^@\s]+@[^@\s]+$")]
 OptionalMailbox = Annotated[str, BeforeValidator(optional_mail_address), *_as_text(r"^([^@\s]+@[^@\s]+)?$")]
 Network = Annotated[
     ipaddress.IPv4Network | ipaddress.IPv6Network,

@@ -7,6 +7,9 @@ from enum import StrEnum
 from relay.config.values import Endpoint
 
 
+REPLIES = "replies"  # the route of readers' answers to staff
+
+
 class TlsMode(StrEnum):
     """What protects a connection to a next hop.
 

@@ -70,7 +70,7 @@ def test_the_example_names_every_key_and_nothing_else() -> None:
 
 def _keys_in(table: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     for key, value in table.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and value:
             yield from _keys_in(value, (*path, key))
         else:
             yield (*path, key)
