@@ -9,15 +9,18 @@ from zoneinfo import ZoneInfo
 
 from policies.ruleset import Ruleset, compile_rules
 from relay.config.model import Configuration, Listener
+from relay.config.users import User, read_users
 from relay.config.wordlists import read_lists
 from relay.conversation.reception import Reception
 from relay.dkim.keys import open_signer
+from relay.errors import ConfigurationError
 from relay.intake import Intake
 from relay.judging import Judge, history_of
 from relay.mailings import Mailings
 from relay.message.extraction import Extractor
 from relay.notices.compose import Notices
 from relay.notices.letterhead import Letterhead
+from relay.notices.receipts import ReceiptNotices
 from relay.planning import Planner
 from relay.queue.backoff import Ladder, ladder
 from relay.queue.delivery import Delivery
@@ -27,10 +30,13 @@ from relay.queue.return_path import ReturnPaths
 from relay.queue.routes import REPLIES, Route, Routes, TlsMode
 from relay.queue.spooling import Spooler
 from relay.queue.transport import Transport
+from relay.receipts import Receipts
 from relay.smtp import access
-from relay.smtp.certificates import TlsFiles
+from relay.smtp.certificates import Authority, TlsFiles
 from relay.smtp.door import Door
 from relay.smtp.listener import Listener as SmtpListener
+from relay.smtp.signing_in import FAILURES, SignIns
+from relay.smtp.tenants import Tenant
 from relay.store.audit import Audit
 from relay.store.schema import migrate
 from relay.store.slot import Slot
@@ -68,6 +74,7 @@ class Gateway(Lasting):
     routes: Routes
     reports: Reports
     notices: Notices
+    receipts: Receipts
     spooler: Spooler
     delivery: Delivery
     intake: Intake
@@ -147,6 +154,15 @@ def _furnish(configuration: Configuration, lasting: Lasting, running: Gateway | 
     notices = Notices(letterhead, original_subject=configuration.portal.notice_subject == "original")
     reporter = reporter_of(configuration, letterhead)
     reports = Reports(store, reporter, spooler, routes, configuration.delivery.give_up_after)
+    receipts = Receipts(
+        store,
+        keyring,
+        ReceiptNotices(letterhead),
+        spooler,
+        routes,
+        domain=configuration.gateway.domain,
+        wait=configuration.receipts.wait,
+    )
     delivery = running.delivery if running else _delivery(configuration, lasting, routes, reports)
     domains = configuration.organisation.domains
     intake = Intake(
@@ -158,7 +174,9 @@ def _furnish(configuration: Configuration, lasting: Lasting, running: Gateway | 
             history=history_of(store, keyring),
         ),
         reception=Reception(configuration.gateway.domain, {}),
-        planner=Planner(configuration, keyring, vault, spooler, Mailings(notices, reporter, spooler, domains)),
+        planner=Planner(
+            configuration, keyring, vault, spooler, Mailings(notices, reporter, spooler, domains), receipts
+        ),
         store=store,
         vault=vault,
         audit=audit,
@@ -180,6 +198,7 @@ def _furnish(configuration: Configuration, lasting: Lasting, running: Gateway | 
         routes=routes,
         reports=reports,
         notices=notices,
+        receipts=receipts,
         spooler=spooler,
         delivery=delivery,
         intake=intake,
@@ -263,24 +282,42 @@ def _doors(configuration: Configuration, intake: Intake) -> dict[str, Door]:
         connections=-(-limits.connections // workers), per_client=-(-limits.connections_per_client // workers)
     )
 
+    sign_ins = SignIns(failures=max(2, -(-FAILURES // workers)))
+
     def door(name: str, listener: Listener) -> Door:
         files = None
         if listener.tls != "none" and listener.certificate and listener.key:
-            files = TlsFiles(listener.certificate, listener.key)
+            authorities = tuple(Authority(one.authorities) for one in listener.trust)
+            files = TlsFiles(listener.certificate, listener.key, authorities)
         return Door(
             name=name,
             hostname=configuration.gateway.host_name,
             accept=intake,
-            access=access.Access(listener.trusted_networks),
+            access=_access(listener),
             occupancy=occupancy,
             limits=access.Limits(message_size=limits.message_size, recipients=limits.recipients),
             tls=files.context() if files else None,
             tls_files=files,
             tls_at_once=listener.tls == "implicit",
+            users=_users(listener),
+            sign_ins=sign_ins,
             postmaster=f"postmaster@{configuration.organisation.domains[0]}",
         )
 
     return {name: door(name, listener) for name, listener in configuration.listen.items()}
+
+
+def _access(listener: Listener) -> access.Access:
+    tenants = tuple(Tenant(one.tenant, frozenset(one.domains)) for one in listener.trust)
+    return access.Access(listener.trusted_networks, tenants, listener.proxy_protocol_from)
+
+
+def _users(listener: Listener) -> Mapping[str, User] | None:
+    """Return who may sign in; ConfigurationError when the file was changed since it was checked."""
+    try:
+        return read_users(listener.users) if listener.users else None
+    except ValueError as error:
+        raise ConfigurationError((f"{listener.users} {error}",)) from None
 
 
 def _listeners(configuration: Configuration, doors: Mapping[str, Door]) -> tuple[SmtpListener, ...]:

@@ -82,6 +82,7 @@ def _waiting(conn: Connection, item: bytes) -> Sequence[Row[Any]]:
 def _reports(one: Opened, blobs: FileBlobs) -> Reports:
     configuration = one.configuration
     return Reports(
+        one.store,
         reporter_of(configuration, letterhead_of(configuration)),
         spooler_of(configuration, one.store, one.keyring, blobs),
         routes_of(configuration),

@@ -31,6 +31,7 @@ from relay.config.values import (
     Selector,
     Size,
     Strictly,
+    Tenant,
     TimeZone,
     is_loopback,
 )
@@ -105,6 +106,19 @@ class Keys(Strictly):
     """Folder of the key files; nobody but the gateway's user may read them."""
 
 
+class Microsoft365(Strictly):
+    """One organisation's Exchange Online, told from others by client certificate, tenant and domain together."""
+
+    kind: Literal["microsoft365"]
+    """microsoft365, the only kind there is."""
+    tenant: Tenant
+    """The tenant's id, a UUID; Exchange Online writes it into X-MS-Exchange-CrossTenant-Id."""
+    domains: Many[Domain] = Field(min_length=1)
+    """Domains of organisation.domains that the tenant sends from."""
+    authorities: OptionalFile = None
+    """PEM file of the authorities that vouch for its certificate; empty means those of the system."""
+
+
 class Listener(Strictly):
     """One SMTP front door."""
 
@@ -118,6 +132,12 @@ class Listener(Strictly):
     """PEM file with the private key of the certificate, readable by the gateway's user only."""
     trusted_networks: Many[Network] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
     """Clients from these networks may send as the organisation. Nobody else may send to the outside."""
+    users: OptionalFile = None
+    """File of the users that may sign in (AUTH, over TLS only), readable by the gateway's user only."""
+    proxy_protocol_from: Many[Network] = ()
+    """Proxies that begin each connection with a PROXY header (version 1 or 2) which names the client."""
+    trust: Many[Microsoft365] = ()
+    """Clients that may send as the organisation because of who they prove to be."""
 
 
 class Limits(Strictly):
@@ -202,6 +222,13 @@ BaseUrl = Annotated[
 ]
 
 
+class Receipts(Strictly):
+    """What senders are told."""
+
+    wait: Duration = Field(default=MINUTE, ge=timedelta(0), le=HOUR)
+    """How long a receipt waits for further parts of the same message, which clients may send one by one."""
+
+
 class Reminders(Strictly):
     """Patience with readers."""
 
@@ -218,6 +245,8 @@ class Portal(Strictly):
     """Address and port of the portal; a web server with TLS stands in front of it."""
     expiry: Duration = Field(default=30 * DAY, ge=DAY, le=3650 * DAY)
     """How long a sealed message can be opened; then it is destroyed."""
+    longest_expiry: Duration = Field(default=365 * DAY, ge=DAY, le=3650 * DAY)
+    """How far from now a sender may put that off with the command "extend"."""
     reply_size: Size = Field(default=25 * MIB, ge=64 * KIB, le=512 * MIB)
     """Largest answer of a reader, files included; at most 0.7 of limits.message_size, as it grows on its way."""
     notice_subject: Literal["generic", "original"] = "generic"
@@ -264,6 +293,7 @@ class Configuration(Strictly):
     route: Routes
     delivery: Delivery = Field(default_factory=Delivery)
     holding: Holding = Field(default_factory=Holding)
+    receipts: Receipts = Field(default_factory=Receipts)
     reminders: Reminders = Field(default_factory=Reminders)
     portal: Portal
     dkim: Many[DkimKey] = ()

@@ -36,6 +36,7 @@ _SELECTOR_LENGTH = 63
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*", re.ASCII)
 _LOCAL_LENGTH = 64  # RFC 5321 section 4.5.3.1.1
+_TENANT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _CONTROLS = frozenset({"Cc", "Zl", "Zp"})  # Unicode: controls, line and paragraph separators
 _PORTS = range(1, 65536)
 SQLITE = "sqlite:///"
@@ -190,6 +191,13 @@ def time_zone(value: object) -> str:
         raise ValueError(guess or 'write a time zone such as "Europe/London"') from None
 
 
+def tenant(value: object) -> str:
+    """Return a tenant's id: a UUID in lower case, with hyphens."""
+    if isinstance(value, str) and _TENANT.fullmatch(value.lower()):
+        return value.lower()
+    raise ValueError('write the id of the tenant, such as "01234567-89ab-cdef-0123-456789abcdef"')
+
+
 def mail_address(value: object) -> str:
     """Return an ordinary address (dot-atom ``@`` domain) with its domain as lower-case A-labels."""
     if isinstance(value, str):
@@ -292,6 +300,7 @@ TimeZone = Annotated[str, BeforeValidator(time_zone), *_as_text("")]
 Member = Annotated[str, BeforeValidator(member), *_as_text("")]
 Mailbox = Annotated[str, BeforeValidator(mail_address), *_as_text(r"^[^@\s]+@[^@\s]+$")]
 OptionalMailbox = Annotated[str, BeforeValidator(optional_mail_address), *_as_text(r"^([^@\s]+@[^@\s]+)?$")]
+Tenant = Annotated[str, BeforeValidator(tenant), *_as_text(r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
 Network = Annotated[
     ipaddress.IPv4Network | ipaddress.IPv6Network,
     BeforeValidator(network),

@@ -85,12 +85,13 @@ class Letterhead:
         now: datetime,
         more: Sequence[tuple[str, str]] = (),
         from_: str = "",
+        message_id: str = "",
         **values: object,
     ) -> Composed:
         """Return a finished mail from the templates of ``notice``.
 
         ``more`` are further header fields, ``from_`` is the whole value of From (the default is the organisation at
-        its address for notices). ``values`` are what the templates need besides ``organisation``, ``contact``,
+        its address for notices), ``message_id`` is drawn where none is given (`relay.queue.own_mail`). ``values`` are what the templates need besides ``organisation``, ``contact``,
         ``base_url``, ``lang`` and ``subject``; a missing one raises jinja2.UndefinedError.
         """
         common = {
@@ -102,7 +103,7 @@ class Letterhead:
             **values,
         }
         text, html = (self._template(tag, f"{notice}/{name}.j2").render(common) for name in ("text", "html"))
-        message_id = new_message_id(self.domain)
+        message_id = message_id or new_message_id(self.domain)
         content = message(
             from_=from_ or self.sender(),
             to=to,

@@ -6,9 +6,9 @@ messages).
 """
 
 import binascii
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from email.utils import format_datetime
 
 from relay.languages import Language
@@ -17,6 +17,7 @@ from relay.message.xtext import decode_xtext
 from relay.notices.mime import message, multipart, new_message_id, text_part
 from relay.queue.outcomes import Answer
 from relay.queue.settling import Report
+from relay.store.tables.queue import Kind
 
 HEADER_LIMIT = 32 * 1024  # octets of the original's header section that are returned
 
@@ -25,8 +26,8 @@ HEADER_LIMIT = 32 * 1024  # octets of the original's header section that are ret
 class ReportedRecipient:
     """What happened to one recipient.
 
-    ``orcpt`` is the parameter as received. ``until`` is when we give up, for a delay. ``notice`` is true when
-    what could not be delivered is our notice that a sealed message waits.
+    ``orcpt`` is the parameter as received. ``until`` is when we give up, for a delay. ``kind`` says what did not
+    arrive: the sender's own mail, or what we wrote to a reader about it.
     """
 
     address: str
@@ -35,17 +36,18 @@ class ReportedRecipient:
     at: datetime
     orcpt: str = ""
     until: datetime | None = None
-    notice: bool = False
+    kind: Kind = Kind.MAIL
 
 
 @dataclass(frozen=True, slots=True)
 class Reporter:
-    """Who writes the reports: names of this gateway, and the language of its people."""
+    """Who writes the reports: names of this gateway, language and time zone of its people."""
 
     organisation: str
     domain: str
     host_name: str
     language: Language
+    zone: tzinfo = UTC
 
     def compose(
         self,
@@ -56,12 +58,14 @@ class Reporter:
         arrival: datetime,
         now: datetime,
         envid: str = "",
+        thread: Sequence[tuple[str, str]] = (),
     ) -> bytes:
         """Return the report as bytes, to be sent with the null reverse-path.
 
         At least one recipient; ``headers`` is the original's header section
-        (`relay.queue.content.header_section`), ``arrival`` when we accepted it, ``envid`` the parameter as
-        received.
+        (`relay.queue.content.header_section`), empty where it is not at hand any more;
+        ``arrival`` is when we accepted it, ``envid`` the parameter as received, ``thread`` the fields that put the
+        report into a thread (`relay.notices.letterhead.thread_fields`).
         """
         worst = min((one.action for one in recipients), key=list(Report).index)
         words = _Words(self.language, self.organisation)
@@ -71,12 +75,13 @@ class Reporter:
             subject=words.subject(worst),
             now=now,
             message_id=new_message_id(self.domain),
+            more=thread,
             body=multipart(
                 "report",
                 [
-                    text_part("plain", words.text(recipients)),
+                    text_part("plain", words.text(recipients, self.language.moment(arrival, self.zone))),
                     self._status(recipients, arrival, envid),
-                    _returned(headers),
+                    *([_returned(headers)] if headers else []),
                 ],
                 " report-type=delivery-status;",
             ),
@@ -108,10 +113,14 @@ class _Words:
             Report.RELAYED: _("Your message was handed on"),
         }[action]
 
-    def text(self, recipients: Sequence[ReportedRecipient]) -> str:
+    def text(self, recipients: Sequence[ReportedRecipient], arrival: str) -> str:
         _ = self._
         paragraphs = [_("This is the mail gateway of %(organisation)s.") % {"organisation": self._organisation}]
         paragraphs += ["\n".join([header_value(one.address, 254), *self._said(one)]) for one in recipients]
+        if any(
+            one.kind is not Kind.MAIL for one in recipients
+        ):  # the subject is sealed: only the time tells which it was
+            paragraphs.append(_("It is the message that you sent on %(moment)s.") % {"moment": arrival})
         return "\n\n".join(paragraphs) + "\n"
 
     def _said(self, one: ReportedRecipient) -> list[str]:
@@ -121,12 +130,7 @@ class _Words:
             Report.DELAYED: _("Your message could not be delivered to this address yet. You need not do anything."),
             Report.RELAYED: _("Your message was handed on to a mail server that does not report on delivery."),
         }[one.action]
-        if one.notice:
-            said = _(
-                "Your message was sealed, but the notice to this address could not be delivered: "
-                "the recipient does not know of it."
-            )
-        lines = [said]
+        lines = [_unreached(_).get(one.kind, said)]
         if one.action is Report.DELAYED and one.until is not None:
             until = self._language.moment(one.until, one.until.tzinfo) if one.until.tzinfo else ""
             lines.append(_("We go on trying until %(until)s.") % {"until": until})
@@ -139,6 +143,24 @@ class _Words:
         return lines
 
 
+def _unreached(gettext: Callable[[str], str]) -> dict[Kind, str]:
+    """Return what it means that a mail of ours to a reader did not arrive."""
+    _ = gettext
+    return {
+        Kind.NOTICE: _(
+            "Your message was sealed, but the notice to this address could not be delivered: "
+            "the recipient does not know of it."
+        ),
+        Kind.CODE: _(
+            "Your message was sealed and this recipient has the link, but the code for it could not be delivered: "
+            "the message cannot be opened."
+        ),
+        Kind.REMINDER: _(
+            "Your message was sealed and is still unread, and the reminder to this address could not be delivered."
+        ),
+    }
+
+
 def _recipient_fields(one: ReportedRecipient) -> list[tuple[str, str]]:
     fields = []
     if one.orcpt:
@@ -149,8 +171,9 @@ def _recipient_fields(one: ReportedRecipient) -> list[tuple[str, str]]:
         ("Action", one.action.value),
         ("Status", one.answer.enhanced),
     ]
-    if one.answer.code:
+    if one.answer.code and one.answer.next_hop:
         fields.append(("Remote-MTA", f"dns; {one.answer.next_hop}"))
+    if one.answer.code:
         fields.append(("Diagnostic-Code", f"smtp; {one.answer.code} {one.answer.enhanced} {one.answer.text}"))
     fields.append(("Last-Attempt-Date", format_datetime(one.at)))
     if one.until is not None and one.action is Report.DELAYED:

@@ -27,8 +27,8 @@ class QueuedEnvelope:
 
     ``ret`` and ``envid`` are the DSN parameters as received (RFC 3461). ``body`` is ``8BITMIME`` and
     ``smtputf8`` is true only where content or header section really need it. ``report_to`` is who learns of a
-    failure when that is not the reverse-path: our notices leave with a reverse-path that brings nothing back,
-    and their failure is the original sender's business. ``until`` is the moment after which sending makes no
+    failure of our own mail, whose reverse-path leads back to us: that a notice reaches nobody is the business of the
+    sender whose message it speaks of. ``until`` is the moment after which sending makes no
     sense (a code that lapsed).
     """
 
@@ -40,10 +40,9 @@ class QueuedEnvelope:
     report_to: str = ""
     until: datetime | None = None
 
-    @property
-    def reports_go_to(self) -> str:
-        """Return the address that gets reports about this message, empty when nobody does."""
-        return self.report_to or self.reverse_path
+    def reports_go_to(self, kind: Kind) -> str:
+        """Return the address that gets reports about an entry of this kind, empty when nobody does."""
+        return self.reverse_path if kind is Kind.MAIL else self.report_to
 
 
 @dataclass(frozen=True, slots=True)

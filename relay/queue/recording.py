@@ -27,7 +27,7 @@ from relay.vault.keyring import Keyring
 _ENTRY = Entry.__table__  # type: ignore[attr-defined]
 _SPOOL = Spool.__table__  # type: ignore[attr-defined]
 _READER = Participant.__table__  # type: ignore[attr-defined]
-_OPEN = (EntryState.DUE.value, EntryState.LEASED.value)
+_OPEN = (EntryState.DUE.value, EntryState.LEASED.value, EntryState.HELD.value)
 _IDS_AT_ONCE = 500  # bound values in one statement
 
 _RECORD = (
@@ -57,10 +57,26 @@ _RELEASE = (
     )
     .returning(_SPOOL.c.blob_id)
 )
-_READER_STATE = (
+_NOTIFIED = (
     update(_READER)
-    .where(_READER.c.id == bindparam("of_id"), _READER.c.state == ReaderState.WAITING.value)
-    .values(state=bindparam("new_state"), notified_at=bindparam("at"))
+    .where(
+        _READER.c.id == bindparam("of_id"),
+        _READER.c.state.in_((ReaderState.WAITING.value, ReaderState.UNDELIVERABLE.value)),
+    )
+    .values(state=ReaderState.NOTIFIED.value, notified_at=bindparam("at"), bounced_at=None)
+)
+_UNREACHED = (
+    update(_READER)
+    .where(
+        _READER.c.id == bindparam("of_id"),
+        _READER.c.state.in_((ReaderState.WAITING.value, ReaderState.NOTIFIED.value)),
+    )
+    .values(state=ReaderState.UNDELIVERABLE.value)
+)
+_BOUNCED = (
+    update(_READER)
+    .where(_READER.c.id == bindparam("of_id"), _READER.c.bounced_at.is_(None))
+    .values(bounced_at=bindparam("at"))
 )
 _EVENTS = {
     EntryState.DONE: Event.DELIVERED,
@@ -102,17 +118,32 @@ def _write(conn: Connection, keyring: Keyring, settled: Sequence[Settled]) -> se
     written: set[bytes] = set()
     if quick:
         conn.execute(_RECORD, [_row(one, keyring) for one in quick])
-        told = [_reader_state(one) for one in quick if _notice_finished(one)]
-        if told:
-            conn.execute(_READER_STATE, told)
+        notified = [_notified(one) for one in quick if _reached(one)]
+        if notified:
+            conn.execute(_NOTIFIED, notified)
     for one in filter(_one_by_one, settled):
-        if conn.execute(_RECORD, _row(one, keyring)).rowcount:
+        if not conn.execute(_RECORD, _row(one, keyring)).rowcount:
+            continue
+        if _reached(one):
+            conn.execute(_NOTIFIED, _notified(one))
+        if one.report is Report.DELAYED:
+            conn.execute(_WARNED, {"of_id": one.entry.id, "at": one.at})
+        if not _lost(one) or unreached(conn, one.entry.kind, one.entry.participant_id, one.at):
             written.add(one.entry.id)
-            if _notice_finished(one):
-                conn.execute(_READER_STATE, _reader_state(one))
-            if one.report is Report.DELAYED:
-                conn.execute(_WARNED, {"of_id": one.entry.id, "at": one.at})
     return written
+
+
+def unreached(conn: Connection, kind: Kind, participant_id: bytes | None, at: datetime) -> bool:
+    """Note that mail of ours did not reach a reader, and return whether the sender has to be told.
+
+    Each notice that fails is told: it speaks of another message, or of a link that the sender asked for. Of codes and
+    reminders the first is enough, however often the reader asks for another.
+    """
+    if participant_id is None:
+        return True
+    conn.execute(_UNREACHED, {"of_id": participant_id})
+    first = conn.execute(_BOUNCED, {"of_id": participant_id, "at": at}).rowcount > 0
+    return first or kind is Kind.NOTICE
 
 
 def record_plainly(conn: Connection, settled: Sequence[Settled]) -> None:
@@ -170,18 +201,23 @@ def _words(one: Settled) -> bytes:
 
 def _one_by_one(one: Settled) -> bool:
     """Tell whether what else is written depends on the outcome having been ours to record."""
-    return one.report is not None or (_notice_finished(one) and one.state is EntryState.BOUNCED)
+    return one.report is not None or _lost(one)
 
 
-def _notice_finished(one: Settled) -> bool:
+def _reached(one: Settled) -> bool:
     entry = one.entry
-    return entry.kind is Kind.NOTICE and entry.participant_id is not None and one.state is not EntryState.DUE
+    return entry.kind is Kind.NOTICE and entry.participant_id is not None and one.state is EntryState.DONE
 
 
-def _reader_state(one: Settled) -> dict[str, Any]:
-    delivered = one.state is EntryState.DONE
-    state = ReaderState.NOTIFIED if delivered else ReaderState.UNDELIVERABLE
-    return {"of_id": one.entry.participant_id, "new_state": state.value, "at": one.at if delivered else None}
+def _lost(one: Settled) -> bool:
+    """Tell whether a reader will not get what was written to them; a code that only came too late is no loss."""
+    if one.entry.participant_id is None or one.state is not EntryState.BOUNCED:
+        return False
+    return one.entry.kind is Kind.NOTICE or one.report is Report.FAILED
+
+
+def _notified(one: Settled) -> dict[str, Any]:
+    return {"of_id": one.entry.participant_id, "at": one.at}
 
 
 def _audit(conn: Connection, audit: Audit, one: Settled) -> None:

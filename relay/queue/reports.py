@@ -1,23 +1,45 @@
 """From outcomes to reports: which DSNs one group of outcomes calls for, composed and drafted."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
 
 from relay.errors import LetterlockError
 from relay.queue.content import header_section
 from relay.queue.dsn import ReportedRecipient, Reporter
 from relay.queue.items import EntryEnvelope, QueuedEnvelope
+from relay.queue.outcomes import Answer
+from relay.queue.own_mail import about
 from relay.queue.recording import ReportDraft
 from relay.queue.routes import Routes
 from relay.queue.settling import Report, Settled
-from relay.queue.spooling import NewEntry, Spooler
+from relay.queue.spooling import Draft, NewEntry, Spooler
 from relay.store.tables.queue import Kind
+from relay.store.writer import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Unreached:
+    """A mail of ours that did not reach its reader: which, what the server said, and whom we tell (``to``)."""
+
+    queued_id: bytes
+    kind: Kind
+    participant_id: bytes | None
+    address: str
+    to: str
+    answer: Answer
+    at: datetime
 
 
 class Reports:
     """Drafts the reports to senders. Blocking where an original lies in the blob store: call it in a thread."""
 
-    def __init__(self, reporter: Reporter, spooler: Spooler, routes: Routes, give_up_after: timedelta) -> None:
+    def __init__(
+        self, store: Store, reporter: Reporter, spooler: Spooler, routes: Routes, give_up_after: timedelta
+    ) -> None:
+        self._store = store
         self._reporter = reporter
         self._spooler = spooler
         self._routes = routes
@@ -29,25 +51,51 @@ class Reports:
         for one in settled:
             if one.report is not None:
                 groups.setdefault((one.consignment.message_id, one.report), []).append(one)
-        return [self._report(group) for group in groups.values()]
+        return [ReportDraft(frozenset(one.entry.id for one in group), self._report(group)) for group in groups.values()]
 
-    def _report(self, group: Sequence[Settled]) -> ReportDraft:
+    def draft_unreached(self, conn: Connection, lost: Unreached) -> Draft:
+        """Return the one report that a reader could not be reached, in the thread of the receipt where there is one.
+
+        Whether the next hop refused the mail at once or sent it back a day later, the sender reads the same.
+        """
+        found = about(conn, lost.queued_id, lost.participant_id)
+        content = self._reporter.compose(
+            to=lost.to,
+            recipients=[ReportedRecipient(lost.address, Report.FAILED, lost.answer, lost.at, kind=lost.kind)],
+            headers=b"",  # of a mail that the sender never wrote
+            arrival=found.accepted_at if found else lost.at,
+            now=lost.at,
+            thread=found.thread(self._reporter.domain) if found else (),
+        )
+        return self._draft(lost.to, content, lost.at, lost.queued_id)
+
+    def _report(self, group: Sequence[Settled]) -> Draft:
         first = group[0]
-        envelope = first.consignment.envelope
-        to = envelope.reports_go_to
+        envelope, entry = first.consignment.envelope, first.entry
+        to = envelope.reports_go_to(entry.kind)
+        if entry.kind is not Kind.MAIL:  # what we write to readers has one recipient each
+            address = entry.envelope.recipient
+            lost = Unreached(
+                first.consignment.message_id, entry.kind, entry.participant_id, address, to, first.answer, first.at
+            )
+            with self._store.read() as conn:
+                return self.draft_unreached(conn, lost)
         content = self._reporter.compose(
             to=to,
             recipients=[self._recipient(one) for one in group],
             headers=_headers(first),
-            arrival=first.entry.created_at,
+            arrival=entry.created_at,
             now=first.at,
             envid=envelope.envid,
         )
+        return self._draft(to, content, first.at, first.consignment.message_id)
+
+    def _draft(self, to: str, content: bytes, now: datetime, parent: bytes) -> Draft:
         # RFC 3461 section 6.1: a report is never reported about.
         new = NewEntry(Kind.DSN, self._routes.name_for(to), EntryEnvelope(to, notify=("NEVER",)))
-        own = QueuedEnvelope("", smtputf8=not to.isascii())
-        draft = self._spooler.draft(own, [new], content, now=first.at, parent=first.consignment.message_id)
-        return ReportDraft(frozenset(one.entry.id for one in group), draft)
+        return self._spooler.draft(
+            QueuedEnvelope("", smtputf8=not to.isascii()), [new], content, now=now, parent=parent
+        )
 
     def _recipient(self, one: Settled) -> ReportedRecipient:
         assert one.report is not None  # noqa: S101  # `draft` groups by it
@@ -58,7 +106,6 @@ class Reports:
             at=one.at,
             orcpt=one.entry.envelope.orcpt,
             until=one.entry.created_at + self._give_up_after,
-            notice=one.entry.kind is Kind.NOTICE,
         )
 
 

@@ -74,20 +74,22 @@ def settle(
 def wants(report: Report, entry: QueuedEntry, envelope: QueuedEnvelope) -> bool:
     """Tell whether a report is to be written.
 
-    Never about a report, a receipt or a code, never without an address to report to; otherwise what NOTIFY
-    asks (RFC 3461 section 4.1); without NOTIFY, failures and delays. Our notices ask for failures only.
+    Never about a report or a receipt, never without an address to report to; otherwise what NOTIFY asks (RFC 3461
+    section 4.1); without NOTIFY, failures and delays. What speaks to a reader is reported when it failed, only.
     """
-    if not envelope.reports_go_to or entry.kind not in _REPORTED:
+    if not envelope.reports_go_to(entry.kind):
         return False
-    if entry.kind is Kind.NOTICE:
+    if entry.kind in _TO_READERS:
         return report is Report.FAILED
+    if entry.kind is not Kind.MAIL:
+        return False
     asked = entry.envelope.notify
     if report is Report.RELAYED:
         return "SUCCESS" in asked
     return _WORD[report] in asked if asked else True
 
 
-_REPORTED = (Kind.MAIL, Kind.NOTICE)
+_TO_READERS = (Kind.NOTICE, Kind.CODE, Kind.REMINDER)
 _WORD: Mapping[Report, str] = {Report.FAILED: "FAILURE", Report.DELAYED: "DELAY"}
 
 

@@ -22,6 +22,7 @@ from relay.queue.items import (
     seal_entry,
     seal_message,
 )
+from relay.queue.return_path import ReturnPaths
 from relay.queue.routes import domain_of
 from relay.store.tables import Entry, QueuedMessage, Spool
 from relay.store.tables.queue import Direction, EntryState, Kind
@@ -47,12 +48,16 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class NewEntry:
-    """One recipient to be queued. ``participant_id`` is the reader whom a notice or code speaks to."""
+    """One recipient to be queued. ``participant_id`` is the reader whom a notice or code speaks to.
+
+    ``held`` copies wait until somebody decides (`relay.queue.holds`); no worker takes them up.
+    """
 
     kind: Kind
     route: str
     envelope: EntryEnvelope
     participant_id: bytes | None = None
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +79,26 @@ class Draft:
 class Spooler:
     """Signs messages and seals them for the queue: the one way for mail to leave, so none can miss its signature.
 
-    Contents above ``inline_limit`` octets go to the blob store, sealed in chunks.
+    Contents above ``inline_limit`` octets go to the blob store, sealed in chunks. ``returns`` writes the reverse-path
+    of our own mail; without it, that is the null one.
     """
 
-    def __init__(self, store: Store, keyring: Keyring, blobs: BlobStore, *, inline_limit: int, signer: Signer) -> None:
+    def __init__(
+        self,
+        store: Store,
+        keyring: Keyring,
+        blobs: BlobStore,
+        *,
+        inline_limit: int,
+        signer: Signer,
+        returns: ReturnPaths | None = None,
+    ) -> None:
         self._store = store
         self._keyring = keyring
         self._blobs = blobs
         self._inline_limit = inline_limit
         self._signer = signer
+        self._returns = returns
 
     def draft(
         self,
@@ -104,10 +120,13 @@ class Spooler:
         For large content this blocks until the blob is durable (call it in a thread then): StoreError,
         StoreFullError. ``content`` is the message as it will be sent, but for DKIM signatures: they are made
         here, once, so that every attempt sends the same octets. ``size`` is what the client sent, if that
-        differs. ``envelope.body`` and ``.smtputf8`` are corrected to what the content really needs. A
-        blob whose transaction never comes is swept as an orphan.
+        differs. ``envelope.body`` and ``.smtputf8`` are corrected to what the content really needs. Mail of our own
+        (every other direction than OUT) that names no reverse-path gets its bounce address; a DSN keeps the null one
+        (RFC 3461 section 6.1). A blob whose transaction never comes is swept as an orphan.
         """
         message_id = message_id or new_id()
+        if self._returns and _comes_back(envelope, entries, direction):
+            envelope = replace(envelope, reverse_path=self._returns.of(message_id))
         if entries:
             content = self._signer.sign(content, now)
         envelope = _as_needed(envelope, content)
@@ -125,15 +144,17 @@ class Spooler:
         }
         queued = [_queued(entry, now) for entry in entries]
         entry_rows = [
-            self._entry_row(message_id, new, held, now, lease) for new, held in zip(entries, queued, strict=True)
+            self._entry_row(message_id, new, entry, now, None if new.held else lease)
+            for new, entry in zip(entries, queued, strict=True)
         ]
         # With a lease the octets were reserved in memory: they are sent from there.
         sent = stored if stored and not lease else MemoryContent(content)
         by_route: dict[str, list[QueuedEntry]] = {}
-        for new, held in zip(entries, queued, strict=True):
-            by_route.setdefault(new.route, []).append(held)
+        for new, entry in zip(entries, queued, strict=True):
+            if not new.held:
+                by_route.setdefault(new.route, []).append(entry)
         consignments = tuple(
-            Consignment(message_id, route, envelope, sent, tuple(held)) for route, held in by_route.items()
+            Consignment(message_id, route, envelope, sent, tuple(waiting)) for route, waiting in by_route.items()
         )
         return Draft(message_id, rows, entry_rows, spool_row, consignments, blob_length)
 
@@ -161,17 +182,18 @@ class Spooler:
         yield writer.finish()
 
     def _entry_row(
-        self, message_id: bytes, new: NewEntry, held: QueuedEntry, now: datetime, lease: Lease | None
+        self, message_id: bytes, new: NewEntry, entry: QueuedEntry, now: datetime, lease: Lease | None
     ) -> dict[str, Any]:
+        state = EntryState.HELD if new.held else EntryState.LEASED if lease else EntryState.DUE
         return {
-            "id": held.id,
+            "id": entry.id,
             "message_id": message_id,
             "kind": new.kind.value,
             "route": new.route,
             "domain": domain_of(new.envelope.recipient),
             "recipient_hash": self._keyring.address_hash(new.envelope.recipient),
-            "envelope": seal_entry(self._keyring, held.id, message_id, new.route, new.envelope, at=now),
-            "state": (EntryState.LEASED if lease else EntryState.DUE).value,
+            "envelope": seal_entry(self._keyring, entry.id, message_id, new.route, new.envelope, at=now),
+            "state": state.value,
             "created_at": now,
             "due_at": now,
             "attempts": 0,
@@ -191,6 +213,12 @@ def insert_message(conn: Connection, draft: Draft) -> None:
     insert_later(conn, _ENTRY, draft.entry_rows)
     if draft.spool_row["blob_id"] is not None:
         journal.stored(conn, {draft.spool_row["blob_id"]: draft.blob_length}, draft.rows["accepted_at"])
+
+
+def _comes_back(envelope: QueuedEnvelope, entries: Sequence[NewEntry], direction: Direction) -> bool:
+    """Whether this is mail of our own about which we want to hear."""
+    ours = direction is not Direction.OUT and not envelope.reverse_path
+    return ours and any(entry.kind is not Kind.DSN for entry in entries)
 
 
 def _queued(new: NewEntry, now: datetime) -> QueuedEntry:

@@ -208,13 +208,13 @@ def test_a_delay_is_reported_once(yard: Yard) -> None:
         (QueuedEnvelope("bob@example.org"), EntryEnvelope("ann@example.net", notify=("NEVER",)), Kind.MAIL),
         (QueuedEnvelope("bob@example.org"), EntryEnvelope("ann@example.net", notify=("SUCCESS",)), Kind.MAIL),
         (QueuedEnvelope("", report_to=""), EntryEnvelope("ann@example.net"), Kind.NOTICE),
-        (QueuedEnvelope("", report_to="bob@example.org"), EntryEnvelope("ann@example.net"), Kind.CODE),
+        (QueuedEnvelope("", report_to="bob@example.org"), EntryEnvelope("ann@example.net"), Kind.RECEIPT),
         (QueuedEnvelope("", report_to="bob@example.org"), EntryEnvelope("ann@example.net"), Kind.DSN),
     ],
-    ids=["null sender", "never", "success only", "nobody to tell", "code", "report"],
+    ids=["null sender", "never", "success only", "nobody to tell", "receipt", "report"],
 )
 def test_what_is_never_reported(yard: Yard, envelope: QueuedEnvelope, recipient: EntryEnvelope, kind: Kind) -> None:
-    """A failure is not reported to the null sender, against NOTIFY, about a code, or about a report."""
+    """A failure is not reported to the null sender, against NOTIFY, about a receipt, or about a report."""
     yard.queue(recipient, envelope=envelope, kind=kind)
 
     async def work() -> None:
@@ -231,9 +231,12 @@ def test_what_is_never_reported(yard: Yard, envelope: QueuedEnvelope, recipient:
 
 
 def test_a_failed_notice_is_reported_to_the_sender_of_the_original(yard: Yard) -> None:
-    """Our notice leaves with the null reverse-path; when it fails, the person who wrote the original learns of it."""
+    """Not our own return address but the person who wrote the original learns that a notice failed."""
     yard.queue(
-        "ann@example.net", envelope=QueuedEnvelope("", report_to="bob@example.org"), kind=Kind.NOTICE, parent=b"p" * 16
+        "ann@example.net",
+        envelope=QueuedEnvelope("b.x@letter.example.org", report_to="bob@example.org"),
+        kind=Kind.NOTICE,
+        parent=b"p" * 16,
     )
 
     async def work() -> None:
@@ -242,8 +245,10 @@ def test_a_failed_notice_is_reported_to_the_sender_of_the_original(yard: Yard) -
             await worker.start()
             await until(lambda: yard.states() == ["bounced", "done"])
             await worker.stop()
-            text, _, _ = report_in(inside.taken[0].content)
-            assert "the recipient does not know of it" in text
+            report = inside.taken[0]
+            assert "RCPT TO:<bob@example.org>" in " ".join(report.commands)
+            assert b"the recipient does not know of it" in report.content
+            assert b"Diagnostic-Code: smtp; 550 5.1.1 no" in report.content
 
     asyncio.run(work())
 

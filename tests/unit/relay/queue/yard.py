@@ -13,7 +13,7 @@ from relay.dkim.signer import Signer
 from relay.languages import load_languages
 from relay.notices.letterhead import LOCALE
 from relay.queue.backoff import Ladder
-from relay.queue.delivery import Delivery, owner_of
+from relay.queue.delivery import Delivery
 from relay.queue.dsn import Reporter
 from relay.queue.items import EntryEnvelope, QueuedEnvelope
 from relay.queue.patience import Patience
@@ -80,7 +80,7 @@ class Yard:
             "Example Council", "letter.example.org", "gw.example.org", load_languages([LOCALE], ["en"])["en"]
         )
         settings: dict[str, Any] = {
-            "owner": owner_of(b"here", worker),
+            "owner": worker.to_bytes(16, "big"),
             "now": self.clock,
             "spread": lambda low, high: (low + high) / 2,
             "poll_seconds": 0.01,
@@ -94,7 +94,7 @@ class Yard:
             audit=self.audit,
             routes=routes,
             transport=Transport(ehlo_name="gw.example.org", patience=PATIENCE),
-            reports=Reports(reporter, self.spooler, routes, LADDER.give_up_after),
+            reports=Reports(self.store, reporter, self.spooler, routes, LADDER.give_up_after),
             **(settings | more),
         )
 

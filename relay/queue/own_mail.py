@@ -1,0 +1,72 @@
+"""Names of mail that we write ourselves, and what such a mail was about.
+
+The Message-ID of a mail of ours follows from the id under which it is queued. So a reminder can stand in the thread of
+a receipt that was sent days before, although no Message-ID is kept anywhere in clear.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, select
+
+from relay.clock import id_text
+from relay.notices.letterhead import thread_fields
+from relay.store.tables import Entry, Participant, QueuedMessage, Sealed
+from relay.store.tables.queue import Kind
+
+_MESSAGE = QueuedMessage.__table__  # type: ignore[attr-defined]
+_ENTRY = Entry.__table__  # type: ignore[attr-defined]
+_SEALED = Sealed.__table__  # type: ignore[attr-defined]
+_READER = Participant.__table__  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """The message that a mail of ours speaks of: when we accepted it, and the receipt that its sender has got."""
+
+    message_id: bytes
+    accepted_at: datetime
+    receipt: bytes | None
+
+    def thread(self, domain: str) -> list[tuple[str, str]]:
+        """Return the fields that put another mail to the sender into the thread of the receipt."""
+        return thread_fields([own_message_id(self.receipt, domain)] if self.receipt else [])
+
+
+def own_message_id(queued_id: bytes, domain: str) -> str:
+    """Return the Message-ID of our mail that is queued under this id, with its angle brackets."""
+    return f"<{id_text(queued_id)}@{domain}>"
+
+
+def about(conn: Connection, queued_id: bytes, participant_id: bytes | None) -> About | None:
+    """Return what a queued mail of ours speaks of: its parent, or else the first message of the reader's conversation.
+
+    None where that was swept.
+    """
+    parent = conn.execute(select(_MESSAGE.c.parent).where(_MESSAGE.c.id == queued_id)).scalar_one_or_none()
+    if parent is None and participant_id is not None:
+        parent = conn.execute(
+            select(_SEALED.c.id)
+            .join(_READER, _READER.c.conversation_id == _SEALED.c.conversation_id)
+            .where(_READER.c.id == participant_id)
+            .order_by(_SEALED.c.created_at)
+            .limit(1)
+        ).scalar_one_or_none()
+    return None if parent is None else about_message(conn, parent)
+
+
+def about_message(conn: Connection, message_id: bytes) -> About | None:
+    """Return what is known of an accepted message, None where its record was swept."""
+    accepted_at = conn.execute(select(_MESSAGE.c.accepted_at).where(_MESSAGE.c.id == message_id)).scalar_one_or_none()
+    return None if accepted_at is None else About(message_id, accepted_at, receipt_of(conn, message_id))
+
+
+def receipt_of(conn: Connection, message_id: bytes) -> bytes | None:
+    """Return the queued id of the newest receipt about a message, None where none was written or it was swept."""
+    return conn.execute(
+        select(_MESSAGE.c.id)
+        .join(_ENTRY, _ENTRY.c.message_id == _MESSAGE.c.id)
+        .where(_MESSAGE.c.parent == message_id, _ENTRY.c.kind == Kind.RECEIPT.value)
+        .order_by(_MESSAGE.c.accepted_at.desc())
+        .limit(1)
+    ).scalar_one_or_none()
