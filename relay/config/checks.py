@@ -6,9 +6,10 @@ from itertools import combinations
 from urllib.parse import urlsplit
 
 from relay.config.draft import Draft
+from relay.config.model import KIB, MIB, REPLY_SHARE
 from relay.config.positions import Key
 from relay.config.problems import Problem, did_you_mean, dotted
-from relay.config.values import Endpoint, is_loopback
+from relay.config.values import Endpoint, is_loopback, size_text
 
 DEMO_DOMAIN = "example.org"
 
@@ -101,6 +102,21 @@ def check_dkim(draft: Draft) -> list[Problem]:
     return problems
 
 
+def check_reply_size(draft: Draft) -> list[Problem]:
+    """Refuse answers that would be too large as mail. A size that nobody wrote gives way by itself."""
+    if not draft.portal or not draft.limits or "reply_size" not in draft.portal.model_fields_set:
+        return []
+    largest, most = draft.limits.message_size, int(draft.limits.message_size * REPLY_SHARE)
+    if draft.portal.reply_size <= most:
+        return []
+    sentence = (
+        f"portal.reply_size is {size_text(draft.portal.reply_size)}, over 0.7 of limits.message_size "
+        f"({size_text(largest)})"
+    )
+    hint = f"an answer grows on its way by mail; write at most {size_text(most // MIB * MIB or most // KIB * KIB)}"
+    return [Problem(("portal", "reply_size"), sentence, hint)]
+
+
 def check_demo(draft: Draft) -> list[Problem]:
     """Keep the demo to itself: its inbox shows mail to anybody on this machine."""
     if draft.demo is None:
@@ -131,6 +147,7 @@ CHECKS: tuple[Callable[[Draft], list[Problem]], ...] = (
     check_tls_of_listeners,
     check_routes,
     check_dkim,
+    check_reply_size,
     check_demo,
 )
 
