@@ -147,9 +147,9 @@ class Talk:
         with self.store.read() as connection:
             return connection.execute(select(func.count()).select_from(table)).scalar_one()  # type: ignore[arg-type]
 
-    def mark(self, address: str, **values: object) -> None:
+    def mark(self, who: str, /, **values: object) -> None:
         """Change a participant's row by hand."""
-        row = update(PARTICIPANT).where(PARTICIPANT.c.id == self.person(address).participant_id)
+        row = update(PARTICIPANT).where(PARTICIPANT.c.id == self.person(who).participant_id)
         self.run(lambda connection: connection.execute(row.values(values)))
 
     def revoke(self, *links: PickupLink) -> None:
