@@ -65,6 +65,27 @@ def check_tls_of_listeners(draft: Draft) -> list[Problem]:
     return problems
 
 
+def check_signing_in(draft: Draft) -> list[Problem]:
+    """Refuse users and tenants that nobody could be: both need TLS; and tenants of other people's domains."""
+    problems = []
+    for name, listener in draft.listen.items():
+        path: Key = ("listen", name)
+        if listener.users and listener.tls == "none":
+            sentence = f'{dotted(path)}.users can never sign in: {dotted(path)}.tls is "none"'
+            problems.append(Problem((*path, "users"), sentence, 'passwords need TLS: write tls = "starttls"'))
+        if listener.trust and listener.tls == "none":
+            sentence = f'{dotted(path)}.trust needs the certificate of the client: {dotted(path)}.tls is "none"'
+            problems.append(Problem((*path, "trust"), sentence, 'write tls = "starttls"'))
+        inside = draft.organisation.domains if draft.organisation else None
+        for index, trusted in enumerate(listener.trust):
+            for place, domain in enumerate(trusted.domains):
+                if inside is not None and domain not in inside:
+                    where: Key = (*path, "trust", index, "domains", place)
+                    sentence = f'{dotted(where)}: "{domain}" is not in organisation.domains'
+                    problems.append(Problem(where, sentence, did_you_mean(domain, inside)))
+    return problems
+
+
 def check_routes(draft: Draft) -> list[Problem]:
     """Send mail off the machine under TLS only, and never to our own front door."""
     problems = []
@@ -80,6 +101,34 @@ def check_routes(draft: Draft) -> list[Problem]:
                 if host.port == endpoint.port and _leads_home(host, endpoint):
                     sentence = f"route.{name} leads to {host}, which is {dotted(door[:-1])} of this gateway"
                     problems.append(Problem(path, sentence, "mail would turn in circles; name the next hop"))
+    return problems
+
+
+def check_partners(draft: Draft) -> list[Problem]:
+    """Refuse partners that are ourselves, and two that share a name or a domain: mail could take either way."""
+    own = (draft.gateway.domain, *draft.organisation.domains) if draft.gateway and draft.organisation else ()
+    doors = [(path, door) for path, door in _doors(draft) if path[0] == "listen"]
+    problems = []
+    names: dict[str, int] = {}
+    domains: dict[str, int] = {}
+    for index, partner in draft.partner.items():
+        if names.setdefault(partner.name, index) != index:
+            sentence = f'partner[{index}] has the name "{partner.name}" of partner[{names[partner.name]}]'
+            problems.append(Problem(("partner", index, "name"), sentence, "give each partner a name of its own"))
+        for number, domain in enumerate(partner.domains):
+            path: Key = ("partner", index, "domains", number)
+            if domain in own:
+                sentence = f'partner[{index}] has the domain "{domain}", which is our own'
+                problems.append(Problem(path, sentence, "name the domains of the partner"))
+            elif domains.setdefault(domain, index) != index:
+                sentence = f'partner[{index}] has the domain "{domain}" of partner[{domains[domain]}]'
+                problems.append(Problem(path, sentence, "a domain belongs to one partner"))
+        for number, host in enumerate(partner.hosts):
+            for door, endpoint in doors:
+                if host.port == endpoint.port and _leads_home(host, endpoint):
+                    sentence = f"partner[{index}] leads to {host}, which is {dotted(door[:-1])} of this gateway"
+                    path = ("partner", index, "hosts", number)
+                    problems.append(Problem(path, sentence, "mail would turn in circles; name the partner's server"))
     return problems
 
 
@@ -145,7 +194,9 @@ CHECKS: tuple[Callable[[Draft], list[Problem]], ...] = (
     check_mailboxes,
     check_listeners,
     check_tls_of_listeners,
+    check_signing_in,
     check_routes,
+    check_partners,
     check_dkim,
     check_reply_size,
     check_demo,

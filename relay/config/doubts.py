@@ -39,7 +39,7 @@ def doubt_listeners(draft: Draft) -> list[Problem]:
             sentence = f'{dotted(path)}.certificate is not used while tls is "none"'
             doubts.append(Problem((*path, "certificate"), sentence))
         networks = (*path, "trusted_networks")
-        if not listener.trusted_networks:
+        if not (listener.trusted_networks or listener.users or listener.trust):
             doubts.append(Problem(networks, f"nobody can send through {dotted(path)}: no network is trusted"))
         for index, network in enumerate(listener.trusted_networks):
             if network.is_global:

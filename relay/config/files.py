@@ -1,6 +1,6 @@
 """The files that relay.toml names: certificates, keys, DKIM keys, the database. Word lists belong to the policy."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -19,11 +19,13 @@ from relay.config.draft import Draft
 from relay.config.positions import Key
 from relay.config.problems import Problem, dotted
 from relay.config.signing_keys import read_signing_key
+from relay.config.users import User, read_users
 from relay.config.values import SQLITE
 
 SOON = timedelta(days=30)  # when an ending certificate is first spoken of
 
 T = TypeVar("T")
+_MAKE_USERS = '"letterlock users add NAME --sender ADDRESS" makes it'
 
 
 def check_files(draft: Draft) -> tuple[list[Problem], list[Problem]]:
@@ -41,8 +43,14 @@ def check_files(draft: Draft) -> tuple[list[Problem], list[Problem]]:
             file = draft.written(listener.key)
             sentence = f"{dotted(path)}.key: every user of this machine may read or change {file}"
             problems.append(Problem((*path, "key"), sentence, f"chmod 600 {file}"))
+        users = _read((*path, "users"), listener.users, read_users, draft, problems, if_missing=_MAKE_USERS)
+        doubts += _doubt_users((*path, "users"), users or {}, draft)
+        for index, trusted in enumerate(listener.trust):
+            _read((*path, "trust", index, "authorities"), trusted.authorities, read_certificate, draft, problems)
         if certificate:
             doubts += _doubt_certificate((*path, "certificate"), certificate, draft)
+    for index, partner in draft.partner.items():
+        _read(("partner", index, "authorities"), partner.authorities, read_certificate, draft, problems)
     doubts += _check_signing_keys(draft, problems)
     problems += _check_database(draft)
     if draft.keys and not draft.keys.folder.is_dir():
@@ -96,6 +104,17 @@ def _check_signing_keys(draft: Draft, problems: list[Problem]) -> list[Problem]:
         Problem(path, f"{dotted(path)}: all keys for {domain} are Ed25519", hint)
         for domain, path in alone.items()
         if domain not in others
+    ]
+
+
+def _doubt_users(path: Key, users: Mapping[str, User], draft: Draft) -> list[Problem]:
+    """Doubt senders whose copies would be those of strangers: rules, receipts and answers are for people inside."""
+    inside = draft.organisation.domains if draft.organisation else ()
+    return [
+        Problem(path, f'{dotted(path)}: "{user.name}" may send as "{sender}", which is not inside')
+        for user in users.values()
+        for sender in user.senders
+        if inside and sender.rpartition("@")[2] not in inside
     ]
 
 

@@ -180,6 +180,21 @@ class Routes(Strictly):
         return self.replies or self.inside
 
 
+class Partner(Strictly):
+    """Another organisation that mail reaches over a proven transport: TLS that is required, by a certificate agreed on."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")]
+    """How the queue calls its route: lower-case letters, digits and "-"."""
+    domains: Many[Domain] = Field(min_length=1)
+    """The partner's mail domains; sub-domains are named one by one."""
+    hosts: Many[Address] = Field(min_length=1)
+    """The partner's mail servers, tried in this order."""
+    certificate: Domain | Literal[""] = ""
+    """DNS name that their certificate must hold; empty means the name of each host."""
+    authorities: OptionalFile = None
+    """PEM file of the authorities that may have signed it; without one, those of this machine."""
+
+
 class Delivery(Strictly):
     """Patience with next hops (RFC 5321 section 4.5.4.1)."""
 
@@ -291,6 +306,8 @@ class Configuration(Strictly):
     """Front doors by name: [listen.submission]."""
     limits: Limits = Field(default_factory=Limits)
     route: Routes
+    partner: Many[Partner] = ()
+    """Partners whose transport is proven: a rule may let their mail pass there instead of sealing it."""
     delivery: Delivery = Field(default_factory=Delivery)
     holding: Holding = Field(default_factory=Holding)
     receipts: Receipts = Field(default_factory=Receipts)

@@ -35,6 +35,19 @@ def parse_addresses(raw: bytes) -> tuple[Named, ...]:
     return tuple(found)
 
 
+def sole_address(raw: bytes) -> Mailbox | None:
+    """Return the mailbox of a field that names one and nothing else that could be taken for one, or None.
+
+    Stricter than `parse_addresses`: what that steps over, another program may read as the address.
+    """
+    text = decode_short(unfold(raw[:MAX_LENGTH]))
+    if any(token in {":", ";"} for token in _TOKEN.findall(text)):
+        return None  # a group: its name may look like an address
+    elements = [element for element in _elements(text) if any(token.strip() for token in element)]
+    named = _named(elements[0]) if len(elements) == 1 else None
+    return named.mailbox if named else None
+
+
 def display_names(raw: bytes) -> str:
     """Return all that a field says beside its addresses: names, comments and what could not be read."""
     text = decode_short(unfold(raw[:MAX_LENGTH]))

@@ -10,6 +10,8 @@ from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_netw
 
 from relay.config.values import too_wide
 from relay.smtp import replies
+from relay.smtp.own_addresses import OwnAddresses
+from relay.smtp.tenants import Tenant
 from relay.smtp.values import ClientFacts, Reply
 
 Network = IPv4Network | IPv6Network
@@ -72,7 +74,7 @@ class Occupancy:
 
     def enter(self, ip: str) -> Reply | None:
         """Count one more connection of this client, or say why it must go away (then it is not counted)."""
-        client = _counted_as(ip)
+        client = counted_as(ip)
         connections, per_client = self.bounds
         if self._total >= connections:
             return replies.TOO_MANY_CONNECTIONS
@@ -84,7 +86,7 @@ class Occupancy:
 
     def leave(self, ip: str) -> None:
         """Count off one connection that had entered."""
-        client = _counted_as(ip)
+        client = counted_as(ip)
         self._total -= 1
         self._clients[client] -= 1
         if not self._clients[client]:
@@ -104,12 +106,16 @@ class Occupancy:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who may send through one listener: everybody in the ``trusted`` networks, and who has signed in.
+    """Who may send through one listener: the ``trusted`` networks, the ``tenants``, and who has signed in.
 
-    Raises ValueError when a network is so wide a piece of the public internet that trusting it is an open relay.
+    ``own`` are the addresses of the gateway itself, some of which anybody may write to. Connections from ``proxies`` begin with a PROXY header that says who is there. Raises ValueError when a network is
+    so wide a piece of the public internet that trusting it is an open relay.
     """
 
     trusted: tuple[Network, ...] = ()
+    tenants: tuple[Tenant, ...] = ()
+    proxies: tuple[Network, ...] = ()
+    own: OwnAddresses | None = None
 
     def __post_init__(self) -> None:
         """Refuse to be an open relay."""
@@ -119,15 +125,31 @@ class Access:
 
     def trusts(self, ip: str) -> bool:
         """Say whether a client at this address may send without signing in."""
-        address = ip_address(ip)
-        return any(address in network for network in self.trusted)
+        return _within(ip, self.trusted)
 
-    def refusal(self, client: ClientFacts) -> Reply | None:
-        """Say why this client may not send to a recipient through us, or None when it may."""
-        if client.trusted or client.authenticated:
+    def is_proxy(self, ip: str) -> bool:
+        """Say whether connections from this address are passed on for somebody else, by a PROXY header."""
+        return _within(ip, self.proxies)
+
+    def tenant_of(self, client: ClientFacts, reverse_path: str) -> Tenant | None:
+        """Return the tenant whose transaction this may be; its message must prove it (`Tenant.wrote`)."""
+        if not client.certificate:
             return None
-        return replies.RELAYING_DENIED
+        return next((one for one in self.tenants if one.may_be(client, reverse_path)), None)
+
+    def refusal(self, client: ClientFacts, recipient: str) -> Reply | None:
+        """Say why this client may not send to a recipient through us, or None when it may."""
+        staff = client.trusted or bool(client.authenticated)
+        if self.own is not None and self.own.has(recipient):
+            return self.own.refusal(recipient, staff=staff)
+        return None if staff else replies.RELAYING_DENIED
 
 
-def _counted_as(ip: str) -> str:
+def _within(ip: str, networks: tuple[Network, ...]) -> bool:
+    address = ip_address(ip)
+    return any(address in network for network in networks)
+
+
+def counted_as(ip: str) -> str:
+    """Return what counts as one client: an IPv4 address, an IPv6 /64."""
     return client_network(ip) if ":" in ip else ip

@@ -9,8 +9,8 @@ import secrets
 import ssl
 from abc import ABC, abstractmethod
 from asyncio import StreamReaderProtocol
-from dataclasses import replace
-from typing import cast
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import structlog
 from aiosmtpd.smtp import SMTP, Session
@@ -18,23 +18,34 @@ from aiosmtpd.smtp import SMTP, Session
 from relay.smtp import replies
 from relay.smtp.access import client_address, client_network
 from relay.smtp.door import NEVER, Door
-from relay.smtp.inbox import Inbox
+from relay.smtp.inbox import ConnectionEnded, Inbox
+from relay.smtp.proxy import BadProxyHeader, read_client
 from relay.smtp.values import ClientFacts, Reply
 
 _log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who has connected: canonical address and port; ``named`` is false where a proxy does not say for whom."""
+
+    ip: str
+    port: int
+    named: bool = True
+
+
 class Connection(SMTP, ABC):
     """The transport side of one client; `relay.smtp.conversation` completes it.
 
-    ``connections`` is the listener's set of those that are alive; ``entered`` says that the client was counted
-    already. ``deadline`` is when the listener's sweep calls `expire`, in the door's monotonic seconds.
+    ``connections`` is the listener's set of those that are alive. ``entered`` names the client that was counted
+    already, where somebody else has found out who it is. ``deadline`` is when the listener's sweep calls `expire`, in
+    the door's monotonic seconds.
     """
 
     session: Session
     client: ClientFacts
 
-    def __init__(self, door: Door, connections: "set[Connection]", *, entered: bool = False) -> None:
+    def __init__(self, door: Door, connections: "set[Connection]", *, entered: "Visitor | None" = None) -> None:
         # aiosmtpd's own __init__ spends 0.3 ms on each connection to inspect a handler that we do not use.
         loop = asyncio.get_running_loop()
         StreamReaderProtocol.__init__(self, None, loop=loop)  # type: ignore[arg-type]  # None: the Inbox reads
@@ -50,7 +61,9 @@ class Connection(SMTP, ABC):
         self._connections = connections
         self._outgoing: list[bytes] = []
         self._wire: asyncio.Transport
-        self._entered = entered
+        self._visitor = entered
+        self._entered = entered is not None
+        self._behind_proxy = False
         self._secured = False
         self._shaking_hands = False
         self._utf8_replies = False
@@ -70,13 +83,13 @@ class Connection(SMTP, ABC):
             self.leaving = True
             self._wire.abort()
             return
-        self.client = ClientFacts(ip, port, trusted=self.door.access.trusts(ip), listener=self.door.name)
+        visitor = self._visitor or Visitor(ip, port)
+        self._behind_proxy = self._visitor is None and self.door.access.is_proxy(ip)
+        self._is_now(visitor)
         refusal = replies.SHUTTING_DOWN if self.door.stopping else None
-        if refusal is None and not self._entered:
-            refusal = self.door.occupancy.enter(ip)
-            self._entered = refusal is None
+        if refusal is None and not self._behind_proxy:
+            refusal = self._enter()
         if refusal is not None:
-            _log.warning("connection-refused", **self.who(), code=refusal.code, enhanced=refusal.enhanced)
             self._wire.write(replies.encode(refusal))
             self.leaving = True
             self._wire.close()
@@ -112,6 +125,25 @@ class Connection(SMTP, ABC):
         self._writable.set()
 
     # -- called by the conversation ----------------------------------------------------------------
+
+    async def meet(self) -> None:
+        """Learn from a proxy's header who is there, and count the client in; without a header the connection ends."""
+        if not self._behind_proxy:
+            return
+        self.deadline = self.door.now() + self.door.patience.handshake
+        try:
+            found = await read_client(self.inbox)
+        except BadProxyHeader:
+            _log.warning("bad-proxy-header", **self.who())
+            self.leave()
+            raise ConnectionEnded from None
+        proxy = self.client
+        self._is_now(Visitor(*found) if found else Visitor(proxy.ip, proxy.port, named=False))
+        refusal = self._enter()
+        if refusal is not None:
+            self.say(refusal)
+            self.leave()
+            raise ConnectionEnded
 
     def who(self) -> dict[str, str]:
         """Return what logs may say about the client: never its full address."""
@@ -205,13 +237,33 @@ class Connection(SMTP, ABC):
             self._wire.write(b"".join(self._outgoing))
         self._outgoing.clear()
 
+    def _is_now(self, visitor: "Visitor") -> None:
+        self._visitor = visitor
+        self.client = ClientFacts(visitor.ip, visitor.port, trusted=self.in_trusted_network, listener=self.door.name)
+
+    @property
+    def in_trusted_network(self) -> bool:
+        """Whether this client may send without signing in, as the listener's networks are now."""
+        visitor = self._visitor
+        return visitor is not None and visitor.named and self.door.access.trusts(visitor.ip)
+
+    def _enter(self) -> Reply | None:
+        """Count the client in unless that was done; or say why it must go away."""
+        refusal = None if self._entered else self.door.occupancy.enter(self.client.ip)
+        self._entered = refusal is None
+        if refusal is not None:
+            _log.warning("connection-refused", **self.who(), code=refusal.code, enhanced=refusal.enhanced)
+        return refusal
+
     def _become_secure(self) -> None:
         """Note what TLS there is on the wire."""
         cipher = self._wire.get_extra_info("cipher")  # name, protocol that brought it, secret bits
         if cipher is not None:
             self._secured = True
             tls: ssl.SSLObject = self._wire.get_extra_info("ssl_object")
-            self.client = replace(self.client, tls_version=tls.version() or cipher[1], cipher=cipher[0])
+            self.client = replace(
+                self.client, tls_version=tls.version() or cipher[1], cipher=cipher[0], certificate=_names(tls)
+            )
 
     def _gone(self) -> None:
         self._lost = self.leaving = True
@@ -224,5 +276,12 @@ class Connection(SMTP, ABC):
         """Count the client out when the connection is lost and no commit runs for it any more."""
         if self._lost and self.handler is not None and self.handler.done() and not self.ended.done():
             self._connections.discard(self)
-            self.door.occupancy.leave(self.client.ip)
+            if self._entered:
+                self.door.occupancy.leave(self.client.ip)
             self.ended.set_result(None)
+
+
+def _names(tls: ssl.SSLObject) -> tuple[str, ...]:
+    """Return the DNS names of the client's certificate; without verification OpenSSL shows none."""
+    shown: Any = tls.getpeercert() or {}
+    return tuple(name.lower() for kind, name in shown.get("subjectAltName", ()) if kind == "DNS")

@@ -39,6 +39,7 @@ class Conversation(TransactionCommands):
     async def _handle_client(self) -> None:
         self.session_end = self.door.now() + self.door.patience.session
         try:
+            await self.meet()
             await self._converse()
         except (ConnectionEnded, ConnectionError):
             pass  # clients may leave at any time; a transaction that was not finished is theirs (RFC 5321 4.1.1.10)
@@ -56,7 +57,7 @@ class Conversation(TransactionCommands):
                 self.say(replies.SHUTTING_DOWN)
                 break
             try:
-                await self._obey(await self._next_line())
+                await self._obey(await self.next_line())
             except CommandError as refused:
                 self._refuse(refused.reply)
             except (ConnectionEnded, ConnectionError):
@@ -67,8 +68,8 @@ class Conversation(TransactionCommands):
                 self.forget_transaction()
                 self.say(failure(error, **self.who()))
 
-    async def _next_line(self) -> bytes:
-        """Return the next command; waits for it no longer than the client's patience allows."""
+    async def next_line(self) -> bytes:
+        """Return the client's next line; waits for it no longer than the client's patience allows."""
         try:
             line = self.inbox.line()
             if line is not None:

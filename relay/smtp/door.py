@@ -2,12 +2,14 @@
 
 import math
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from relay import clock
+from relay.config.users import User
 from relay.smtp.access import Access, Limits, Occupancy
 from relay.smtp.certificates import TlsFiles
+from relay.smtp.signing_in import SignIns
 from relay.smtp.values import Accept
 
 
@@ -39,8 +41,8 @@ class Door:
 
     ``tls`` is the context that new handshakes use (it can be replaced while running), ``tls_files`` what it was made
     from; ``tls_at_once`` means implicit TLS (RFC 8314 section 3). ``postmaster`` gets what is sent to ``<Postmaster>``
-    (RFC 5321 section 4.1.1.3). ``now`` is monotonic seconds. ``stopping`` turns true once, when no new transaction may
-    begin.
+    (RFC 5321 section 4.1.1.3). ``users`` by folded name may sign in; None offers no AUTH. ``now`` is monotonic
+    seconds. ``stopping`` turns true once, when no new transaction may begin.
     """
 
     name: str
@@ -53,6 +55,8 @@ class Door:
     tls: ssl.SSLContext | None = None
     tls_files: TlsFiles | None = None
     tls_at_once: bool = False
+    users: Mapping[str, User] | None = None
+    sign_ins: SignIns = field(default_factory=SignIns)
     postmaster: str = ""
     now: Callable[[], float] = clock.monotonic
     stopping: bool = False
@@ -64,12 +68,12 @@ class Door:
     def renew(self, other: "Door") -> None:
         """Become like another door: from the next command, message and handshake on. Sessions that run go on.
 
-        The count of open connections stays, with the other's bounds; so do the clock, the patience, and whether TLS
-        comes at once, which the socket decided.
+        The count of open connections stays, with the other's bounds; so do failures to sign in, the clock, the
+        patience, and whether TLS comes at once, which the socket decided.
         """
         self.hostname, self.postmaster = other.hostname, other.postmaster
         self.accept, self.access, self.limits = other.accept, other.access, other.limits
-        self.tls, self.tls_files = other.tls, other.tls_files
+        self.tls, self.tls_files, self.users = other.tls, other.tls_files, other.users
         self.occupancy.bounds = other.occupancy.bounds
 
 

@@ -11,9 +11,11 @@ import socket
 import structlog
 
 from relay.smtp.access import client_address, client_network
-from relay.smtp.connection import Connection
+from relay.smtp.connection import Connection, Visitor
 from relay.smtp.conversation import Conversation
 from relay.smtp.door import Door
+from relay.smtp.inbox import ConnectionEnded
+from relay.smtp.proxy import BadProxyHeader, SocketOctets, read_client
 
 _log = structlog.get_logger()
 
@@ -52,7 +54,11 @@ class Doorstep:
             handshake.add_done_callback(self._handshakes.discard)
 
     async def _shake_hands(self, connected: socket.socket, peer: object) -> None:
-        ip, _ = client_address(peer)
+        visitor = await self._visitor(connected, peer)
+        if visitor is None:
+            connected.close()
+            return
+        ip = visitor.ip
         refusal = self._door.occupancy.enter(ip)
         if refusal is not None:  # said to nobody: a reply in the clear means nothing here
             _log.warning("connection-refused", network=client_network(ip), listener=self._door.name, code=refusal.code)
@@ -62,7 +68,7 @@ class Doorstep:
 
         def begin() -> Conversation:
             nonlocal conversation
-            conversation = Conversation(self._door, self._conversations, entered=True)
+            conversation = Conversation(self._door, self._conversations, entered=visitor)
             return conversation
 
         with contextlib.suppress(OSError):  # it may be gone already
@@ -78,3 +84,16 @@ class Doorstep:
         finally:
             if conversation is None or conversation.handler is None:  # it never began
                 self._door.occupancy.leave(ip)
+
+    async def _visitor(self, connected: socket.socket, peer: object) -> Visitor | None:
+        """Return who has connected; a proxy says so before the handshake. None when it does not, in time."""
+        ip, port = client_address(peer)
+        if not self._door.access.is_proxy(ip):
+            return Visitor(ip, port)
+        try:
+            async with asyncio.timeout(self._door.patience.handshake):
+                found = await read_client(SocketOctets(connected))
+        except (BadProxyHeader, ConnectionEnded, OSError, TimeoutError):
+            _log.warning("bad-proxy-header", network=client_network(ip), listener=self._door.name)
+            return None
+        return Visitor(*found) if found else Visitor(ip, port, named=False)

@@ -14,6 +14,7 @@ from relay.smtp.conversation import Conversation
 from relay.smtp.door import Door
 from relay.smtp.failures import failure
 from relay.smtp.implicit_tls import Doorstep
+from relay.smtp.proxy import silence_parser
 
 _log = structlog.get_logger()
 
@@ -28,6 +29,7 @@ def silence_library() -> None:
     library.addHandler(logging.NullHandler())
     library.setLevel(logging.CRITICAL + 1)
     library.propagate = False
+    silence_parser()
 
 
 async def watch_certificates(listeners: Iterable["Listener"], every: float = _LOOK_EVERY) -> None:

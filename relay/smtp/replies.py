@@ -15,6 +15,7 @@ SENDER_OK = Reply(250, "2.1.0", "sender OK")  # RFC 5321 4.1.1.2
 RECIPIENT_OK = Reply(250, "2.1.5", "recipient OK")  # RFC 5321 4.1.1.3
 CANNOT_VERIFY = Reply(252, "2.5.2", "cannot verify, but will try to deliver")  # RFC 5321 3.5.3
 HELP = Reply(214, "2.0.0", "EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT: see RFC 5321")  # 4.1.1.8
+SIGNED_IN = Reply(235, "2.7.0", "signed in")  # RFC 4954 section 6
 READY_FOR_TLS = Reply(220, "2.0.0", "ready to start TLS")  # RFC 3207 section 4
 SEND_DATA = Reply(354, "", "end data with <CRLF>.<CRLF>")  # RFC 5321 4.1.1.4; RFC 2034: no enhanced code on 3xx
 
@@ -26,6 +27,8 @@ TIMED_OUT = Reply(421, "4.4.2", "timed out waiting for you")  # RFC 5321 3.8, 4.
 TOO_MANY_ERRORS = Reply(421, "4.7.0", "too many errors")  # RFC 5321 4.2.5, 7.8
 TOO_MANY_COMMANDS = Reply(421, "4.7.0", "too many commands without a message")  # RFC 5321 7.8
 LOST_TRACK = Reply(421, "4.3.0", "cannot tell your message from your commands, closing")  # RFC 3030 section 2
+
+TOO_MANY_SIGN_INS = Reply(421, "4.7.0", "too many failed attempts to sign in")  # RFC 5321 7.8; RFC 4954 section 9
 
 # -- syntax and sequence --------------------------------------------------------------------------
 LINE_TOO_LONG = Reply(500, "5.5.6", "command line too long")  # RFC 5321 4.5.3.1.4, 4.5.3.1.9
@@ -49,11 +52,24 @@ NESTED_MAIL = Reply(503, "5.5.1", "one MAIL at a time, RSET ends it")  # RFC 532
 NO_RECIPIENTS = Reply(503, "5.5.1", "no valid recipients")  # RFC 5321 3.3
 CHUNKS_BEGUN = Reply(503, "5.5.1", "this message comes in BDAT chunks")  # RFC 3030 section 2
 
+# -- signing in -----------------------------------------------------------------------------------
+TLS_FIRST = Reply(538, "5.7.11", "sign in over TLS only: say STARTTLS first")  # RFC 4954 section 4; X.7.11 of RFC 5248
+UNKNOWN_MECHANISM = Reply(504, "5.5.4", "sign in with PLAIN or LOGIN")  # RFC 4954 section 4
+AUTH_NOT_NOW = Reply(503, "5.5.1", "sign in once, and not during a transaction")  # RFC 4954 section 4
+AUTH_CANCELLED = Reply(501, "5.7.0", "cancelled")  # RFC 4954 section 4
+BAD_BASE64 = Reply(501, "5.5.2", "that is not base64")  # RFC 4954 section 4
+BAD_CREDENTIALS = Reply(535, "5.7.8", "name or password is wrong")  # RFC 4954 section 6
+SIGN_IN_LATER = Reply(454, "4.7.0", "too many failed attempts, sign in again in five minutes")  # RFC 4954 section 6
+NOT_YOUR_SENDER = Reply(553, "5.7.1", "you may not send from this address")  # RFC 6409 section 6.1
+NOT_YOUR_AUTHOR = Reply(550, "5.7.1", "the message is not from an address that you may send from")  # RFC 6409 6.1
+
 # -- addresses ------------------------------------------------------------------------------------
 BAD_SENDER = Reply(501, "5.1.7", "that is not an address")  # RFC 5321 4.1.2; RFC 3463 3.2
 BAD_RECIPIENT = Reply(501, "5.1.3", "that is not an address")  # RFC 5321 4.1.2; RFC 3463 3.2
 UTF8_SENDER = Reply(550, "5.6.7", "this address needs the SMTPUTF8 parameter")  # RFC 6531 3.5
 UTF8_RECIPIENT = Reply(553, "5.6.7", "this address needs SMTPUTF8 on MAIL")  # RFC 6531 3.5
+NO_SUCH_ADDRESS = Reply(550, "5.1.1", "there is no such address here")  # RFC 5321 3.3, 4.2.3
+STAFF_ONLY = Reply(550, "5.7.1", "only the organisation's own people may write to this address")
 RELAYING_DENIED = Reply(550, "5.7.1", "you may not send through this server")  # RFC 5321 7.9
 TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "too many recipients in one message, send the rest again")  # 4.5.3.1.10
 

@@ -5,7 +5,7 @@ from abc import abstractmethod
 from dataclasses import replace
 
 from relay.smtp import replies
-from relay.smtp.connection import Connection
+from relay.smtp.authentication import AuthCommand
 from relay.smtp.replies import CommandError
 
 # A domain, an address literal, or the odd names that printers and Windows machines give themselves; never
@@ -19,8 +19,8 @@ def no_argument(argument: str) -> None:
         raise CommandError(replies.NO_ARGUMENT_TAKEN)
 
 
-class SessionCommands(Connection):
-    """EHLO, HELO, STARTTLS, NOOP, VRFY, EXPN, HELP, AUTH, QUIT."""
+class SessionCommands(AuthCommand):
+    """EHLO, HELO, STARTTLS, NOOP, VRFY, EXPN, HELP, QUIT; AUTH is below."""
 
     @abstractmethod
     def forget_transaction(self) -> None:
@@ -67,10 +67,6 @@ class SessionCommands(Connection):
         """Name the commands (RFC 5321 section 4.1.1.8)."""
         self.say(replies.HELP)
 
-    async def smtp_AUTH(self, argument: str) -> None:  # noqa: ARG002, N802
-        """Refuse: signing in is not offered, and EHLO does not announce it (RFC 4954 section 4)."""
-        raise CommandError(replies.NOT_OFFERED)
-
     async def smtp_QUIT(self, argument: str) -> None:  # noqa: N802
         """End the session (RFC 5321 section 4.1.1.10)."""
         no_argument(argument)
@@ -98,4 +94,5 @@ class SessionCommands(Connection):
             f"LIMITS RCPTMAX={self.door.limits.recipients}",  # RFC 9422
         )
         tls = ("STARTTLS",) if self.door.tls and not self.client.tls_version else ()  # RFC 3207 section 4.2
-        return (*offered, *tls, "HELP")
+        auth = (" ".join(("AUTH", *self.mechanisms)),) if self.mechanisms else ()  # RFC 4954 section 3
+        return (*offered, *tls, *auth, "HELP")

@@ -2,11 +2,13 @@
 
 import asyncio
 from abc import abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
 import structlog
 
+from relay.config.users import User
+from relay.message.addresses import Mailbox
 from relay.smtp import replies
 from relay.smtp.chunking import ChunkReader, parse_chunk
 from relay.smtp.data import Content, DataReader, flood_size
@@ -16,8 +18,10 @@ from relay.smtp.inbox import ConnectionEnded
 from relay.smtp.parameters import MailParameters, mail_parameters, rcpt_parameters
 from relay.smtp.paths import forward_path, reverse_path, split_path
 from relay.smtp.replies import CommandError
+from relay.smtp.senders import authors_of, header_of, mailbox_of
 from relay.smtp.session import SessionCommands, no_argument
-from relay.smtp.values import ForwardPath, Reply, SmtpEnvelope
+from relay.smtp.tenants import Tenant
+from relay.smtp.values import ClientFacts, ForwardPath, Reply, SmtpEnvelope
 
 _log = structlog.get_logger()
 
@@ -28,6 +32,8 @@ class Begun:
 
     reverse_path: str
     parameters: MailParameters
+    client: ClientFacts
+    tenant: Tenant | None = None  # whose it may be; then ``client`` is trusted until the message is there
     recipients: list[ForwardPath] = field(default_factory=list)
     chunks: ChunkReader | None = None
 
@@ -87,7 +93,7 @@ class TransactionCommands(SessionCommands):
             raise CommandError(replies.TOO_LARGE)
         if asked.size > self.door.occupancy.memory_left:
             raise CommandError(replies.NO_ROOM)
-        self.begun = Begun(sender, asked)
+        self.begun = self._begin(sender, asked)
         self._utf8_replies = asked.smtputf8
         self.say(replies.SENDER_OK)
 
@@ -103,7 +109,7 @@ class TransactionCommands(SessionCommands):
         smtputf8 = self.begun.parameters.smtputf8
         asked = rcpt_parameters(rest, smtputf8=smtputf8)
         address = forward_path(path, postmaster=self.door.postmaster, smtputf8=smtputf8)
-        refusal = self.door.access.refusal(self.client)
+        refusal = self.door.access.refusal(self.begun.client, address)
         if refusal is not None:
             raise CommandError(refusal)
         if len(self.begun.recipients) >= self.door.limits.recipients:
@@ -155,6 +161,38 @@ class TransactionCommands(SessionCommands):
         else:
             self.say(replies.chunk_ok(chunk.octets))
 
+    def _begin(self, sender: str, asked: MailParameters) -> Begun:
+        """Begin a transaction as whom the client is now: who may send may have changed since it came."""
+        access, client = self.door.access, self.client
+        if client.trusted != self.in_trusted_network:
+            client = replace(client, trusted=not client.trusted)
+        if client.authenticated and self._user() is None:
+            client = replace(client, authenticated="")
+        self.client = client
+        if (user := self._user()) and sender and not _may_send_as(user, mailbox_of(sender)):
+            raise CommandError(replies.NOT_YOUR_SENDER)
+        tenant = None if client.trusted or user else access.tenant_of(client, sender)
+        return Begun(sender, asked, replace(client, trusted=True) if tenant else client, tenant)
+
+    def _user(self) -> User | None:
+        return (self.door.users or {}).get(self.client.authenticated)
+
+    def _sender_known(self, begun: Begun, content: bytes) -> ClientFacts:
+        """Return who sends, now that the message is there; CommandError when it may not come from them."""
+        if begun.client.authenticated:
+            user, header = self._user(), header_of(content)
+            authors = authors_of(header) if header else None
+            if user is None or authors is None or not all(_may_send_as(user, one) for one in authors):
+                raise CommandError(replies.NOT_YOUR_AUTHOR)
+        if begun.tenant is None or begun.tenant.wrote(content):
+            return begun.client
+        stranger = replace(begun.client, trusted=False)
+        for recipient in begun.recipients:
+            refusal = self.door.access.refusal(stranger, recipient.address)
+            if refusal is not None:
+                raise CommandError(refusal)
+        return stranger
+
     def _ready(self) -> Begun:
         if self.begun is None:
             raise CommandError(replies.MAIL_FIRST)
@@ -163,7 +201,7 @@ class TransactionCommands(SessionCommands):
         return self.begun
 
     def _new_content(self) -> Content:
-        mend = bool(self.client.authenticated)
+        mend = self.begun is not None and bool(self.begun.client.authenticated)
         return Content(limit=self.door.limits.message_size, room=self.door.occupancy, mend_lines=mend)
 
     async def _read_data(self, content: Content) -> None:
@@ -206,16 +244,17 @@ class TransactionCommands(SessionCommands):
             problem = content.problem()
             if problem is not None:
                 raise CommandError(problem)
-            reply = await self._judge(begun.envelope(), content.take())
+            octets = content.take()
+            reply = await self._judge(begun.envelope(), octets, self._sender_known(begun, octets))
             self.say(reply)
             self.message_done(reply)
         finally:
             self.forget_transaction()
 
-    async def _judge(self, envelope: SmtpEnvelope, content: bytes) -> Reply:
+    async def _judge(self, envelope: SmtpEnvelope, content: bytes, client: ClientFacts) -> Reply:
         """Await ``accept`` in a task of its own, so that nothing that happens to the connection cancels a commit."""
         self.deadline = NEVER  # the client waits for us now
-        self.judging = self.loop.create_task(self.door.accept(envelope, content, self.client))
+        self.judging = self.loop.create_task(self.door.accept(envelope, content, client))
         try:
             reply = replies.final(await asyncio.shield(self.judging))
         except asyncio.CancelledError:
@@ -229,3 +268,7 @@ class TransactionCommands(SessionCommands):
         if self.leaving:
             _log.info("client-gone-before-reply", **self.who(), code=reply.code, enhanced=reply.enhanced)
         return reply
+
+
+def _may_send_as(user: User, mailbox: Mailbox) -> bool:
+    return user.may_send_as(mailbox.local, mailbox.domain)

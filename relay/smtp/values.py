@@ -45,8 +45,10 @@ class ClientFacts:
 
     ``ip`` is canonical text (an IPv4-mapped IPv6 address is written as IPv4). ``helo`` is what the client
     claims, at most 255 printable ASCII characters without spaces. ``tls_version`` and ``cipher`` are empty
-    without TLS. ``authenticated`` names the account that signed in, or is empty. ``trusted`` says that the
-    address lies in one of the listener's trusted networks. ``listener`` is its name in relay.toml.
+    without TLS; ``certificate`` are the DNS names, in lower case, of a client certificate that was verified.
+    ``authenticated`` names the account that signed in, or is empty. ``trusted`` says that the client may send as
+    the organisation without signing in: by its network, or because its certificate, its tenant and its domain are
+    those of [[listen.NAME.trust]]. ``listener`` is its name in relay.toml.
     """
 
     ip: str
@@ -55,6 +57,7 @@ class ClientFacts:
     esmtp: bool = False
     tls_version: str = ""
     cipher: str = ""
+    certificate: tuple[str, ...] = ()
     authenticated: str = ""
     trusted: bool = False
     listener: str = ""
