@@ -5,6 +5,7 @@ only say whether a condition is well written; ``policies.ruleset`` says whether 
 """
 
 import difflib
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -163,6 +164,18 @@ CONDITION_KEYS: dict[str, type[_Condition]] = {
     "all": AllCondition,
     "not": NotCondition,
 }
+
+
+def subject_tags(condition: Any) -> Iterator[str]:
+    """Yield every subject tag that a condition looks for, wherever it stands in it."""
+    match condition:
+        case SubjectTagCondition(subject_tag=tag):
+            yield tag
+        case AnyCondition(any=parts) | AllCondition(all=parts):
+            for part in parts:
+                yield from subject_tags(part)
+        case NotCondition(not_=part):
+            yield from subject_tags(part)
 
 
 def _by_key(value: Any) -> Any:

@@ -23,18 +23,27 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from policies.conditions import subject_tags
+from portal.access.answer_state import reply_state
+from portal.access.answers import Answers
 from portal.access.codes import CodeMail, Codes
 from portal.access.csrf import Csrf
 from portal.access.headers import SecurityHeaders
 from portal.access.hosts import FrontGate, allowed_hosts
 from portal.access.throttle import Throttles
 from portal.access.trail import Trail
+from portal.access.uploads import UploadLimits, Uploads
 from portal.access.visits import Visits
+from portal.pages.conversation import ConversationPage
 from portal.pages.doorway import Doorway
 from portal.pages.link import LinkPages
+from portal.pages.lost_link import LostLinkPages
+from portal.pages.messages import MessageViews
 from portal.pages.parts import Letterbox
 from portal.pages.reading import ReadingPages
+from portal.pages.replying import ReplyPages
 from portal.rendering.pages import Pages, Site
+from portal.rendering.subjects import Subjects
 from relay import clock
 from relay.config.model import Configuration
 from relay.config.source import Source
@@ -47,6 +56,7 @@ from relay.store.audit import Audit
 from relay.store.slot import Slot
 from relay.store.writer import Store, open_store
 from relay.vault.blobs import FileBlobs
+from relay.vault.drafts import DraftLimits, Drafts
 from relay.vault.keyring import Keyring
 from relay.vault.opener import Opener
 
@@ -63,6 +73,7 @@ class Services:
     store: Store
     keyring: Keyring
     opener: Opener
+    drafts: Drafts
     audit: Audit
     send_code: Callable[[Connection, CodeMail, datetime], object]
     health: Callable[[], tuple[bool, Mapping[str, object]]]
@@ -76,12 +87,20 @@ def create_app(site: Site, base_url: str, services: Services, now: Callable[[], 
     doorway = Doorway(pages)
     store, keyring, opener = services.store, services.keyring, services.opener
     csrf = Csrf(keyring.page_key("csrf"), f"{address.scheme}://{address.netloc}")
-    trail = Trail(services.audit)
+    trail = Trail(services.audit, keyring)
+    throttles = Throttles(keyring.text_hash)
     visits = Visits(opener, keyring.page_key("name"), https, now)
-    codes = Codes(keyring.code_key, keyring.page_key("code"), Throttles(keyring.text_hash), services.send_code)
-    link = LinkPages(store, opener, codes, visits, trail, csrf, pages, now)
+    codes = Codes(keyring.code_key, keyring.page_key("code"), throttles, services.send_code)
+    lost = LostLinkPages(store, keyring, opener, throttles, trail, csrf, pages, now)
+    link = LinkPages(store, keyring, opener, codes, visits, trail, csrf, lost, pages, now)
     letterbox = Letterbox(store, opener, visits, trail, pages, now)
-    reading = ReadingPages(letterbox, visits, trail, csrf, pages, now)
+    views = MessageViews(opener, Subjects.of(site.tags))
+    page = ConversationPage(letterbox, views, visits, trail, services.drafts, keyring, reply_state, csrf, pages, now)
+    reading = ReadingPages(letterbox, page, visits, trail, csrf, pages, now)
+    answers = Answers(keyring, services.drafts, throttles)
+    replying = ReplyPages(letterbox, page, answers, keyring, csrf, pages, now)
+    limits = services.drafts.limits
+    uploads = Uploads(UploadLimits(files=limits.octets, characters=limits.characters))
     show, change = doorway.showing, doorway.changing
     routes = [
         Route("/", show(lambda request: pages.respond(request, "home.html"))),
@@ -93,7 +112,11 @@ def create_app(site: Site, base_url: str, services: Services, now: Callable[[], 
         Route("/p/{link}/{secret}/code", show(link.show_code)),
         Route("/p/{link}/{secret}/code", change(link.enter), methods=["POST"]),
         Route("/p/{link}/{secret}/send", change(link.ask_again), methods=["POST"]),
+        Route("/p/{link}/{secret}/new", show(lost.asked)),
+        Route("/p/{link}/{secret}/new", change(lost.ask), methods=["POST"]),
         Route("/c/{visit}", show(reading.conversation)),
+        Route("/c/{visit}/answer", show(replying.again)),
+        Route("/c/{visit}/answer", doorway.uploading(replying.submit, uploads), methods=["POST"]),
         Route("/c/{visit}/leave", change(reading.leave), methods=["POST"]),
         Route("/c/{visit}/{message}/formatted", show(reading.formatted)),
         Route("/c/{visit}/{message}/part/{part}", show(letterbox.download)),
@@ -146,15 +169,31 @@ def open_portal(configuration: Configuration, number: int = 0, store: Store | No
         found = facts(configuration, store)
         return found.ok, found.as_json()
 
+    blobs = FileBlobs(configuration.storage.blobs)
+    opener = Opener(keyring, blobs)
     services = Services(
         store=store,
         keyring=keyring,
-        opener=Opener(keyring, FileBlobs(configuration.storage.blobs)),
+        opener=opener,
+        drafts=Drafts(
+            keyring,
+            opener,
+            blobs,
+            store,
+            inline_limit=configuration.storage.inline_limit,
+            limits=DraftLimits(octets=configuration.reply_size),
+        ),
         audit=Audit(keyring, writer=configuration.gateway.process_name("portal", number)),
         send_code=send_code,
         health=health,
     )
-    site = Site(organisation.name, organisation.contact, organisation.languages, ZoneInfo(organisation.time_zone))
+    site = Site(
+        organisation.name,
+        organisation.contact,
+        organisation.languages,
+        ZoneInfo(organisation.time_zone),
+        tuple(tag for rule in configuration.rules for tag in subject_tags(rule.when)),
+    )
     return create_app(site, configuration.portal.base_url, services), store
 
 

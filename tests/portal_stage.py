@@ -21,6 +21,7 @@ from relay.store.audit import Audit
 from relay.store.schema import migrate
 from relay.store.writer import Store, open_store
 from relay.vault.blobs import FileBlobs
+from relay.vault.drafts import DraftLimits, Drafts
 from relay.vault.keyring import Keyring
 from relay.vault.opener import Opener
 from relay.vault.vault import PickupLink, SealedDraft, Vault
@@ -54,6 +55,7 @@ class Stage:
     base_url: str = "https://portal.example.org"
     now: Callable[[], datetime] = field(default_factory=lambda: Clock().now)
     inline_limit: int = 16 << 10
+    limits: DraftLimits = DraftLimits()  # noqa: RUF009  # frozen
     codes: list[CodeMail] = field(default_factory=list)
     store: Store = field(init=False)
     vault: Vault = field(init=False)
@@ -84,15 +86,18 @@ class Stage:
             )
             self.codes.append(mail)
 
+        opener = Opener(keyring, blobs)
+        drafts = Drafts(keyring, opener, blobs, self.store, inline_limit=self.inline_limit, limits=self.limits)
         services = Services(
             store=self.store,
             keyring=keyring,
-            opener=Opener(keyring, blobs),
+            opener=opener,
+            drafts=drafts,
             audit=Audit(keyring, writer="portal"),
             send_code=send,
             health=lambda: (self.healthy, {"status": "ok" if self.healthy else "failing"}),
         )
-        site = Site("Example Council", CONTACT, LANGUAGES, ZoneInfo("Europe/London"))
+        site = Site("Example Council", CONTACT, LANGUAGES, ZoneInfo("Europe/London"), ("[secure]",))
         self.app = create_app(site, self.base_url, services, self.now)
 
     def seal(self, original: bytes, readers: Sequence[str] = (JANE,), *, days: int = 30) -> dict[str, PickupLink]:

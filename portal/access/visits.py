@@ -40,6 +40,11 @@ def visit_path(visit_id: bytes) -> str:
     return f"/c/{id_text(visit_id)}"
 
 
+def scope_of(visit_text: str) -> str:
+    """Return what the tokens of a visit's forms are bound to, from the visit's id as paths write it."""
+    return f"visit {visit_text}"
+
+
 @dataclass(frozen=True, slots=True)
 class Guest:
     """A running visit: what a page needs to open the conversation. ``seen_at`` is as stored before this request."""
@@ -58,7 +63,7 @@ class Guest:
     @property
     def scope(self) -> str:
         """What the tokens of this visit's forms are bound to."""
-        return f"visit {id_text(self.visit_id)}"
+        return scope_of(id_text(self.visit_id))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ Handlers are synchronous (the store and the vault are) and take the request, or 
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -15,12 +16,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from portal.access.forms import FormError, read_form
+from portal.access.uploads import Submission, Uploads
 from portal.rendering.pages import Pages
 from relay.clock import id_text, new_id
 from relay.errors import StoreError
 
 Handler = Callable[[Request], Response]
 FormHandler = Callable[[Request, Mapping[str, str]], Response]
+UploadHandler = Callable[[Request, Submission], Response]
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 _log = structlog.get_logger()
@@ -50,6 +53,19 @@ class Doorway:
             try:
                 form = await read_form(request)
                 return await run_in_threadpool(handler, request, form)
+            except FormError as error:
+                return self.refused(request, error.status)
+            except Exception as error:  # noqa: BLE001  # as above
+                return self.failed(request, error)
+
+        return endpoint
+
+    def uploading(self, handler: UploadHandler, uploads: Uploads) -> Endpoint:
+        """Return the endpoint of a handler that works on a form with files while it arrives."""
+
+        async def endpoint(request: Request) -> Response:
+            try:
+                return await uploads.receive(request, partial(handler, request))
             except FormError as error:
                 return self.refused(request, error.status)
             except Exception as error:  # noqa: BLE001  # as above

@@ -15,15 +15,19 @@ from starlette.responses import RedirectResponse, Response
 from portal.access.code_mail import code_mail_state
 from portal.access.codes import LINK_MINUTE, Codes, CodesExhaustedError, Entered, LiveCode
 from portal.access.csrf import FIELD, Csrf, Verdict
+from portal.access.other_links import lacking
 from portal.access.throttle import ThrottledError, network_of
 from portal.access.trail import Trail
 from portal.access.visits import NAME_LIMIT, Guest, Visits, visit_path
+from portal.pages.lost_link import LostLinkPages, own_path, scope_of
+from portal.rendering.moments import full_minute
 from portal.rendering.names import visible
 from portal.rendering.pages import Pages
+from relay.queue.requests import request_reseal
 from relay.store.events import Event
 from relay.store.writer import Store
+from relay.vault.keyring import Keyring
 from relay.vault.opener import Link, LinkState, Opener
-from relay.vault.paths import parse_link
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +42,13 @@ class LinkPages:
     """Arriving with a link, asking for the code, entering it."""
 
     store: Store
+    keyring: Keyring
     opener: Opener
     codes: Codes
     visits: Visits
     trail: Trail
     csrf: Csrf
+    lost: LostLinkPages
     pages: Pages
     now: Callable[[], datetime]
 
@@ -69,7 +75,7 @@ class LinkPages:
     def enter(self, request: Request, form: Mapping[str, str]) -> Response:
         """Check the code; when it is right, begin a visit and go to the conversation."""
         name = visible(form.get("name", ""), NAME_LIMIT)
-        match self.csrf.judge(request.headers, _scope(request), form.get(FIELD, ""), self.now()):
+        match self.csrf.judge(request.headers, scope_of(request), form.get(FIELD, ""), self.now()):
             case Verdict.FOREIGN:
                 return self.pages.respond(request, "foreign.html", 403)
             case Verdict.STALE:
@@ -99,7 +105,24 @@ class LinkPages:
         if replaced := self.visits.running(conn, request, link.link_id):
             self.visits.close(conn, replaced)
         self.trail.proved(conn, link, now, named=bool(name))
+        self._share(conn, link, now)
         return _Begun(*self.visits.begin(conn, link, name), replaced)
+
+    def _share(self, conn: Connection, link: Link, now: datetime) -> None:
+        """Have what this link opens sealed to the reader's other links too, where one lacks some of it."""
+        opened = {
+            message.header.message_id: message.message_key.dek
+            for message in self.opener.open_messages(conn, link, now).messages
+        }
+        if lacking(conn, link, tuple(opened), now):
+            request_reseal(
+                conn,
+                self.keyring,
+                link_id=link.link_id,
+                participant_id=link.participant_id,
+                opened=opened,
+                now=now,
+            )
 
     def _arrival(self, request: Request, *, stale: bool) -> Response:
         now = self.now()
@@ -116,9 +139,9 @@ class LinkPages:
             stale=stale,
             until=link.expires_at,
             code=code,
-            here=_own_path(request),
+            here=own_path(request),
             visit_path=guest.path if guest else "",
-            token=self.csrf.token(_scope(request), now),
+            token=self.csrf.token(scope_of(request), now),
         )
 
     def _send(self, request: Request, send: Callable[..., LiveCode]) -> Response:
@@ -154,7 +177,7 @@ class LinkPages:
         except CodesExhaustedError as error:
             self.store.run(lambda conn: self.trail.note(conn, Event.CODES_EXHAUSTED, link, self.now()))
             return self._too_many(request, error.until, of_link=True)
-        return RedirectResponse(f"{_own_path(request)}/code", 303)
+        return RedirectResponse(f"{own_path(request)}/code", 303)
 
     def _code_page(
         self,
@@ -183,21 +206,21 @@ class LinkPages:
             name=name,
             name_limit=NAME_LIMIT,
             wait=wait,
-            wait_until=_full_minute(wait_until) if wait_until else None,
-            here=_own_path(request),
-            token=self.csrf.token(_scope(request), now),
+            wait_until=full_minute(wait_until) if wait_until else None,
+            here=own_path(request),
+            token=self.csrf.token(scope_of(request), now),
         )
         if wait_until:
             response.headers["Retry-After"] = _seconds(wait_until - now)
         return response
 
     def _too_many(self, request: Request, until: datetime, *, of_link: bool) -> Response:
-        response = self.pages.respond(request, "too_many.html", 429, until=_full_minute(until), of_link=of_link)
+        response = self.pages.respond(request, "too_many.html", 429, until=full_minute(until), of_link=of_link)
         response.headers["Retry-After"] = _seconds(until - self.now())
         return response
 
     def _unfit(self, request: Request, form: Mapping[str, str]) -> Response | None:
-        match self.csrf.judge(request.headers, _scope(request), form.get(FIELD, ""), self.now()):
+        match self.csrf.judge(request.headers, scope_of(request), form.get(FIELD, ""), self.now()):
             case Verdict.FOREIGN:
                 return self.pages.respond(request, "foreign.html", 403)
             case Verdict.STALE:
@@ -205,28 +228,9 @@ class LinkPages:
         return None
 
     def _usable(self, conn: Connection, request: Request) -> Link | Response:
-        """Return the link when it opens something, else its page: one and the same for a wrong id or secret (R34)."""
-        parsed = parse_link(request.path_params["link"], request.path_params["secret"])
-        link = self.opener.find_link(conn, *parsed, self.now()) if parsed else None
-        if link is None:
-            return self.pages.respond(request, "link_unknown.html", 404)
-        if link.state is not LinkState.LIVE:
-            expired = link.state is LinkState.EXPIRED
-            return self.pages.respond(request, "link_over.html", 410, expired=expired, at=link.expires_at)
-        return link
-
-
-def _scope(request: Request) -> str:
-    return f"link {request.path_params['link']}"
-
-
-def _own_path(request: Request) -> str:
-    return f"/p/{request.path_params['link']}/{request.path_params['secret']}"
-
-
-def _full_minute(at: datetime) -> datetime:
-    """Return the first full minute that is not before ``at``: pages show no seconds, and too early is refused."""
-    return at + timedelta(seconds=-(at.second + at.microsecond / 1_000_000) % 60)
+        """Return the link when it opens something, else the page that says why not."""
+        link = self.lost.find(conn, request)
+        return link if link is not None and link.state is LinkState.LIVE else self.lost.page(request, link)
 
 
 def _seconds(pause: timedelta) -> str:

@@ -45,12 +45,13 @@ def static_files() -> Mapping[str, StaticFile]:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What every page says about whose portal this is."""
+    """What every page says about whose portal this is. ``tags`` are what staff type into a subject, never shown."""
 
     organisation: str
     contact: str
     languages: tuple[str, ...]
     zone: tzinfo
+    tags: tuple[str, ...] = ()
 
 
 class Pages:

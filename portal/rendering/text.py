@@ -40,6 +40,32 @@ def text_to_html(text: str) -> Markup:
     return Markup("").join(pieces)
 
 
+def without_quotation(text: str) -> tuple[str, str]:
+    """Return what was written, and the quotation (``>``) with which it ends, its introducing line included.
+
+    The second is empty where a message ends in words of its own, or is nothing but a quotation.
+    """
+    lines = text[:TEXT_LIMIT].replace("\r\n", "\n").split("\n")
+    end = len(lines)
+    while end and (not lines[end - 1].strip() or lines[end - 1].startswith(">")):
+        end -= 1
+    if not any(line.startswith(">") for line in lines[end:]):
+        return text, ""
+    # "On Monday Anna wrote:" stands on one line or was broken into two.
+    introduction = end
+    if end and lines[end - 1].rstrip().endswith(":"):
+        introduction -= 1
+        if introduction and lines[introduction - 1].strip() and not lines[introduction - 1].startswith(">"):
+            introduction -= _is_broken(lines[introduction - 1])
+    own = "\n".join(lines[:introduction])
+    return (own, "\n".join(lines[introduction:])) if own.strip() else (text, "")
+
+
+def _is_broken(line: str) -> bool:
+    """Say whether a line above an introduction belongs to it: it holds an address or a time and no full stop."""
+    return line.rstrip()[-1] not in ".!?:" and ("@" in line or re.search(r"\d:\d\d", line) is not None)
+
+
 def linked(text: str) -> Markup:
     """Return one piece of text, escaped, its web and mail addresses made links."""
     pieces: list[Markup] = []

@@ -18,6 +18,9 @@ class Event(StrEnum):
     ACCEPTED = "accepted"
     REFUSED = "refused"
     JUDGED = "judged"
+    REPEATED = "repeated"
+    HELD = "held"
+    DECIDED = "decided"
     SEALED = "sealed"
     DELIVERED = "delivered"
     DEFERRED = "deferred"
@@ -25,6 +28,7 @@ class Event(StrEnum):
     RETRIED = "retried"
     DROPPED = "dropped"
     LINK_OPENED = "link opened"
+    LINK_ASKED = "new link asked for"
     CODE_SENT = "code sent"
     CODE_WRONG = "code wrong"
     CODES_EXHAUSTED = "codes exhausted"
@@ -46,6 +50,9 @@ _SENTENCES: dict[Event, tuple[str, ...]] = {
     Event.ACCEPTED: ("accepted", " from {sender}", " for {recipients}", ", {size}", " (listener {listener})"),
     Event.REFUSED: ("refused", " from {sender}", " for {recipients}", " with {reply}", ", by rule {rules}"),
     Event.JUDGED: ("decided: {way}", " for {recipients}", ", by rule {rules}"),
+    Event.REPEATED: ("came again, and was taken for what it is",),
+    Event.HELD: ("waits for an answer of {sender}", " about the copy for {recipients}", ", until {until}"),
+    Event.DECIDED: ("the held copy", " for {recipients}", " was {outcome}", ", as {by} decided"),
     Event.SEALED: ("sealed", " for {readers}", " in {parts}", ", can be read until {until}"),
     Event.DELIVERED: ("{kind} handed over", " for {recipient}", " to {next_hop}", " ({answer})"),
     Event.DEFERRED: (
@@ -60,6 +67,7 @@ _SENTENCES: dict[Event, tuple[str, ...]] = {
     Event.RETRIED: ("put back into the queue by hand", " for {recipient}"),
     Event.DROPPED: ("taken out of the queue by hand", " for {recipient}"),
     Event.LINK_OPENED: ("the button on the link's page was pressed", " (reader {participant})"),
+    Event.LINK_ASKED: ("the sender is asked for a new link", " by reader {participant}"),
     Event.CODE_SENT: ("a code was sent", " to reader {participant}"),
     Event.CODE_WRONG: ("a wrong code was entered", " by reader {participant}"),
     Event.CODES_EXHAUSTED: ("no more codes today", " for reader {participant}"),

@@ -1,0 +1,235 @@
+"""Taking a form with an answer: keep what came, then attach, remove, delete, or send.
+
+What a form brings is kept before anything is judged that could refuse it: a visit that has ended, a file that is too
+large or a text that is too long costs nobody what they wrote.
+"""
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from portal.access.answers import Answer, Answers, Outcome
+from portal.access.company import company
+from portal.access.csrf import FIELD, Csrf, Verdict
+from portal.access.throttle import ThrottledError
+from portal.access.uploads import Submission
+from portal.access.visits import Guest, scope_of
+from portal.pages.answer_form import Before, Done, Problem
+from portal.pages.conversation import ConversationPage
+from portal.pages.parts import Letterbox
+from portal.rendering.moments import full_minute
+from portal.rendering.names import visible
+from portal.rendering.pages import Pages
+from relay.clock import id_from_text, id_text, new_id
+from relay.vault.drafts import LinkClosedError, TooLargeError
+from relay.vault.keyring import Keyring
+from relay.vault.opener import SealingError
+from relay.vault.pen import Pen
+from relay.vault.visits import read_ticket
+
+Fields = Mapping[str, tuple[str, ...]]
+
+_LONGEST_ECHO = 200_000  # characters of a text that could not be kept and is shown for copying
+_MOST_TEXTS = 100
+_FEW = 20  # chosen readers that the next page's address has room for
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """One form of a running visit. ``fields`` are all of it once its files were read."""
+
+    request: Request
+    guest: Guest
+    pen: Pen
+    answer_id: bytes
+    submission: Submission
+
+    @property
+    def fields(self) -> Fields:
+        """The fields that have arrived."""
+        return self.submission.fields
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What of a form was kept, by the ids of its pieces; ``problem`` is why not everything was."""
+
+    text: bytes | None = None
+    files: tuple[bytes, ...] = ()
+    problem: Problem | None = None
+
+    @property
+    def pieces(self) -> tuple[bytes, ...]:
+        """The pieces of text and files."""
+        return self.files if self.text is None else (self.text, *self.files)
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyPages:
+    """The form for an answer."""
+
+    letterbox: Letterbox
+    conversation: ConversationPage
+    answers: Answers
+    keyring: Keyring
+    csrf: Csrf
+    pages: Pages
+    now: Callable[[], datetime]
+
+    def again(self, request: Request) -> Response:
+        """Lead whoever loads the page of a refused form once more back to the conversation."""
+        return RedirectResponse(request.url.path.removesuffix("/answer"), 303)
+
+    def submit(self, request: Request, submission: Submission) -> Response:
+        """Take the form. Everything leads back to the conversation; only a mistake shows the form at once."""
+        submission.begin()
+        fields = submission.fields  # those before the files; the button comes after them
+        scope = scope_of(request.path_params["visit"])
+        verdict = self.csrf.judge(request.headers, scope, _first(fields, FIELD), self.now())
+        if verdict is Verdict.FOREIGN:
+            return self.pages.respond(request, "foreign.html", 403)
+        guest = self.letterbox.guest(request)
+        pen = Pen.of(guest.link) if guest else None
+        if guest is None or pen is None:
+            ticketed = self._pen(request, fields) if verdict is Verdict.GENUINE else None
+            return self._late(request, submission, ticketed)
+        form = _Form(request, guest, pen, _id(_first(fields, "answer")) or new_id(), submission)
+        with self.letterbox.store.read() as conn:
+            known = self.answers.known(conn, form.answer_id)
+        if known:
+            return _back(guest, Before(Done.SENT, id_text(form.answer_id)))  # pressed twice
+        try:
+            kept = self._keep(pen, submission, late=False)
+        except LinkClosedError:  # recalled or replaced while the form came
+            return self._ended(request, fields)
+        outcome = kept.problem or self._act(form, kept)
+        return self._refuse(form, outcome) if isinstance(outcome, Problem) else outcome
+
+    # --- keeping what came ---
+
+    def _keep(self, pen: Pen, submission: Submission, *, late: bool) -> _Kept:
+        """Keep the text, then each file; stop at the first that cannot be kept. LinkClosedError."""
+        now, fields, drafts = self.now(), submission.fields, self.answers.drafts
+        pieces: list[bytes] = []
+        replaces = [piece for text in fields.get("texts", ())[:_MOST_TEXTS] if (piece := _id(text))]
+        try:
+            self.letterbox.store.run(lambda conn: self.answers.admit(conn, pen, now, late=late))
+            text = drafts.save_text(pen, _first(fields, "text"), now, replaces=replaces)
+        except ThrottledError as error:
+            return _Kept(problem=Problem("wait", until=full_minute(error.until)))
+        except TooLargeError as error:
+            return _Kept(problem=Problem.too_large(error))
+        for file in submission.files():
+            try:
+                pieces.append(drafts.add_file(pen, file.name, file.type, file.pieces, now).id)
+            except TooLargeError as error:
+                return _Kept(text, tuple(pieces), Problem.too_large(error, visible(file.name, 80)))
+        return _Kept(text, tuple(pieces))
+
+    def _late(self, request: Request, submission: Submission, pen: Pen | None) -> Response:
+        """Keep a form that came after its visit: with its ticket, for the same link and nothing else."""
+        if pen is None:
+            return self._ended(request, submission.fields)
+        try:
+            kept = self._keep(pen, submission, late=True)
+        except LinkClosedError:
+            return self._ended(request, submission.fields)
+        if kept.problem is None:
+            return RedirectResponse(f"{request.url.path.removesuffix('/answer')}?kept=1", 303)
+        if kept.problem.field == "files":  # the text is safe
+            return self.pages.respond(request, "ended.html", 422, kept=True, lost="", problem=kept.problem)
+        return self._ended(request, submission.fields, kept.problem)
+
+    def _ended(self, request: Request, fields: Fields, problem: Problem | None = None) -> Response:
+        """Show what could not be kept, so that it can be copied."""
+        lost = _first(fields, "text")[:_LONGEST_ECHO]
+        return self.pages.respond(request, "ended.html", 403, kept=False, lost=lost, problem=problem)
+
+    def _pen(self, request: Request, fields: Fields) -> Pen | None:
+        """Return what the form's ticket lets one write with; None for no ticket, or one of another visit."""
+        try:
+            ticket = read_ticket(self.keyring, base64.urlsafe_b64decode(_first(fields, "ticket")), self.now())
+        except (SealingError, binascii.Error, ValueError):
+            return None
+        if id_text(ticket.visit_id) != request.path_params["visit"]:
+            return None
+        with self.letterbox.store.read() as conn:
+            return self.answers.drafts.pen(conn, ticket, self.now())
+
+    # --- doing what the button says ---
+
+    def _act(self, form: _Form, kept: _Kept) -> Response | Problem:
+        """Do what the pressed button says, now that everything is kept."""
+        now, drafts, run = self.now(), self.answers.drafts, self.letterbox.store.run
+        also = form.fields.get("to", ())[:_FEW]
+        file_id = _id(_first(form.fields, "remove"))
+        match _first(form.fields, "do"):
+            case "send":
+                return self._send(form, kept)
+            case "delete":
+                run(lambda conn: drafts.discard(conn, form.pen, now))
+                return _back(form.guest, Before(Done.DELETED))
+            case "attach":
+                return (
+                    _back(form.guest, Before(Done.ATTACHED, also=also)) if kept.files else Problem("no file", "files")
+                )
+            case _ if file_id is not None:
+                run(lambda conn: drafts.remove_file(conn, form.pen, file_id, now))
+                return _back(form.guest, Before(Done.REMOVED, also=also))
+            case _:
+                with self.letterbox.store.read() as conn:
+                    anything = bool(drafts.open(conn, form.guest.link, now))
+                return _back(form.guest, Before(Done.SAVED, also=also)) if anything else Problem("empty")
+
+    def _send(self, form: _Form, kept: _Kept) -> Response | Problem:
+        """Hand the draft to the relay; the page that follows shows it as sent."""
+        now, guest = self.now(), form.guest
+        with self.letterbox.store.read() as conn:
+            draft = self.answers.drafts.open(conn, guest.link, now)
+            opened = self.letterbox.opener.open_messages(conn, guest.link, now).messages
+            there = company(conn, self.keyring.address_hash, guest.link, opened)
+        answer = Answer(form.answer_id, draft, opened, there.chosen(form.fields.get("to", ()), id_text))
+
+        def work(conn: Connection) -> Outcome:
+            outcome = self.answers.send(conn, guest, answer, now)
+            if outcome is Outcome.SENT_BEFORE:  # pressed twice at one moment: what this one kept is there already
+                for piece in kept.pieces:
+                    self.answers.drafts.remove_file(conn, form.pen, piece, now)
+            return outcome
+
+        try:
+            outcome = self.letterbox.store.run(work)
+        except ThrottledError as error:
+            return Problem("wait", sending=True, until=full_minute(error.until))
+        except TooLargeError as error:
+            return Problem.too_large(error, sending=True)
+        if outcome in (Outcome.EMPTY, Outcome.CHANGED):
+            return Problem(outcome.value, sending=True)
+        return _back(guest, Before(Done.SENT, id_text(form.answer_id)))
+
+    def _refuse(self, form: _Form, problem: Problem) -> Response:
+        before = Before(text=_first(form.fields, "text"), also=form.fields.get("to", ()), problem=problem)
+        return self.conversation.show(form.request, form.guest, before)
+
+
+def _back(guest: Guest, before: Before) -> Response:
+    """Return the way back to the page, so that loading it again sends nothing."""
+    return RedirectResponse(f"{guest.path}?{before.query()}#outcome", 303)
+
+
+def _first(fields: Fields, name: str) -> str:
+    values = fields.get(name, ())
+    return values[0] if values else ""
+
+
+def _id(text: str) -> bytes | None:
+    try:
+        return id_from_text(text)
+    except ValueError:
+        return None
