@@ -1,9 +1,9 @@
 """The gateway's own domain at the front door: which of its addresses anybody may write to, and which only staff.
 
-    b.…                   anybody, if we wrote the address: reports about our mail come from everywhere
-    postmaster, abuse     anybody (RFC 5321 section 4.5.1, RFC 2142 section 4)
-    r.…, c.…              staff, if the form is right: whether the secret is, is seen when the message is there
-    anything else         nobody
+b.…                   anybody, if we wrote the address: reports about our mail come from everywhere
+postmaster, abuse     anybody (RFC 5321 section 4.5.1, RFC 2142 section 4)
+r.…, c.…              staff, if the form is right: whether the secret is, is seen when the message is there
+anything else         nobody
 """
 
 from collections.abc import Callable

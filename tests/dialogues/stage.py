@@ -18,6 +18,7 @@ from relay.smtp.access import Access, Limits, Occupancy
 from relay.smtp.connection import Connection
 from relay.smtp.door import Door
 from relay.smtp.listener import Listener
+from relay.smtp.own_addresses import OwnAddresses
 from relay.smtp.values import ClientFacts, Reply, SmtpEnvelope
 
 _SPOKEN = re.compile(r"([CS])(?:\*(\d+))?([:|])(?: (.*))?")
@@ -84,7 +85,8 @@ class Stage:
             name="dialogue",
             hostname="mx.example",
             accept=self.accept,
-            access=Access(trusted),
+            # The only genuine bounce address is the one that is all zeros; what proves real ones is tested elsewhere.
+            access=Access(trusted, own=OwnAddresses("own.example", lambda address: not any(address.secret))),
             occupancy=Occupancy(
                 connections=int(options.get("connections", 10)), memory=int(options.get("memory", 1 << 20))
             ),

@@ -36,9 +36,9 @@ def test_trust() -> None:
 def test_refusal() -> None:
     """Trusted and signed-in clients may send; all others hear 550 5.7.1."""
     access = Access()
-    assert access.refusal(ClientFacts("192.0.2.1", 1)) == replies.RELAYING_DENIED
-    assert access.refusal(ClientFacts("192.0.2.1", 1, trusted=True)) is None
-    assert access.refusal(ClientFacts("192.0.2.1", 1, authenticated="ann")) is None
+    assert access.refusal(ClientFacts("192.0.2.1", 1), "ann@example.net") == replies.RELAYING_DENIED
+    assert access.refusal(ClientFacts("192.0.2.1", 1, trusted=True), "ann@example.net") is None
+    assert access.refusal(ClientFacts("192.0.2.1", 1, authenticated="ann"), "ann@example.net") is None
 
 
 @pytest.mark.parametrize("text", ["0.0.0.0/0", "::/0", "64.0.0.0/3", "2000::/3"])
