@@ -62,14 +62,16 @@ class Correspondence:
         fresh_links: bool | Collection[bytes] = False,
         to_all: bool = False,
         notify_read: bool = False,
-        sender_id: bytes | None = None,
+        secrets_for: Collection[bytes] | None = None,
     ) -> SealedDraft:
         """Seal a message for the readers ``to``, and for readers who are new: ``add``, and unseen by others ``blind``.
 
         ``fresh_links`` says which of ``to`` get a fresh link: all, none, or these participants; a new reader always
         does. Somebody in ``add`` or ``blind`` who is a reader already counts as one of ``to`` with a fresh link. A new
-        reader is given this message and nothing older. The fresh S belongs to ``sender_id``; by default to the author,
-        when that is a sender, else to the conversation's first. ``to_all`` notes that it goes to every reader there is.
+        reader is given this message and nothing older. ``to_all`` notes that it goes to every reader there is.
+
+        ``secrets_for`` are the senders who get a mail about it, a fresh S each; by default the author when that is a
+        sender, else the conversation's first. Draw none for nobody: only the eight newest of each are sealed to.
 
         ``original`` and ``reading`` are as for ``Vault.seal``, with the addresses that hold secrets replaced. Blocking;
         no snapshot is open while parts are written. OvertakenError when somebody named is not in the conversation any
@@ -85,7 +87,7 @@ class Correspondence:
         senders = tuple(one for one in holdings.people if one.role is Role.SENDER and not one.removed)
         keys = self._reader_keys(handout, readers, fresh)
         keys += [handout.new_reader(one, blind=one not in add) for one in self._new(holdings, (*add, *blind))]
-        keys += _sender_keys(handout, senders, _holder(senders, sender_id, writer))
+        keys += _sender_keys(handout, senders, _holders(senders, secrets_for, writer))
         key = begin_message(conversation_id, message_id, int(now.timestamp()), author)
         packed = self._packer.pack(key, reading, original, now)
         outer = new_outer_key(key.header, self._keyring.kek_for(expires_at))
@@ -103,8 +105,7 @@ class Correspondence:
             now,
             expires_at,
             links,
-            handout.entered.sender_id,
-            handout.entered.sender_secret,
+            handout.entered.secrets,
             audit_facts(key, packed, len(readers) + len(handout.absent), expires_at),
             (
                 (SEALED, [row]),
@@ -155,18 +156,21 @@ def _author(holdings: Holdings, author_id: bytes | None) -> Person | None:
     return found
 
 
-def _holder(senders: Sequence[Person], sender_id: bytes | None, writer: Person | None) -> Person | None:
-    """Return whose the fresh S is, None when there is nobody inside."""
-    wanted = sender_id or (writer.participant_id if writer is not None else None)
-    found = next((one for one in senders if one.participant_id == wanted), None)
-    if found is None and sender_id is not None:
-        raise OvertakenError("this sender is not in the conversation any more")
-    return found or next(iter(senders), None)
+def _holders(
+    senders: Sequence[Person], secrets_for: Collection[bytes] | None, writer: Person | None
+) -> tuple[Person, ...]:
+    """Return who inside gets a fresh S; nobody where there is nobody inside."""
+    if secrets_for is None:
+        return (writer,) if writer in senders and writer is not None else tuple(senders[:1])
+    found = tuple(one for one in senders if one.participant_id in secrets_for)
+    if len(found) != len(set(secrets_for)):
+        raise OvertakenError("somebody inside is not in the conversation any more")
+    return found
 
 
-def _sender_keys(handout: Handout, senders: Sequence[Person], holder: Person | None) -> list[StanzaKey]:
+def _sender_keys(handout: Handout, senders: Sequence[Person], holders: Sequence[Person]) -> list[StanzaKey]:
     keys: list[StanzaKey] = []
     for one in senders:
-        drawn = [handout.secret(one)] if one is holder else []
+        drawn = [handout.secret(one)] if one in holders else []
         keys += (drawn + list(handout.holdings.live_keys(one)))[:LIVE_KEYS]
     return keys

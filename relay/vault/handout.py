@@ -61,7 +61,7 @@ class Handout:
         return key
 
     def secret(self, sender: Person) -> StanzaKey:
-        """Draw S for a sender of the conversation (``entered.sender_secret``)."""
+        """Draw S for a sender of the conversation (``entered.secrets``)."""
         key = self.entered.draw_secret(sender.participant_id)
         self._give(key, sender.address, self.holdings.entitled(sender))
         return key

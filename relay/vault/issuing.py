@@ -139,7 +139,9 @@ def renew_sender(
     handout = Handout(keyring, holdings, capability, holdings.latest())
     handout.secret(known)
     missing = handout.missing.get(known.address, ())
-    return NewSender(known.participant_id, handout.entered.sender_secret, missing, handout.growth((known,)))
+    return NewSender(
+        known.participant_id, handout.entered.secrets[known.participant_id], missing, handout.growth((known,))
+    )
 
 
 def reseal(connection: Connection, keyring: Keyring, capability: Capability, now: datetime) -> Resealed:

@@ -31,7 +31,7 @@ class PickupLink:
 class Participants:
     """Participants and keys as they are entered into one conversation: their rows, and the keys to seal to.
 
-    The participants of a conversation are told apart by address; who has one already is given a key, not a second row.
+    ``links`` are the fresh ones by address, ``secrets`` each fresh S, 20 bytes, by participant id.
     """
 
     keyring: Keyring
@@ -39,8 +39,7 @@ class Participants:
     now: datetime
     expires_at: datetime
     links: dict[str, PickupLink] = field(default_factory=dict)
-    sender_id: bytes | None = None
-    sender_secret: bytes = field(default=b"", repr=False)
+    secrets: dict[bytes, bytes] = field(default_factory=dict, repr=False)
     rows: Rows = field(default_factory=list)
     key_rows: Rows = field(default_factory=list)
     keys: list[StanzaKey] = field(default_factory=list)
@@ -67,8 +66,8 @@ class Participants:
 
     def draw_secret(self, participant_id: bytes) -> StanzaKey:
         """Draw S for a sender who has a row; return the key to seal to."""
-        self.sender_id, self.sender_secret = participant_id, new_sender_secret()
-        public = sender_pair(self.sender_secret, self.conversation_id).public
+        secret = self.secrets[participant_id] = new_sender_secret()
+        public = sender_pair(secret, self.conversation_id).public
         return self._add_key(participant_id, StanzaKey(StanzaType.SENDER, new_id(), public))
 
     def _add(self, role: Role, address: str, flags: int) -> bytes:

@@ -41,11 +41,11 @@ _PART: Table = cast("Any", Part).__table__
 class SealedDraft:
     """A sealed message that is not yet in the database.
 
-    ``links`` has one link for each reader's address who is to be sent one. ``sender_secret`` is S, 20 bytes (empty
-    without a sender): the secret part of the reply address of the receipt. ``missing`` names, by address, the older
-    messages of the conversation that a new link could not be given (oldest first). ``audit_facts`` belong to the event
-    *sealed*: H and the digest of the sealed manifest, by which recovery proves origin. ``growth`` is what else changes
-    in a conversation that was there before.
+    ``links`` has one link for each reader's address who is to be sent one, ``secrets`` a fresh S, 20 bytes, for each
+    sender who gets a mail about it, by participant id: the secret part of that mail's reply address. ``missing`` names,
+    by address, the older messages of the conversation that a new link or S could not be given (oldest first).
+    ``audit_facts`` belong to the event *sealed*: H and the digest of the sealed manifest, by which recovery proves
+    origin. ``growth`` is what else changes in a conversation that was there before.
     """
 
     message_id: bytes
@@ -53,13 +53,22 @@ class SealedDraft:
     sealed_at: datetime
     expires_at: datetime
     links: dict[str, PickupLink]
-    sender_participant_id: bytes | None
-    sender_secret: bytes = field(repr=False)
+    secrets: Mapping[bytes, bytes] = field(repr=False)
     audit_facts: dict[str, str | int | bool | list[str]]
     rows: TableRows = field(repr=False)
     blobs: dict[bytes, int] = field(repr=False)
     missing: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
     growth: Growth | None = None
+
+    @property
+    def sender_participant_id(self) -> bytes | None:
+        """Return the (first) sender who has a fresh S, None where nobody has."""
+        return next(iter(self.secrets), None)
+
+    @property
+    def sender_secret(self) -> bytes:
+        """Return the S of that sender, empty where there is none."""
+        return next(iter(self.secrets.values()), b"")
 
 
 class Vault:
@@ -99,14 +108,16 @@ class Vault:
             people.add_reader(address, blind=address in blind)
         if sender:
             people.add_sender(sender)
-        for address in colleagues:
-            people.add_colleague(address)
+        inside = {self._keyring.address_hash(one): one for one in (*colleagues, sender) if one}
+        for address in inside.values():
+            if address != sender:
+                people.add_colleague(address)
         key = begin_message(conversation_id, message_id, int(now.timestamp()), Author.STAFF)
         packed = self._packer.pack(key, reading, original, now)
         outer = new_outer_key(key.header, self._keyring.kek_for(expires_at))
         root = thread_hash(self._keyring, reading.message_id) if reading.message_id else None
         row = sealed_row(key, outer, packed, now, expires_at) | {
-            "author_id": people.sender_id,
+            "author_id": next(iter(people.secrets), None),
             "to_all": True,
             "notify_read": notify_read,
         }
@@ -116,8 +127,7 @@ class Vault:
             now,
             expires_at,
             people.links,
-            people.sender_id,
-            people.sender_secret,
+            people.secrets,
             audit_facts(key, packed, len(people.links), expires_at),
             (
                 (CONVERSATION, [{"id": conversation_id, "created_at": now, "root_hash": root}]),

@@ -106,11 +106,25 @@ def test_secret_for_a_colleague_is_hers(talk: Talk) -> None:
     """The fresh S belongs to whom the mail goes to; a colleague who had no key so far has one now."""
     talk.begin(JANE, colleagues=("kim@example.org",))
     kim = talk.person("kim@example.org")
-    draft = talk.answer(JANE, sender_id=kim.participant_id, author=Author.READER, author_id=None)
+    draft = talk.answer(JANE, secrets_for=[kim.participant_id], author=Author.READER, author_id=None)
     assert talk.brings(draft.sender_secret).holder.address == "kim@example.org"
     assert set(talk.brings(draft.sender_secret).messages) == set(talk.named("2"))
     talk.answer(JANE)
     assert set(talk.brings(draft.sender_secret).messages) == set(talk.named("2", "3"))
+
+
+def test_each_sender_who_gets_a_mail_has_a_secret_of_their_own(talk: Talk) -> None:
+    """Two copies inside, two secrets; nobody's where nobody is mailed to; a stranger's is planned again."""
+    talk.begin(JANE, colleagues=("kim@example.org",))
+    both = [talk.person(one).participant_id for one in (ANNA, "kim@example.org")]
+    draft = talk.answer(JANE, secrets_for=both)
+    assert list(draft.secrets) == both
+    assert {talk.brings(one).holder.address for one in draft.secrets.values()} == {ANNA, "kim@example.org"}
+    without = talk.answer(JANE, secrets_for=())
+    assert (without.secrets, without.sender_secret, without.sender_participant_id) == ({}, b"", None)
+    assert set(talk.brings(draft.secrets[both[1]]).messages) == set(talk.named("2", "3"))
+    with pytest.raises(OvertakenError):
+        talk.seal(JANE, secrets_for=[talk.person(JANE).participant_id])
 
 
 def test_new_reader_gets_this_message_and_nothing_older(talk: Talk) -> None:

@@ -103,3 +103,16 @@ def test_moments_are_kept_per_person(draft: SealedDraft, store: Store, keyring: 
     assert first is not None
     assert second is not None
     assert (first.removed, first.reads, second.removed, second.reads) == (True, False, False, True)
+
+
+def test_nobody_inside_is_entered_twice(seal: Seal, store: Store, keyring: Keyring) -> None:
+    """The sender among the colleagues, or a colleague named in two spellings, is one participant."""
+    same = ("anna@EXAMPLE.org", "kim@example.org", "Kim@Example.org")
+    draft = seal(colleagues=same)
+    with store.read() as connection:
+        listed = people(connection, keyring, draft.conversation_id)
+    assert sorted(one.address.lower() for one in listed) == [
+        "anna@example.org",
+        "jane@example.net",
+        "kim@example.org",
+    ]
