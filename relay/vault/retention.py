@@ -4,6 +4,7 @@ One sweep, in small transactions that leave the writer to the mail in between:
 
     live -> expired      stanzas and wrapped key are deleted: nobody can open the message any more
     expired -> destroyed parts are deleted, blobs doomed; then their files go
+    draft -> gone        a reader's unfinished answer, in one step: nobody was ever shown it
     KEK buckets          destroyed one grace period after the last moment at which a message of the month can expire
     epoch keys           destroyed when neither they nor older ones are in use
     orphans, old rows    blobs that were never finished; codes, visits, counters, finished queue rows
@@ -18,11 +19,12 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, cast
 
-from sqlalchemy import Connection, Table, delete, select, update
+from sqlalchemy import Connection, Table, delete, exists, select, union, update
 
 from relay.store.audit import Audit, forget_until
 from relay.store.events import Event
-from relay.store.tables import Part, Sealed, Spool, Stanza
+from relay.store.tables import Hold, Part, PortalRequest, ReceiptPart, Sealed, Spool, Stanza
+from relay.store.tables.queue import HoldState
 from relay.store.tables.sealed import SealedState
 from relay.store.writer import Store
 from relay.vault import blobs as journal
@@ -30,6 +32,7 @@ from relay.vault import sweeping
 from relay.vault.blobs import BlobStore
 from relay.vault.keks import end_of_bucket
 from relay.vault.keyring import Keyring
+from relay.vault.pieces import remove_pieces
 from relay.vault.steady import doubt
 from relay.vault.sweeping import BATCH, purge, sweep_orphans
 
@@ -37,6 +40,10 @@ _SEALED: Table = cast("Any", Sealed).__table__
 _STANZA: Table = cast("Any", Stanza).__table__
 _PART: Table = cast("Any", Part).__table__
 _SPOOL: Table = cast("Any", Spool).__table__
+_HOLD: Table = cast("Any", Hold).__table__
+_RECEIPT: Table = cast("Any", ReceiptPart).__table__
+_REQUEST: Table = cast("Any", PortalRequest).__table__
+_OPENED_BY_KEK = (SealedState.LIVE.value, SealedState.DRAFT.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +56,7 @@ class Periods:
     visits: timedelta = timedelta(days=30)
     requests: timedelta = timedelta(days=7)
     finished_mail: timedelta = timedelta(days=30)
+    machine_threads: timedelta = timedelta(days=2)  # each is for one day
     decisions: timedelta = timedelta(days=365)
     conversations: timedelta = timedelta(days=365)  # so that an old link can still say that it expired
     observations: timedelta = timedelta(days=730)
@@ -67,6 +75,7 @@ class Swept:
     keks: int = 0
     epochs: int = 0
     blobs: int = 0
+    drafts: int = 0
     rows: int = 0
     doubt: str = ""
 
@@ -83,6 +92,7 @@ def sweep(
         return Swept(doubt=reason)
     expired = bury(store, keyring, audit, now) + _repeat(store, partial(_expire, audit=audit, now=now))
     destroyed = _repeat(store, partial(_destroy, audit=audit, now=now))
+    drafts = _repeat(store, partial(_end_drafts, now=now))
     removed = purge(store, blobs) + sweep_orphans(store, blobs, now - periods.orphans, now)
     return Swept(
         expired,
@@ -90,6 +100,7 @@ def sweep(
         _destroy_keks(store, keyring, audit, now, periods.bucket_grace),
         _destroy_epochs(store, keyring, now),
         removed,
+        drafts,
         _sweep_rows(store, now, periods),
     )
 
@@ -149,6 +160,14 @@ def _destroy(connection: Connection, audit: Audit, now: datetime) -> int:
     return len(ids)
 
 
+def _end_drafts(connection: Connection, now: datetime) -> int:
+    """Remove unfinished answers whose time has ended; what was handed over stays while the relay has its request."""
+    requested = exists().where(_REQUEST.c.id == _SEALED.c.answer_id)
+    ended = (_SEALED.c.state == SealedState.DRAFT.value, _SEALED.c.expires_at <= now, ~requested)
+    ids = connection.execute(select(_SEALED.c.id).where(*ended).order_by(_SEALED.c.expires_at).limit(BATCH)).scalars()
+    return remove_pieces(connection, list(ids), now)
+
+
 def _destroy_keks(store: Store, keyring: Keyring, audit: Audit, now: datetime, grace: timedelta) -> int:
     destroyed = 0
     for kek in keyring.keks.files():
@@ -156,9 +175,7 @@ def _destroy_keks(store: Store, keyring: Keyring, audit: Audit, now: datetime, g
             continue
         with store.read() as connection:
             needed = connection.execute(
-                select(_SEALED.c.id)
-                .where(_SEALED.c.kek_id == kek.id, _SEALED.c.state == SealedState.LIVE.value)
-                .limit(1)
+                select(_SEALED.c.id).where(_SEALED.c.kek_id == kek.id, _SEALED.c.state.in_(_OPENED_BY_KEK)).limit(1)
             ).first()
         if needed is None:
             keyring.keks.destroy(kek)
@@ -169,8 +186,14 @@ def _destroy_keks(store: Store, keyring: Keyring, audit: Audit, now: datetime, g
 
 
 def _destroy_epochs(store: Store, keyring: Keyring, now: datetime) -> int:
+    """Destroy epoch keys that nothing needs: no spooled mail, no question that waits, no receipt that is due."""
+    named = (
+        select(_SPOOL.c.epoch_id),
+        select(_HOLD.c.epoch_id).where(_HOLD.c.state == HoldState.WAITING.value),
+        select(_RECEIPT.c.epoch_id),
+    )
     with store.read() as connection:
-        in_use = frozenset(connection.execute(select(_SPOOL.c.epoch_id).distinct()).scalars())
+        in_use = frozenset(connection.execute(union(*named)).scalars())
     return keyring.destroy_unused_epochs(in_use, now)
 
 
@@ -181,6 +204,7 @@ def _sweep_rows(store: Store, now: datetime, periods: Periods) -> int:
         (sweeping.old_throttles, timedelta(0)),
         (sweeping.old_requests, periods.requests),
         (sweeping.old_messages, periods.finished_mail),
+        (sweeping.old_machine_threads, periods.machine_threads),
         (sweeping.old_decisions, periods.decisions),
         (sweeping.old_conversations, periods.conversations),
         (sweeping.old_observations, periods.observations),

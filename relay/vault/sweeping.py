@@ -5,12 +5,12 @@ sweep never holds the writer up.
 """
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, exists, select
+from sqlalchemy import ColumnElement, Connection, Table, delete, exists, func, select
 
 from relay.store.duties import META
 from relay.store.tables import (
@@ -18,13 +18,17 @@ from relay.store.tables import (
     Conversation,
     Decision,
     Entry,
+    Hold,
     Key,
+    MachineThread,
+    MessageRead,
     Observation,
     Participant,
     PortalRequest,
     QueuedMessage,
     Sealed,
     Spool,
+    Thread,
     Throttle,
     Visit,
 )
@@ -45,7 +49,8 @@ def _table(model: Any) -> Table:
 _CODE, _VISIT, _THROTTLE, _REQUEST = map(_table, (Code, Visit, Throttle, PortalRequest))
 _MESSAGE, _ENTRY, _SPOOL, _DECISION = map(_table, (QueuedMessage, Entry, Spool, Decision))
 _SEALED, _CONVERSATION, _PARTICIPANT, _KEY = map(_table, (Sealed, Conversation, Participant, Key))
-_OBSERVATION = _table(Observation)
+_READ, _THREAD, _MACHINE = map(_table, (MessageRead, Thread, MachineThread))
+_OBSERVATION, _HOLD = map(_table, (Observation, Hold))
 
 
 def old_codes(connection: Connection, before: datetime) -> int:
@@ -70,9 +75,8 @@ def old_requests(connection: Connection, before: datetime) -> int:
 
 def old_messages(connection: Connection, before: datetime) -> int:
     """Remove queue rows of messages accepted before that moment, all of whose copies have come to their end."""
-    unfinished = exists().where(
-        _ENTRY.c.message_id == _MESSAGE.c.id, _ENTRY.c.state.in_([EntryState.DUE.value, EntryState.LEASED.value])
-    )
+    open_ = [EntryState.DUE.value, EntryState.LEASED.value, EntryState.HELD.value]
+    unfinished = exists().where(_ENTRY.c.message_id == _MESSAGE.c.id, _ENTRY.c.state.in_(open_))
     kept = exists().where(_SPOOL.c.message_id == _MESSAGE.c.id)
     ids = list(
         connection.execute(
@@ -83,9 +87,16 @@ def old_messages(connection: Connection, before: datetime) -> int:
         ).scalars()
     )
     if ids:
-        connection.execute(delete(_ENTRY).where(_ENTRY.c.message_id.in_(ids)))
+        for table in (_ENTRY, _HOLD):
+            connection.execute(delete(table).where(table.c.message_id.in_(ids)))
         connection.execute(delete(_MESSAGE).where(_MESSAGE.c.id.in_(ids)))
     return len(ids)
+
+
+def old_machine_threads(connection: Connection, before: datetime) -> int:
+    """Remove, a day at a time, which conversations a machine's mail joined on days before that moment's."""
+    oldest = select(func.min(_MACHINE.c.day)).where(_MACHINE.c.day < f"{before.astimezone(UTC):%Y-%m-%d}")
+    return connection.execute(delete(_MACHINE).where(_MACHINE.c.day == oldest.scalar_subquery())).rowcount
 
 
 def old_decisions(connection: Connection, before: datetime) -> int:
@@ -117,7 +128,9 @@ def old_conversations(connection: Connection, before: datetime) -> int:
         ).scalars()
     )
     if ids:
-        for table in (_SEALED, _KEY, _PARTICIPANT):
+        of_these = select(_SEALED.c.id).where(_SEALED.c.conversation_id.in_(ids))
+        connection.execute(delete(_READ).where(_READ.c.message_id.in_(of_these)))
+        for table in (_SEALED, _KEY, _PARTICIPANT, _THREAD, _MACHINE):
             connection.execute(delete(table).where(table.c.conversation_id.in_(ids)))
         connection.execute(delete(_CONVERSATION).where(_CONVERSATION.c.id.in_(ids)))
     return len(ids)
