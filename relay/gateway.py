@@ -14,11 +14,13 @@ from relay.config.wordlists import read_lists
 from relay.conversation.reception import Reception
 from relay.dkim.keys import open_signer
 from relay.errors import ConfigurationError
+from relay.grouping import Grouping
 from relay.intake import Intake
 from relay.judging import Judge, history_of
 from relay.mailings import Mailings
 from relay.message.extraction import Extractor
 from relay.notices.compose import Notices
+from relay.notices.holds import HoldNotices
 from relay.notices.letterhead import Letterhead
 from relay.notices.receipts import ReceiptNotices
 from relay.planning import Planner
@@ -27,14 +29,16 @@ from relay.queue.delivery import Delivery
 from relay.queue.dsn import Reporter
 from relay.queue.reports import Reports
 from relay.queue.return_path import ReturnPaths
-from relay.queue.routes import REPLIES, Route, Routes, TlsMode
+from relay.queue.routes import PARTNER, REPLIES, Route, Routes, TlsMode
 from relay.queue.spooling import Spooler
 from relay.queue.transport import Transport
 from relay.receipts import Receipts
+from relay.recognition import Recognition
 from relay.smtp import access
 from relay.smtp.certificates import Authority, TlsFiles
 from relay.smtp.door import Door
 from relay.smtp.listener import Listener as SmtpListener
+from relay.smtp.own_addresses import OwnAddresses
 from relay.smtp.signing_in import FAILURES, SignIns
 from relay.smtp.tenants import Tenant
 from relay.store.audit import Audit
@@ -42,6 +46,7 @@ from relay.store.schema import migrate
 from relay.store.slot import Slot
 from relay.store.writer import Store, open_store
 from relay.vault.blobs import BlobStore, FileBlobs
+from relay.vault.correspondence import Correspondence
 from relay.vault.keyring import Keyring
 from relay.vault.vault import Vault
 
@@ -165,6 +170,16 @@ def _furnish(configuration: Configuration, lasting: Lasting, running: Gateway | 
     )
     delivery = running.delivery if running else _delivery(configuration, lasting, routes, reports)
     domains = configuration.organisation.domains
+    grouping = grouping_of(configuration, store, keyring, blobs, vault)
+    mailings = Mailings(
+        keyring,
+        notices,
+        HoldNotices(letterhead),
+        reporter,
+        spooler,
+        domains=domains,
+        own=configuration.gateway.domain,
+    )
     intake = Intake(
         judge=Judge(
             compile_policy(configuration),
@@ -174,9 +189,8 @@ def _furnish(configuration: Configuration, lasting: Lasting, running: Gateway | 
             history=history_of(store, keyring),
         ),
         reception=Reception(configuration.gateway.domain, {}),
-        planner=Planner(
-            configuration, keyring, vault, spooler, Mailings(notices, reporter, spooler, domains), receipts
-        ),
+        recognition=Recognition(keyring, store),
+        planner=Planner(configuration, keyring, grouping, spooler, mailings, receipts),
         store=store,
         vault=vault,
         audit=audit,
@@ -184,7 +198,7 @@ def _furnish(configuration: Configuration, lasting: Lasting, running: Gateway | 
         blobs=configuration.storage.blobs,
         reserve=configuration.storage.disk_reserve,
     )
-    doors = _doors(configuration, intake)
+    doors = _doors(configuration, intake, ReturnPaths(keyring, configuration.gateway.domain))
     return Gateway(
         keyring,
         lasting.slot,
@@ -228,6 +242,14 @@ def _ladder(configuration: Configuration) -> Ladder:
     return ladder(patience.retry, patience.give_up_after, patience.warn_after)
 
 
+def grouping_of(
+    configuration: Configuration, store: Store, keyring: Keyring, blobs: BlobStore, vault: Vault
+) -> Grouping:
+    """Return what seals letters into conversations."""
+    correspondence = Correspondence(keyring, blobs, store, inline_limit=configuration.storage.inline_limit)
+    return Grouping(keyring, store, vault, correspondence, configuration.portal.expiry)
+
+
 def spooler_of(configuration: Configuration, store: Store, keyring: Keyring, blobs: BlobStore) -> Spooler:
     """Return the way into the queue, with the keys that sign what leaves; ConfigurationError for such a key."""
     return Spooler(
@@ -264,16 +286,22 @@ def reporter_of(configuration: Configuration, letterhead: Letterhead) -> Reporte
 
 
 def routes_of(configuration: Configuration) -> Routes:
-    """Return the ways out: for staff, for everybody else, and for what readers answer."""
+    """Return the ways out: for staff, for everybody else, for what readers answer, and for each partner."""
     route = configuration.route
     named = {"inside": route.inside, "outside": route.outside, REPLIES: route.for_replies}
+    routes = [Route(name, route.hosts, TlsMode(route.tls)) for name, route in named.items()]
+    routes += [
+        Route(PARTNER + one.name, one.hosts, TlsMode.REQUIRED, one.certificate, one.authorities)
+        for one in configuration.partner
+    ]
     return Routes(
-        (Route(name, route.hosts, TlsMode(route.tls)) for name, route in named.items()),
+        routes,
         inside_domains=configuration.organisation.domains,
+        partners={domain: PARTNER + one.name for one in configuration.partner for domain in one.domains},
     )
 
 
-def _doors(configuration: Configuration, intake: Intake) -> dict[str, Door]:
+def _doors(configuration: Configuration, intake: Intake, returns: ReturnPaths) -> dict[str, Door]:
     """Return the doors by name, all with one occupancy; OSError for a certificate that cannot be read."""
     limits = configuration.limits
     # The kernel deals connections out evenly over the processes: each allows its share, rounded up.
@@ -282,6 +310,7 @@ def _doors(configuration: Configuration, intake: Intake) -> dict[str, Door]:
         connections=-(-limits.connections // workers), per_client=-(-limits.connections_per_client // workers)
     )
 
+    own = OwnAddresses(configuration.gateway.domain, returns.genuine)
     sign_ins = SignIns(failures=max(2, -(-FAILURES // workers)))
 
     def door(name: str, listener: Listener) -> Door:
@@ -293,7 +322,7 @@ def _doors(configuration: Configuration, intake: Intake) -> dict[str, Door]:
             name=name,
             hostname=configuration.gateway.host_name,
             accept=intake,
-            access=_access(listener),
+            access=_access(listener, own),
             occupancy=occupancy,
             limits=access.Limits(message_size=limits.message_size, recipients=limits.recipients),
             tls=files.context() if files else None,
@@ -301,15 +330,15 @@ def _doors(configuration: Configuration, intake: Intake) -> dict[str, Door]:
             tls_at_once=listener.tls == "implicit",
             users=_users(listener),
             sign_ins=sign_ins,
-            postmaster=f"postmaster@{configuration.organisation.domains[0]}",
+            postmaster=f"postmaster@{configuration.gateway.domain}",
         )
 
     return {name: door(name, listener) for name, listener in configuration.listen.items()}
 
 
-def _access(listener: Listener) -> access.Access:
+def _access(listener: Listener, own: OwnAddresses) -> access.Access:
     tenants = tuple(Tenant(one.tenant, frozenset(one.domains)) for one in listener.trust)
-    return access.Access(listener.trusted_networks, tenants, listener.proxy_protocol_from)
+    return access.Access(listener.trusted_networks, tenants, listener.proxy_protocol_from, own)
 
 
 def _users(listener: Listener) -> Mapping[str, User] | None:

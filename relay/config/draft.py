@@ -17,6 +17,7 @@ from relay.config.model import (
     Limits,
     Listener,
     Organisation,
+    Partner,
     Portal,
     Route,
     Storage,
@@ -32,8 +33,8 @@ _MEMBERS: TypeAdapter[tuple[str, ...]] = TypeAdapter(Many[Member])
 class Draft:
     """What could be read of each section; None, or missing in a mapping, where the section itself is wrong.
 
-    ``folder`` is where the file stands. ``rules`` and ``dkim`` are keyed by the index in the file. ``whole``
-    is there when every section is sound by itself.
+    ``folder`` is where the file stands. ``rules``, ``partner`` and ``dkim`` are keyed by the index in the file.
+    ``whole`` is there when every section is sound by itself.
     """
 
     folder: Path
@@ -44,6 +45,7 @@ class Draft:
     listen: Mapping[str, Listener] = field(default_factory=dict)
     limits: Limits | None = None
     route: Mapping[str, Route] = field(default_factory=dict)
+    partner: Mapping[int, Partner] = field(default_factory=dict)
     portal: Portal | None = None
     dkim: Mapping[int, DkimKey] = field(default_factory=dict)
     lists: Mapping[str, WordList | None] = field(default_factory=dict)
@@ -64,6 +66,7 @@ class Draft:
             whole.listen,
             whole.limits,
             {name: route for name, route in whole.route if route is not None},
+            dict(enumerate(whole.partner)),
             whole.portal,
             dict(enumerate(whole.dkim)),
             whole.lists,
@@ -111,6 +114,7 @@ def salvage(document: Mapping[str, Any], folder: Path) -> Draft:
         listen=items("listen", Listener),
         limits=one(Limits, document.get("limits")),
         route=items("route", Route),
+        partner=numbered("partner", Partner),
         portal=one(Portal, document.get("portal")),
         dkim=numbered("dkim", DkimKey),
         lists={name: one(WordList, value) for name, value in table("lists").items()},

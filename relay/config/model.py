@@ -20,6 +20,7 @@ from relay.config.values import (
     Duration,
     Endpoint,
     File,
+    Label,
     Line,
     Mailbox,
     Many,
@@ -27,6 +28,7 @@ from relay.config.values import (
     Network,
     OptionalDuration,
     OptionalFile,
+    OptionalLabel,
     OptionalMailbox,
     Selector,
     Size,
@@ -69,7 +71,7 @@ class Gateway(Strictly):
     """Name in EHLO, Received and the greeting; empty means gateway.domain."""
     workers: int = Field(default=2, ge=1, le=64)
     """Relay processes that share the listeners."""
-    machine: Annotated[str, Field(pattern=r"^[a-z0-9-]{0,40}$")] = ""
+    machine: OptionalLabel = ""
     """Name of this machine among several that share one database; empty where there is one."""
     fallback_mailbox: OptionalMailbox = ""
     """Staff mailbox for what reaches nobody else: undeliverable answers, and mail to postmaster at gateway.domain."""
@@ -82,7 +84,7 @@ class Gateway(Strictly):
         return self.hostname or self.domain
 
     def process_name(self, service: str, number: int) -> str:
-        """The name of one process among all that share the database: it signs the audit and owns leases."""
+        """Return the name of one process among all that share the database: it signs the audit and owns leases."""
         return f"{service}-{number}@{self.machine}" if self.machine else f"{service}-{number}"
 
 
@@ -181,9 +183,9 @@ class Routes(Strictly):
 
 
 class Partner(Strictly):
-    """Another organisation that mail reaches over a proven transport: TLS that is required, by a certificate agreed on."""
+    """Another organisation that mail reaches over a proven transport: required TLS, a certificate agreed on."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")]
+    name: Label
     """How the queue calls its route: lower-case letters, digits and "-"."""
     domains: Many[Domain] = Field(min_length=1)
     """The partner's mail domains; sub-domains are named one by one."""

@@ -180,6 +180,19 @@ def selector(value: object) -> str:
     raise ValueError('write letters, digits and hyphens, such as "letterlock-2026"')
 
 
+def label(value: object) -> str:
+    """Return a short name of our own in lower case: one label of a domain."""
+    name = value.lower() if isinstance(value, str) else ""
+    if _LABEL.fullmatch(name):
+        return name
+    raise ValueError('write letters, digits and hyphens, such as "city-hospital"')
+
+
+def optional_label(value: object) -> str:
+    """Return a short name, or nothing for an empty one."""
+    return label(value) if value else ""
+
+
 def time_zone(value: object) -> str:
     """Return the name of a time zone that this machine knows; UTC always is."""
     if not isinstance(value, str):
@@ -296,6 +309,8 @@ OptionalDuration = Annotated[
 Address = Annotated[Endpoint, BeforeValidator(endpoint), *_as_text(r"^.+:\d{1,5}$")]
 Domain = Annotated[str, BeforeValidator(domain), *_as_text(r"^[^@\s.]+(\.[^@\s.]+)+$")]
 Selector = Annotated[str, BeforeValidator(selector), *_as_text(r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$")]
+Label = Annotated[str, BeforeValidator(label), *_as_text(r"^[A-Za-z0-9-]+$")]
+OptionalLabel = Annotated[str, BeforeValidator(optional_label), *_as_text(r"^[A-Za-z0-9-]*$")]
 TimeZone = Annotated[str, BeforeValidator(time_zone), *_as_text("")]
 Member = Annotated[str, BeforeValidator(member), *_as_text("")]
 Mailbox = Annotated[str, BeforeValidator(mail_address), *_as_text(r"^[^@\s]+@[^@\s]+$")]

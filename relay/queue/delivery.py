@@ -100,7 +100,9 @@ class Delivery:
         self._now = now or SteadyClock()
         self._spread = spread
         self._poll_seconds = poll_seconds
-        self._lanes = {name: Lane(couriers, LANE_ENTRIES, self._carry, self._on_room) for name in routes.names()}
+        self._couriers = couriers
+        self._lanes: dict[str, Lane] = {}
+        self._open_lanes(routes.names())
         self._held: dict[bytes, datetime] = {}  # entry id -> end of its lease
         self._poll_now = asyncio.Event()
         self._more_due = False
@@ -164,15 +166,19 @@ class Delivery:
         self._transport.renew(ehlo_name=ehlo_name, connections=couriers)
         for lane in self._lanes.values():
             lane.resize(couriers)
-        for name in routes.names():
-            if name not in self._lanes:
-                self._lanes[name] = Lane(couriers, LANE_ENTRIES, self._carry, self._on_room)
+        self._couriers = couriers
+        self._open_lanes(routes.names())
         self._poll_now.set()
 
     @property
     def holding(self) -> int:
         """How many entries this worker holds at the moment."""
         return len(self._held)
+
+    def _open_lanes(self, names: Iterable[str]) -> None:
+        for name in names:
+            if name not in self._lanes:
+                self._lanes[name] = Lane(self._couriers, LANE_ENTRIES, self._carry, self._on_room)
 
     def _admit(self, consignment: Consignment, until: datetime, *, claimed: bool) -> None:
         self._held.update((entry.id, until) for entry in consignment.entries)
@@ -283,16 +289,20 @@ class Delivery:
             return leases.load(conn, self._keyring, self._blobs, rows)
 
     async def _keep_house(self) -> None:
-        """Renew long leases, return lapsed ones, and undo what a jumping clock did to the table."""
+        """Renew long leases, return lapsed ones, find mail for routes that are gone, undo what a jumping clock did."""
         now = self._now()
         old = [entry_id for entry_id, until in self._held.items() if now < until < now + leases.LEASE * 2 / 3]
 
-        def work(conn: Connection) -> int:
+        def work(conn: Connection) -> tuple[int, list[str]]:
             leases.renew(conn, self._owner, old, now)
-            leases.bring_forward(conn, self.routes.names(), now, self._ladder.longest)
-            return leases.return_lapsed(conn, now)
+            leases.bring_forward(conn, tuple(self._lanes), now, self._ladder.longest)
+            return leases.return_lapsed(conn, now), leases.other_routes(conn, tuple(self._lanes))
 
-        lapsed = await self._store.commit(work)
+        lapsed, gone = await self._store.commit(work)
+        if gone:
+            # Its time runs like that of any mail that cannot be sent: in the end the sender gets a report.
+            _log.error("mail waits for routes that relay.toml does not have", routes=gone)
+            self._open_lanes(gone)
         self._held.update((entry_id, now + leases.LEASE) for entry_id in old if entry_id in self._held)
         if lapsed:
             _log.warning("lapsed leases returned", entries=lapsed)

@@ -180,6 +180,12 @@ def return_lapsed(conn: Connection, now: datetime) -> int:
     return conn.execute(update(_ENTRY).where(and_(_held(), lapsed)).values(**_BACK_TO_DUE)).rowcount
 
 
+def other_routes(conn: Connection, known: Sequence[str]) -> list[str]:
+    """Return the routes that due entries wait for and that are not among ``known``."""
+    due = _ENTRY.c.state == EntryState.DUE.value
+    return sorted(conn.execute(select(_ENTRY.c.route).where(due, _ENTRY.c.route.not_in(known)).distinct()).scalars())
+
+
 def bring_forward(conn: Connection, routes: Sequence[str], now: datetime, longest: timedelta) -> int:
     """Make due what no honest pause explains: a clock that jumped must not silence the queue for a year (R7)."""
     return conn.execute(

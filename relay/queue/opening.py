@@ -11,22 +11,35 @@ from relay.config.values import Endpoint
 from relay.queue.dialogue import Dialogue
 from relay.queue.outcomes import Answer, local_answer, remote_answer
 from relay.queue.patience import Patience
-from relay.queue.routes import TlsMode
+from relay.queue.routes import Protection, TlsMode
 from relay.queue.session import Session, Unusable
 
 READY = 220
 
 
 class Contexts:
-    """The two TLS contexts of the client side. ``verifying`` None: the system's certificate authorities."""
+    """The TLS contexts of the client side. ``verifying`` None: the system's certificate authorities."""
 
     def __init__(self, verifying: ssl.SSLContext | None = None) -> None:
-        self.verifying = verifying or ssl.create_default_context()
-        self.trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        self.trusting.check_hostname = False
-        self.trusting.verify_mode = ssl.CERT_NONE
-        for context in (self.verifying, self.trusting):
+        self._verifying = verifying or ssl.create_default_context()
+        self._trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self._trusting.check_hostname = False
+        self._trusting.verify_mode = ssl.CERT_NONE
+        for context in (self._verifying, self._trusting):
             context.minimum_version = ssl.TLSVersion.TLSv1_2
+
+    def context_for(self, protection: Protection) -> ssl.SSLContext:
+        """Return the context for one connection; OSError (ssl.SSLError too) when the authorities cannot be read.
+
+        A partner's authorities are read anew each time: a file that was replaced counts from the next connection on.
+        """
+        if protection.tls is not TlsMode.REQUIRED:
+            return self._trusting
+        if protection.authorities is None:
+            return self._verifying
+        context = ssl.create_default_context(cafile=str(protection.authorities))
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        return context
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +51,8 @@ class Client:
     contexts: Contexts
 
 
-async def open_session(hop: Endpoint, tls: TlsMode, client: Client) -> Session | Unusable:
-    """Connect, greet, and protect the connection as ``tls`` asks. Never raises."""
+async def open_session(hop: Endpoint, protection: Protection, client: Client) -> Session | Unusable:
+    """Connect, greet, and protect the connection as the route asks. Never raises."""
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(client.patience.connect):
@@ -52,7 +65,7 @@ async def open_session(hop: Endpoint, tls: TlsMode, client: Client) -> Session |
         problem = (
             await _greeted(session, dialogue, client)
             or await _hello(session, dialogue, client)
-            or await _protected(session, dialogue, tls, client)
+            or await _protected(session, dialogue, protection, client)
         )
     except BaseException:
         session.drop()
@@ -88,21 +101,23 @@ async def _hello(session: Session, dialogue: Dialogue, client: Client) -> Answer
     return _for_now(session, replies[0])
 
 
-async def _protected(session: Session, dialogue: Dialogue, tls: TlsMode, client: Client) -> Answer | None:
+async def _protected(session: Session, dialogue: Dialogue, protection: Protection, client: Client) -> Answer | None:
     """Take STARTTLS as the route asks; return what stood in the way."""
-    hop = str(session.hop)
+    hop, tls = str(session.hop), protection.tls
     if tls is TlsMode.NONE or (tls is TlsMode.OPPORTUNISTIC and "starttls" not in session.extensions):
         return None
     if "starttls" not in session.extensions:
         return local_answer("4.7.4", "the next hop does not offer STARTTLS, which this route requires", hop)
-    verify = tls is TlsMode.REQUIRED
-    context = client.contexts.verifying if verify else client.contexts.trusting
-    declined = await dialogue.secure(context, session.hop.host, client.patience.command)
+    try:
+        context = client.contexts.context_for(protection)
+    except OSError:
+        return local_answer("4.7.5", "the file of this route's certificate authorities cannot be read", hop)
+    declined = await dialogue.secure(context, protection.certificate or session.hop.host, client.patience.command)
     if declined is not None:
         return _for_now(session, declined)
     if dialogue.fault:
         return local_answer("4.7.5", dialogue.fault, hop)
-    session.tls = _tls_words(dialogue, verified=verify)
+    session.tls = _tls_words(dialogue, verified=tls is TlsMode.REQUIRED)
     # RFC 3207 section 4.2: what was said in clear counts no more.
     return await _hello(session, dialogue, client)
 

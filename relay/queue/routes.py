@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from relay.config.values import Endpoint
 
-
 REPLIES = "replies"  # the route of readers' answers to staff
+PARTNER = "partner:"  # in front of a partner's name
 
 
 class TlsMode(StrEnum):
@@ -24,23 +25,50 @@ class TlsMode(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Protection:
+    """What protects the connections of a route.
+
+    With REQUIRED, ``certificate`` is the DNS name that the next hop's certificate must hold (empty: its host name), and
+    ``authorities`` a PEM file of who may have signed it (None: the system's authorities).
+    """
+
+    tls: TlsMode
+    certificate: str = ""
+    authorities: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
-    """One way out: ``hosts`` are tried in order, all with the same ``tls``. ``name`` is stored with each entry."""
+    """One way out: ``hosts`` are tried in order, all with the same protection. ``name`` is stored with each entry."""
 
     name: str
     hosts: tuple[Endpoint, ...]
     tls: TlsMode
+    certificate: str = ""
+    authorities: Path | None = None
+
+    @property
+    def protection(self) -> Protection:
+        """Return what protects each connection."""
+        return Protection(self.tls, self.certificate, self.authorities)
 
 
 class Routes:
-    """The routes of relay.toml, and which of them an address takes."""
+    """The routes of relay.toml, and which of them an address takes.
 
-    def __init__(self, routes: Iterable[Route], *, inside_domains: Iterable[str]) -> None:
+    ``partners`` maps the domains of partners to the names of their routes.
+    """
+
+    def __init__(
+        self, routes: Iterable[Route], *, inside_domains: Iterable[str], partners: Mapping[str, str] | None = None
+    ) -> None:
         self.by_name: Mapping[str, Route] = {route.name: route for route in routes}
         self.inside_domains = frozenset(inside_domains)
+        self.partners: Mapping[str, str] = partners or {}
 
     def __getitem__(self, name: str) -> Route:
-        return self.by_name[name]
+        # What waits for a route that is gone from relay.toml must not leave another way: it was promised this one.
+        return self.by_name.get(name) or Route(name, (), TlsMode.REQUIRED)
 
     def names(self) -> tuple[str, ...]:
         """Return the names of all routes."""
@@ -49,11 +77,17 @@ class Routes:
     def followed_by(self, newer: "Routes") -> "Routes":
         """Return the newer routes, with those of ours beside them that they do not name: mail may wait for them."""
         left = (route for name, route in self.by_name.items() if name not in newer.by_name)
-        return Routes((*newer.by_name.values(), *left), inside_domains=newer.inside_domains)
+        return Routes((*newer.by_name.values(), *left), inside_domains=newer.inside_domains, partners=newer.partners)
 
     def name_for(self, address: str) -> str:
-        """Return the route of an address: ``inside`` for the organisation's own domains, else ``outside``."""
-        return "inside" if domain_of(address) in self.inside_domains else "outside"
+        """Return the route of an address: ``inside`` for the organisation's domains, a partner's, else ``outside``."""
+        domain = domain_of(address)
+        return "inside" if domain in self.inside_domains else self.partners.get(domain, "outside")
+
+    def proven(self, address: str) -> bool:
+        """Say whether mail to this address reaches its organisation over a transport that was proven: a partner's."""
+        domain = domain_of(address)
+        return domain in self.partners and domain not in self.inside_domains
 
 
 def domain_of(address: str) -> str:

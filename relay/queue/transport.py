@@ -11,7 +11,7 @@ from relay.queue.opening import Client, Contexts, open_session
 from relay.queue.outcomes import Deferred, Outcome, local_answer
 from relay.queue.patience import Patience
 from relay.queue.pool import Pool
-from relay.queue.routes import Route, TlsMode
+from relay.queue.routes import Protection, Route
 from relay.queue.session import CLOSING, NOT_SIGNED_IN, Unusable
 from relay.queue.transaction import Transaction
 
@@ -37,7 +37,7 @@ class Transport:
         self._client = Client(ehlo_name, patience or Patience(), Contexts(verifying))
         self._connections = connections
         self._monotonic = monotonic
-        self._pools: dict[tuple[Endpoint, TlsMode], Pool] = {}
+        self._pools: dict[tuple[Endpoint, Protection], Pool] = {}
         self._farewells: set[asyncio.Task[None]] = set()
 
     def renew(self, *, ehlo_name: str, connections: int) -> None:
@@ -54,9 +54,9 @@ class Transport:
         while; the message is not offered again once a next hop has decided about any recipient or has seen
         the final dot.
         """
-        reason = local_answer("4.4.1", "the route has no next hop")
+        reason = local_answer("4.4.1", f"the route {route.name} has no next hop in relay.toml")
         for hop in route.hosts:
-            pool = self._pool(hop, route.tls)
+            pool = self._pool(hop, route.protection)
             if avoided := pool.avoided():
                 reason = avoided
                 continue
@@ -105,13 +105,13 @@ class Transport:
                 pool.avoid(result.answer)
             return result
 
-    def _pool(self, hop: Endpoint, tls: TlsMode) -> Pool:
-        key = (hop, tls)
+    def _pool(self, hop: Endpoint, protection: Protection) -> Pool:
+        key = (hop, protection)
         if key not in self._pools:
             self._pools[key] = Pool(
                 self._connections,
                 self._client.patience,
-                lambda: open_session(hop, tls, self._client),
+                lambda: open_session(hop, protection, self._client),
                 self._monotonic,
             )
         return self._pools[key]

@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 
 from relay.config import inspect, load
 from relay.config.demo import demo_text, word_lists
-from relay.config.model import Configuration, DkimKey, Microsoft365
+from relay.config.model import Configuration, DkimKey, Microsoft365, Partner
 from relay.config.schema import as_written
 from relay.config.starter import starter_text
 from relay.config.values import Endpoint
@@ -38,7 +38,7 @@ def keys_of(model: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[tupl
     for name, field in model.model_fields.items():
         kinds = (field.annotation, *getattr(field.annotation, "__args__", ()))
         tables = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
-        if name == "trust" or (path == () and name in {"groups", "rules", "dkim"}):
+        if name == "trust" or (path == () and name in {"groups", "rules", "dkim", "partner"}):
             continue  # tables in a list
         if tables and tables[0] is not Endpoint:
             yield from keys_of(tables[0], (*path, name, *_OPEN_SECTIONS.get(name, ())))
@@ -64,6 +64,8 @@ def test_the_example_names_every_key_and_nothing_else() -> None:
     document = tomllib.loads(uncommented())
     [dkim] = document.pop("dkim")
     assert set(dkim) == set(DkimKey.model_fields)
+    [partner] = document.pop("partner")
+    assert set(partner) == set(Partner.model_fields)
     [trust] = document["listen"]["submission"].pop("trust")
     assert set(trust) == set(Microsoft365.model_fields)
     del document["rules"], document["groups"]

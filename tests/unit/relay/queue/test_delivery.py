@@ -47,6 +47,22 @@ def test_what_is_due_is_sent_and_let_go(any_yard: Yard) -> None:
     assert yard.spooled() == 0
 
 
+def test_mail_for_a_route_that_is_gone_waits_and_says_so(yard: Yard) -> None:
+    """What was promised a partner's transport leaves no other way when the partner is taken out of relay.toml."""
+    yard.queue("ann@hospital.example", route="partner:hospital")
+
+    async def work() -> None:
+        async with NextHop() as hop:
+            worker = yard.delivery(yard.routes([hop]))
+            await worker.start()
+            await until(lambda: yard.entries()[0].attempts == 1)
+            await worker.stop()
+            assert hop.taken == []
+
+    asyncio.run(work())
+    assert yard.states() == ["due"]
+
+
 def test_a_large_message_goes_through_the_blob_store(any_yard: Yard) -> None:
     """A message above the inline limit arrives whole from its blob, which is then doomed."""
     yard = any_yard

@@ -2,6 +2,8 @@
 
 import asyncio
 import ssl
+from pathlib import Path as File
+from typing import Any
 
 import pytest
 import trustme
@@ -37,11 +39,11 @@ def trusting(authority: trustme.CA) -> ssl.SSLContext:
     return context
 
 
-def send(hop: NextHop, mode: TlsMode, verifying: ssl.SSLContext | None = None) -> Outcome:
+def send(hop: NextHop, mode: TlsMode, verifying: ssl.SSLContext | None = None, **more: Any) -> Outcome:
     async def work() -> Outcome:
         async with hop:
             client = Transport(ehlo_name="gw.example.org", patience=PATIENCE, verifying=verifying)
-            route = Route("outside", (Endpoint(host="127.0.0.1", port=hop.port),), mode)
+            route = Route("outside", (Endpoint(host="127.0.0.1", port=hop.port),), mode, **more)
             (outcome,) = await client.send(route, MAIL)
             await client.close()
             return outcome
@@ -108,3 +110,29 @@ def test_none_never_asks() -> None:
     hop = NextHop(offers=WITH_TLS)
     assert isinstance(send(hop, TlsMode.NONE), Delivered)
     assert "STARTTLS" not in hop.seen
+
+
+def test_a_partner_is_known_by_the_name_and_the_authority_that_were_agreed(
+    authority: trustme.CA, tmp_path: File
+) -> None:
+    """The agreed name counts, not the host's; the partner's own authority counts, not the system's."""
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    agreed = {"certificate": "mx.hospital.test", "authorities": tmp_path / "ca.pem"}
+    partner = NextHop(offers=WITH_TLS, tls=serving(authority, "mx.hospital.test"))
+    outcome = send(partner, TlsMode.REQUIRED, **agreed)
+    assert isinstance(outcome, Delivered)
+    assert outcome.answer.tls.endswith("(verified)")
+    for tls in (serving(authority), serving(trustme.CA(), "mx.hospital.test")):
+        other = NextHop(offers=WITH_TLS, tls=tls)
+        assert isinstance(send(other, TlsMode.REQUIRED, **agreed), Deferred)
+        assert not [line for line in other.seen if line.startswith("MAIL")]
+
+
+def test_authorities_that_cannot_be_read_defer(authority: trustme.CA, tmp_path: File) -> None:
+    """A file that is gone or holds no certificate is our own fault: the mail waits, and nothing leaves unverified."""
+    (tmp_path / "empty.pem").write_text("")
+    for file in (tmp_path / "gone.pem", tmp_path / "empty.pem"):
+        hop = NextHop(offers=WITH_TLS, tls=serving(authority))
+        outcome = send(hop, TlsMode.REQUIRED, authorities=file)
+        assert isinstance(outcome, Deferred)
+        assert "authorities cannot be read" in outcome.answer.text

@@ -105,13 +105,12 @@ class Yard:
         envelope: QueuedEnvelope | None = None,
         kind: Kind = Kind.MAIL,
         participant_id: bytes | None = None,
+        route: str = "",
         **more: Any,
     ) -> Draft:
         named = [EntryEnvelope(one) if isinstance(one, str) else one for one in recipients]
-        entries = [
-            NewEntry(kind, "inside" if one.recipient.endswith("@example.org") else "outside", one, participant_id)
-            for one in named
-        ]
+        ways = [route or ("inside" if one.recipient.endswith("@example.org") else "outside") for one in named]
+        entries = [NewEntry(kind, way, one, participant_id) for way, one in zip(ways, named, strict=True)]
         return self.spooler.draft(
             envelope or QueuedEnvelope("bob@example.org"), entries, content, now=self.clock(), **more
         )
