@@ -61,4 +61,4 @@ def test_postfix_knows_the_settings(tmp_path: Path) -> None:
     program = shutil.which("postconf") or "/usr/sbin/postconf"
     done = subprocess.run([program, "-c", tmp_path, "-n"], capture_output=True, text=True, check=True)
     assert "unused parameter" not in done.stderr
-    assert names == {line.partition(" =")[0] for line in done.stdout.splitlines()}
+    assert names <= {line.partition(" =")[0] for line in done.stdout.splitlines()}
