@@ -11,6 +11,8 @@ from policies.ruleset import Ruleset, compile_rules
 from relay.config.model import Configuration, Listener
 from relay.config.users import User, read_users
 from relay.config.wordlists import read_lists
+from relay.conversation.bounces import Bounces
+from relay.conversation.postmaster import Postmaster
 from relay.conversation.reception import Reception
 from relay.dkim.keys import open_signer
 from relay.errors import ConfigurationError
@@ -19,6 +21,7 @@ from relay.intake import Intake
 from relay.judging import Judge, history_of
 from relay.mailings import Mailings
 from relay.message.extraction import Extractor
+from relay.message.secret_address import AddressKind
 from relay.notices.compose import Notices
 from relay.notices.holds import HoldNotices
 from relay.notices.letterhead import Letterhead
@@ -155,6 +158,7 @@ def _furnish(configuration: Configuration, lasting: Lasting, running: Gateway | 
     extractor = lasting.extractor
     spooler = spooler_of(configuration, store, keyring, blobs)
     routes = routes_of(configuration)
+    returns = ReturnPaths(keyring, configuration.gateway.domain)
     letterhead = letterhead_of(configuration)
     notices = Notices(letterhead, original_subject=configuration.portal.notice_subject == "original")
     reporter = reporter_of(configuration, letterhead)
@@ -188,7 +192,11 @@ def _furnish(configuration: Configuration, lasting: Lasting, running: Gateway | 
             seconds=configuration.limits.judge_time.total_seconds(),
             history=history_of(store, keyring),
         ),
-        reception=Reception(configuration.gateway.domain, {}),
+        reception=Reception(
+            configuration.gateway.domain,
+            {AddressKind.BOUNCE: Bounces(store, keyring, returns, reports)},
+            Postmaster(spooler, routes, configuration.fallback_mailbox, configuration.gateway.host_name),
+        ),
         recognition=Recognition(keyring, store),
         planner=Planner(configuration, keyring, grouping, spooler, mailings, receipts),
         store=store,
@@ -198,7 +206,7 @@ def _furnish(configuration: Configuration, lasting: Lasting, running: Gateway | 
         blobs=configuration.storage.blobs,
         reserve=configuration.storage.disk_reserve,
     )
-    doors = _doors(configuration, intake, ReturnPaths(keyring, configuration.gateway.domain))
+    doors = _doors(configuration, intake, returns)
     return Gateway(
         keyring,
         lasting.slot,

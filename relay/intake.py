@@ -10,20 +10,22 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
+from weakref import WeakValueDictionary
 
 import structlog
 
 from relay import clock
 from relay.conversation.reception import Reception, Sorted
-from relay.errors import StoreError
+from relay.errors import OvertakenError, StoreError
 from relay.judging import Judge
 from relay.message.content import reads_alone
 from relay.message.headers import count_received
 from relay.message.reading import read
 from relay.message.trace import MAX_HOPS
-from relay.plan import Arrival, Overtaken, Plan, Received, write
+from relay.plan import Arrival, Part, Plan, Received, write
 from relay.planning import Planner
 from relay.queue.delivery import Delivery
+from relay.recognition import Recognition, still_so
 from relay.routing import route
 from relay.smtp.values import ClientFacts, Reply, SmtpEnvelope
 from relay.store.audit import Audit
@@ -34,7 +36,7 @@ from relay.vault.vault import Vault
 T = TypeVar("T")
 
 SMALL = 64 << 10  # octets; what is larger, or has attachments, is judged off the event loop
-_ATTEMPTS = 5
+_ATTEMPTS = 5  # of planning a message again; messages of the same Message-ID take turns in this process
 JUDGES = 4  # messages judged at the same time in one process, beside the event loop
 
 _TOO_MANY_HOPS = Reply(554, "5.4.6", "Too many hops: this message is going round in a circle")
@@ -47,6 +49,7 @@ class Intake:
     def __init__(
         self,
         *,
+        recognition: Recognition,
         judge: Judge,
         reception: Reception,
         planner: Planner,
@@ -57,6 +60,7 @@ class Intake:
         blobs: Path,
         reserve: int,
     ) -> None:
+        self._recognition = recognition
         self._judge = judge
         self._reception = reception
         self._planner = planner
@@ -66,6 +70,7 @@ class Intake:
         self._delivery = delivery
         self._blobs = blobs
         self._reserve = reserve
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._threads = ThreadPoolExecutor(JUDGES, thread_name_prefix="judge")
 
     def close(self) -> None:
@@ -105,16 +110,34 @@ class Intake:
 
     async def _commit(self, arrival: Arrival, *, quick: bool) -> Plan:
         """Plan and write; again when something else was written meanwhile that the plan would have counted with."""
-        prepare = partial(self._prepare, arrival)
-        for _ in range(_ATTEMPTS):
-            plan = prepare() if quick else await self._aside(prepare)
-            with suppress(Overtaken):
-                await self._store.commit(partial(write, plan=plan, vault=self._vault, audit=self._audit))
-                return plan
+        try:
+            return await self._attempt(arrival, quick=quick, again=False)
+        except OvertakenError:
+            # Pieces of one message come at the same moment: one after the other, each sees what came of the last.
+            turn = self._turns.setdefault(arrival.reading.message_id, asyncio.Lock())
+        async with turn:
+            for _ in range(_ATTEMPTS):
+                with suppress(OvertakenError):
+                    return await self._attempt(arrival, quick=False, again=True)
         raise StoreError("the same message was being written by others all the time")
 
-    def _prepare(self, arrival: Arrival) -> Plan:
-        """Sort, judge and route, then plan the commit; sealed blobs are durable when this returns. Blocking."""
+    async def _attempt(self, arrival: Arrival, *, quick: bool, again: bool) -> Plan:
+        plan = self._prepare(arrival, again) if quick else await self._aside(partial(self._prepare, arrival, again))
+        await self._store.commit(partial(write, plan=plan, vault=self._vault, audit=self._audit))
+        return plan
+
+    def _prepare(self, arrival: Arrival, again: bool) -> Plan:
+        """Recognise, sort, judge and route, then plan the commit; sealed blobs are durable when this returns. Blocking.
+
+        OvertakenError when a conversation changed under its hands: plan again.
+        """
+        known = self._recognition.recognise(arrival, again=again)
+        if isinstance(known, Reply):
+            return self._planner.turn_away(arrival, known)
+        plan = self._sorted(known)
+        return plan if plan.refusal else plan.joined((Part(changes=still_so(known)),))
+
+    def _sorted(self, arrival: Arrival) -> Plan:
         if not self._reception.concerns(arrival):
             return self._judged(Sorted(arrival))
         outcome = self._reception.sort(arrival)
@@ -126,6 +149,10 @@ class Intake:
 
     def _judged(self, sorted_: Sorted) -> Plan:
         arrival = sorted_.arrival
+        if arrival.earlier.messages:
+            arrival = arrival.to(self._planner.unknown(arrival))
+            if not arrival.envelope.recipients:
+                return self._planner.repeat(arrival).joined(sorted_.parts)
         envelope, reading = arrival.envelope, arrival.reading
         addresses = [one.address for one in envelope.recipients]
         judgement = self._judge.judge(envelope.reverse_path, addresses, reading, floor=sorted_.floor)
@@ -134,6 +161,7 @@ class Intake:
             judgement.verdicts,
             null_sender=not envelope.reverse_path,
             auto_submitted=reading.auto_submitted,
+            sender_inside=self._judge.inside(judgement.sender),
         )
         received = Received(arrival, judgement, routing)
         if routing.refusal:

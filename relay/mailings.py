@@ -1,69 +1,84 @@
-"""The mail that accepting a message causes: pickup notices, the sender's receipt, the report of refused copies."""
+"""The mail that accepting a message causes: pickup notices, the question about held copies, the report of refused."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
-from policies.model import Action
-from relay.notices.compose import Notices, ReceiptLine
+from relay.clock import new_id
+from relay.notices.compose import Notices
+from relay.notices.holds import HoldNotices, Waiting
+from relay.notices.receipts import ReceiptLine
 from relay.plan import Received
 from relay.queue.content import header_section
 from relay.queue.dsn import ReportedRecipient, Reporter
+from relay.queue.holds import Held
 from relay.queue.items import EntryEnvelope, QueuedEnvelope
 from relay.queue.outcomes import local_answer
+from relay.queue.own_mail import control_address, own_message_id
 from relay.queue.settling import Report
 from relay.queue.spooling import Draft, NewEntry, Spooler
 from relay.routing import Way, reasons
 from relay.store.tables.queue import Kind
+from relay.vault.keyring import Keyring
 from relay.vault.vault import SealedDraft
 
 
 class Mailings:
-    """Composes and drafts. ``domains`` are the organisation's own."""
+    """Composes and drafts. ``domains`` are the organisation's own, ``own`` is the gateway's."""
 
-    def __init__(self, notices: Notices, reporter: Reporter, spooler: Spooler, domains: Sequence[str]) -> None:
+    def __init__(
+        self,
+        keyring: Keyring,
+        notices: Notices,
+        holds: HoldNotices,
+        reporter: Reporter,
+        spooler: Spooler,
+        *,
+        domains: Sequence[str],
+        own: str,
+    ) -> None:
+        self._keyring = keyring
         self._notices = notices
+        self._holds = holds
+        self._own = own
         self._reporter = reporter
         self._spooler = spooler
         self._domains = frozenset(domains)
 
-    def pickups(self, received: Received, sealed: SealedDraft) -> list[Draft]:
-        """Return one notice for each reader; each names nobody but its reader and the sender."""
+    def pickups(self, received: Received, sealed: Sequence[SealedDraft]) -> list[Draft]:
+        """Return one notice for each new link; each names nobody but its reader and the sender."""
         sender, reading = received.judgement.sender, received.judgement.reading
         drafts = []
-        for link in sealed.links.values():
+        for one, link in ((draft, link) for draft in sealed for link in draft.links.values()):
             composed = self._notices.pickup(
                 reader=link.address,
                 sender=sender,
                 sender_name=reading.from_name if sender == reading.from_ else "",
                 link_path=link.path,
-                until=sealed.expires_at,
+                until=one.expires_at,
                 now=received.arrival.at,
                 subject=reading.subject,
             )
             entry = self._entry(Kind.NOTICE, link.address, link.participant_id)
-            drafts.append(self._draft(received, entry, composed.content, report_to=sender))
+            draft = self._draft(received, entry, composed.content, report_to=sender, parent=one.message_id)
+            drafts.append(draft)
         return drafts
 
-    def receipt(self, received: Received, sealed: SealedDraft | None) -> Draft:
-        """Return the receipt: for whom, which rules decided, what else was noticed, masked evidence, until when."""
-        judgement = received.judgement
-        lines = [
-            ReceiptLine(
-                copy.path.address,
-                copy.verdict.deciding,
-                sealed.expires_at if sealed and copy.way is Way.SEAL else None,
-                copy.verdict.milder,
-            )
-            for copy in received.routing.copies
-            if copy.way is not Way.REFUSE and copy.verdict.action is not Action.PASS
-        ]
-        composed = self._notices.receipt(
-            sender=judgement.sender,
-            lines=lines,
-            subject=judgement.reading.subject,
-            original_message_id=judgement.reading.message_id,
+    def question(self, received: Received, held: Held) -> Draft:
+        """Return the question to the sender what shall become of the copies that wait."""
+        queued_id = new_id()
+        composed = self._holds.question(
+            to=held.sender,
+            control=control_address(self._keyring, held.id).write(self._own),
+            waiting=[Waiting(copy.address, copy.reasons) for copy in held.copies],
+            plain=any(copy.plain for copy in held.copies),
+            until=held.until,
+            subject=held.subject,
+            original_message_id=held.message_id_text,
             now=received.arrival.at,
+            message_id=own_message_id(queued_id, self._own),
         )
-        return self._draft(received, self._entry(Kind.RECEIPT, judgement.sender), composed.content)
+        entry = self._entry(Kind.CONTROL, held.sender)
+        return self._draft(received, entry, composed.content, queued_id=queued_id)
 
     def report(self, received: Received) -> Draft:
         """Return the one report (RFC 3464) of the copies that were refused while others were accepted."""
@@ -92,14 +107,34 @@ class Mailings:
         inside = recipient.rpartition("@")[2].lower() in self._domains
         return NewEntry(kind, "inside" if inside else "outside", EntryEnvelope(recipient), participant_id)
 
-    def _draft(self, received: Received, entry: NewEntry, content: bytes, *, report_to: str = "") -> Draft:
-        # The null reverse-path: nothing that a stranger's server sends back can start a conversation with us.
+    def _draft(
+        self,
+        received: Received,
+        entry: NewEntry,
+        content: bytes,
+        *,
+        report_to: str = "",
+        parent: bytes | None = None,
+        queued_id: bytes | None = None,
+    ) -> Draft:
         envelope = QueuedEnvelope("", report_to=report_to, smtputf8=not entry.envelope.recipient.isascii())
         return self._spooler.draft(
             envelope,
             [entry],
             content,
             now=received.arrival.at,
-            parent=received.arrival.id,
+            message_id=queued_id,
+            parent=parent or received.arrival.id,
             lease=received.arrival.lease,
         )
+
+
+def receipt_lines(received: Received, until: datetime | None) -> tuple[ReceiptLine, ...]:
+    """Return what a receipt says of each copy: by which rules, what else was noticed, until when it can be read."""
+    return tuple(
+        ReceiptLine.of(
+            copy.path.address, copy.verdict.deciding, until if copy.way is Way.SEAL else None, copy.verdict.milder
+        )
+        for copy in received.routing.copies
+        if copy.worth_a_word
+    )

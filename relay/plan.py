@@ -25,11 +25,7 @@ from relay.vault.vault import SealedDraft, Vault
 _DECISION = Decision.__table__  # type: ignore[attr-defined]
 
 Facts = Mapping[str, str | int | bool | list[str]]
-Change = Callable[[Connection], None]
-
-
-class Overtaken(Exception):  # noqa: N818  # no error: the message is planned again
-    """What a plan rests on changed before its commit. Raised by a change, inside the transaction."""
+Change = Callable[[Connection], None]  # raises OvertakenError when what the plan rests on is not so any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +51,20 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
+class Earlier:
+    """What came of the same message before: ids of queue messages, oldest first, and keyed hashes of recipients."""
+
+    messages: tuple[bytes, ...] = ()
+    recipients: frozenset[bytes] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Arrival:
     """One message in hand, while it is not ours yet.
 
     ``content`` is what the client sent, ``reading`` the same read, ``at`` the moment we took it up; ``lease`` is set
-    when this worker has room to send what it accepts at once.
+    when this worker has room to send what it accepts at once. ``key`` is the keyed hash by which the same message is
+    known again, None where there is none; ``earlier`` is what is known of it (`relay.recognition`).
     """
 
     id: bytes
@@ -69,6 +74,8 @@ class Arrival:
     client: ClientFacts
     reading: Reading
     lease: Lease | None = None
+    key: bytes | None = None
+    earlier: Earlier = Earlier()
 
     def to(self, recipients: tuple[ForwardPath, ...]) -> "Arrival":
         """Return the same message for these recipients only."""
@@ -132,7 +139,7 @@ class Plan:
 def write(conn: Connection, plan: Plan, vault: Vault, audit: Audit) -> None:
     """Write a plan into one transaction. Idempotent in what it does outside the database: it does nothing there.
 
-    Overtaken when the plan rests on something that has changed meanwhile; the transaction must then not be committed.
+    OvertakenError when the plan rests on something that has changed meanwhile: nothing may be committed then.
     """
     for part in plan.parts:
         for sealed in part.sealed:

@@ -1,15 +1,22 @@
-"""From verdicts to ways out: each recipient's copy is relayed, sealed or refused. Pure; a table says what then.
+"""From verdicts to ways out: each recipient's copy is relayed, sealed, held or refused. Pure; a table says what then.
 
 Whether a copy is flagged is the rules' business (policies/); here the envelope's own laws are added: what a
 refusal means for the whole transaction (RFC 5321 §4.2.5, §6.1), and that mail with the null reverse-path is
 never answered with more mail (RFC 3834 §2, RFC 5321 §4.5.5).
+
+    flagged mail of                seal             hold                     refuse
+    a person inside                sealed, receipt  held, the person asked   refused
+    a machine (Auto-Submitted)     sealed; one      refused: a machine       refused
+                                   notice a day     answers no question
+    a sender outside               sealed           refused: nobody we ask   refused
+    the null sender                550              550                      550
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from policies.model import Action, Verdict
+from policies.model import Action, Receipt, Verdict
 from relay.smtp.values import ForwardPath, Reply
 
 
@@ -18,16 +25,15 @@ class Way(StrEnum):
 
     RELAY = "relay"
     SEAL = "seal"
+    HOLD = "hold"
     REFUSE = "refuse"
 
 
-# HOLD needs a person's answer by mail; no rule can ask for it yet. Should one come through all the same, the copy
-# does not leave: a stricter verdict never falls back to a weaker way.
 WAYS = {
     Action.PASS: Way.RELAY,
     Action.NOTIFY: Way.RELAY,
     Action.SEAL: Way.SEAL,
-    Action.HOLD: Way.REFUSE,
+    Action.HOLD: Way.HOLD,
     Action.REFUSE: Way.REFUSE,
 }
 
@@ -45,18 +51,26 @@ class Routed:
         """Return ``inside`` or ``outside``, the names of [route.…] in relay.toml."""
         return "inside" if self.verdict.recipient.inside else "outside"
 
+    @property
+    def worth_a_word(self) -> bool:
+        """Tell whether a receipt speaks of this copy: it left, a rule decided about it, and wants a receipt."""
+        left = self.way in {Way.RELAY, Way.SEAL} and self.verdict.action is not Action.PASS
+        return left and self.verdict.receipt is Receipt.ALWAYS
+
 
 @dataclass(frozen=True, slots=True)
 class Routing:
     """What becomes of one message.
 
     ``refusal`` is the reply when nothing at all is accepted; then nothing else counts. ``receipt`` says whether
-    the sender is told of what was sealed or noticed.
+    the sender is told of what was sealed or noticed; ``machine`` that a machine sent it, whose flagged mail of one day
+    to one recipient belongs together.
     """
 
     copies: tuple[Routed, ...]
     refusal: Reply | None
     receipt: bool
+    machine: bool = False
 
     def going(self, way: Way) -> tuple[Routed, ...]:
         """Return the copies that leave this way, in the envelope's order."""
@@ -64,14 +78,21 @@ class Routing:
 
 
 def route(
-    paths: Sequence[ForwardPath], verdicts: Sequence[Verdict], *, null_sender: bool, auto_submitted: bool
+    paths: Sequence[ForwardPath],
+    verdicts: Sequence[Verdict],
+    *,
+    null_sender: bool,
+    auto_submitted: bool,
+    sender_inside: bool,
 ) -> Routing:
     """Return the routing for the recipients of one envelope; ``verdicts`` stand in the same order as ``paths``.
 
-    A recipient named twice gets one copy.
+    A recipient named twice gets one copy. A copy waits for a person only where there is one to ask: ``sender_inside``,
+    and neither a machine nor the null sender. Else it is refused: a strict verdict never falls back to a weaker way.
     """
+    askable = sender_inside and not null_sender and not auto_submitted
     copies = tuple(
-        Routed(path, verdict, WAYS[verdict.action])
+        Routed(path, verdict, _way(verdict, askable=askable))
         for path, verdict in dict(
             zip((path.address for path in paths), zip(paths, verdicts, strict=True), strict=True)
         ).values()
@@ -84,8 +105,15 @@ def route(
         # Nobody could be told what was sealed, and a report about a report is never sent.
         refusal = Reply(550, "5.7.1", f"Not accepted from the null sender: {reasons(flagged)}")
     # A refused copy has its own report; the receipt speaks of what left sealed, or left and deserves a word.
-    worth_a_word = any(copy.way is not Way.REFUSE and copy.verdict.action is not Action.PASS for copy in copies)
-    return Routing(copies, refusal, receipt=worth_a_word and not null_sender and not auto_submitted)
+    # A held one has its question.
+    worth_a_word = any(copy.worth_a_word for copy in copies)
+    receipt = worth_a_word and sender_inside and not null_sender and not auto_submitted
+    return Routing(copies, refusal, receipt=receipt, machine=auto_submitted)
+
+
+def _way(verdict: Verdict, *, askable: bool) -> Way:
+    way = WAYS[verdict.action]
+    return Way.REFUSE if way is Way.HOLD and not askable else way
 
 
 def reasons(copies: Sequence[Routed]) -> str:

@@ -78,6 +78,11 @@ def auto_submitted(headers: Headers) -> bool:
     return kind is not None and kind[0].strip().lower().startswith(b"multipart/report")
 
 
+def wants_read_receipt(headers: Headers) -> bool:
+    """Whether the sender asked to be told when it is read (RFC 8098 section 2.1)."""
+    return any(value.strip() for value in headers.get(b"disposition-notification-to", ()))
+
+
 def texts(headers: Headers, where: str = "header") -> list[Text]:
     """Return header texts beyond the Subject that some mail program shows.
 

@@ -10,15 +10,16 @@ from relay.message.block import fields, header_end, unfold
 from relay.message.parts import Reading
 
 _LABEL = b"letterlock message 1"
-_FIELDS = (b"message-id", b"from", b"to", b"cc", b"date", b"subject")
+# Who sends a message anew on purpose says so in Resent fields (RFC 5322 section 3.6.6): that is no repetition.
+_FIELDS = (b"message-id", b"from", b"to", b"cc", b"date", b"subject", b"resent-date", b"resent-message-id")
 
 
 def message_key(sender: str, original: bytes) -> bytes:
     """Return the canonical bytes of a message, to be put through an HMAC.
 
-    Over the reverse-path, the fields From, To, Cc, Date, Subject and Message-ID (unfolded, in their order, with their
-    number) and the SHA-256 of the body; each with its length in front, so that nothing can be moved from one to the
-    other. Trace and every other field are left out.
+    Over the reverse-path, the fields From, To, Cc, Date, Subject, Message-ID, Resent-Date and Resent-Message-ID
+    (unfolded, in their order, with their number) and the SHA-256 of the body; each with its length in front, so that
+    nothing can be moved from one to the other. Trace and every other field are left out.
     """
     found: dict[bytes, list[bytes]] = {name: [] for name in _FIELDS}
     for field in fields(original):

@@ -79,6 +79,7 @@ def _read(original: bytes) -> Reading:
         date=header_facts.date(headers),
         subject=header_facts.subject(headers),
         auto_submitted=header_facts.auto_submitted(headers),
+        read_receipt=header_facts.wants_read_receipt(headers),
         parts=tuple(parts),
         problems=tuple(found.problems),
         also=tuple(also),

@@ -47,20 +47,20 @@ class ListedEntry:
     @property
     def why(self) -> str:
         """Say in one sentence why the entry is where it is."""
-        match self.state:
-            case EntryState.LEASED:
-                return "being sent"
-            case EntryState.DUE if self.attempts:
-                tries = "attempt" if self.attempts == 1 else "attempts"
-                return f"waits for its next try after {self.attempts} {tries}: {self.reply}"
-            case EntryState.DUE:
-                return "waits for its first try"
-            case EntryState.BOUNCED:
-                return f"given up: {self.reply}"
-            case EntryState.DROPPED:
-                return "taken out of the queue by hand"
-            case _:
-                return "handed over to the next hop"
+        if self.state is EntryState.DUE and self.attempts:
+            tries = "attempt" if self.attempts == 1 else "attempts"
+            return f"waits for its next try after {self.attempts} {tries}: {self.reply}"
+        return _WHY[self.state].format(reply=self.reply)
+
+
+_WHY = {
+    EntryState.LEASED: "being sent",
+    EntryState.DUE: "waits for its first try",
+    EntryState.HELD: 'held until somebody decides ("letterlock held list")',
+    EntryState.BOUNCED: "given up: {reply}",
+    EntryState.DROPPED: "taken out of the queue",
+    EntryState.DONE: "handed over to the next hop",
+}
 
 
 def list_entries(

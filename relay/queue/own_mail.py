@@ -10,9 +10,11 @@ from datetime import datetime
 from sqlalchemy import Connection, select
 
 from relay.clock import id_text
+from relay.message.secret_address import AddressKind, SecretAddress
 from relay.notices.letterhead import thread_fields
 from relay.store.tables import Entry, Participant, QueuedMessage, Sealed
 from relay.store.tables.queue import Kind
+from relay.vault.keyring import Keyring
 
 _MESSAGE = QueuedMessage.__table__  # type: ignore[attr-defined]
 _ENTRY = Entry.__table__  # type: ignore[attr-defined]
@@ -59,6 +61,14 @@ def about_message(conn: Connection, message_id: bytes) -> About | None:
     """Return what is known of an accepted message, None where its record was swept."""
     accepted_at = conn.execute(select(_MESSAGE.c.accepted_at).where(_MESSAGE.c.id == message_id)).scalar_one_or_none()
     return None if accepted_at is None else About(message_id, accepted_at, receipt_of(conn, message_id))
+
+
+def control_address(keyring: Keyring, item_id: bytes) -> SecretAddress:
+    """Return the address that answers about a hold, or about a message of which nothing was sealed, go to.
+
+    Where something was sealed the address carries S instead, which opens it.
+    """
+    return SecretAddress(AddressKind.CONTROL, item_id, keyring.address_tag("control", item_id))
 
 
 def receipt_of(conn: Connection, message_id: bytes) -> bytes | None:

@@ -49,15 +49,24 @@ class _Later:
 
     def __init__(self) -> None:
         self._items: list[tuple[object, Flush, Any]] = []
+        self._claims: dict[object, None] = {}  # in their order
 
     def add(self, key: object, flush: Flush, items: Iterable[Any]) -> None:
         self._items.extend((key, flush, item) for item in items)
 
-    def mark(self) -> int:
-        return len(self._items)
+    def claim(self, what: object) -> bool:
+        known = what in self._claims
+        self._claims[what] = None
+        return not known
 
-    def back_to(self, mark: int) -> None:
-        del self._items[mark:]
+    def mark(self) -> tuple[int, int]:
+        return len(self._items), len(self._claims)
+
+    def back_to(self, mark: tuple[int, int]) -> None:
+        items, claims = mark
+        del self._items[items:]
+        while len(self._claims) > claims:
+            self._claims.popitem()
 
     def flush(self, connection: Connection) -> None:
         while self._items:  # what is flushed may leave more
@@ -79,6 +88,15 @@ def later(connection: Connection, key: object, flush: Flush, items: Iterable[Any
         flush(connection, list(items))
     else:
         rows.add(key, flush, items)
+
+
+def claim(connection: Connection, what: object) -> bool:
+    """Tell whether no other transaction of this batch has claimed the same before; shares the transaction's fate.
+
+    For rows that must be alone of their kind and are left for later: until COMMIT no SELECT sees them.
+    """
+    rows = connection.info.get(_LATER)
+    return rows is None or rows.claim(what)
 
 
 def insert_later(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:

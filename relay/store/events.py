@@ -25,6 +25,10 @@ class Event(StrEnum):
     DELIVERED = "delivered"
     DEFERRED = "deferred"
     BOUNCED = "bounced"
+    CAME_BACK = "came back"
+    REPORT_DROPPED = "report dropped"
+    PASSED_ON = "passed on"
+    REMINDED = "reminded"
     RETRIED = "retried"
     DROPPED = "dropped"
     LINK_OPENED = "link opened"
@@ -64,6 +68,10 @@ _SENTENCES: dict[Event, tuple[str, ...]] = {
         ", next try {due_at}",
     ),
     Event.BOUNCED: ("{kind} given up", " for {recipient}", " at {next_hop}", " ({answer})"),
+    Event.CAME_BACK: ("{kind} came back after it was handed over", " for {recipient}", " ({answer})"),
+    Event.REPORT_DROPPED: ("what arrived at its return address was dropped", ": {reason}"),
+    Event.PASSED_ON: ("passed on", " from {sender}", " to {recipients}", ", {size}"),
+    Event.REMINDED: ("still unread: the reader was reminded", ", {told}"),
     Event.RETRIED: ("put back into the queue by hand", " for {recipient}"),
     Event.DROPPED: ("taken out of the queue by hand", " for {recipient}"),
     Event.LINK_OPENED: ("the button on the link's page was pressed", " (reader {participant})"),

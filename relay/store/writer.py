@@ -19,13 +19,13 @@ from sqlalchemy import Connection, event
 from sqlalchemy.exc import SQLAlchemyError
 
 from relay.errors import StoreError
-from relay.store.batch import Step, forbid_commit, insert_later, run_batch
+from relay.store.batch import Step, claim, forbid_commit, insert_later, run_batch
 from relay.store.engine import SameFile, check_durable, database_file, open_engine, truncate_log
 from relay.store.faults import translate
 from relay.store.gate import Gate, gate_file
 from relay.store.schema import check_schema
 
-__all__ = ["Store", "insert_later", "open_store"]
+__all__ = ["Store", "claim", "insert_later", "open_store"]
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from policies.model import Action, Recipient, RuleHit, Verdict
+from policies.model import Action, Receipt, Recipient, RuleHit, Verdict
 from relay.routing import WAYS, Routing, Way, route
 from relay.smtp.values import ForwardPath
 
@@ -16,12 +16,18 @@ def verdict(address: str, action: Action) -> Verdict:
     return Verdict(recipient, action, hits)
 
 
-def routed(*actions: tuple[str, Action], null_sender: bool = False, auto_submitted: bool = False) -> Routing:
+def routed(
+    *actions: tuple[str, Action],
+    null_sender: bool = False,
+    auto_submitted: bool = False,
+    sender_inside: bool = True,
+) -> Routing:
     return route(
         [ForwardPath(address) for address, _ in actions],
         [verdict(*pair) for pair in actions],
         null_sender=null_sender,
         auto_submitted=auto_submitted,
+        sender_inside=sender_inside,
     )
 
 
@@ -75,3 +81,37 @@ def test_who_is_told(action: Action, auto_submitted: bool, told: bool) -> None:
 def test_a_recipient_named_twice_gets_one_copy() -> None:
     """RFC 5321 leaves it to us; a person wants one mail."""
     assert len(routed((OUTSIDE, Action.PASS), (OUTSIDE, Action.PASS)).copies) == 1
+
+
+def test_a_held_copy_waits_and_nothing_else_does() -> None:
+    """The question is no receipt; the other copies leave as if there were no held one."""
+    routing = routed((INSIDE, Action.PASS), (OUTSIDE, Action.HOLD), ("x@example.com", Action.SEAL))
+    assert [copy.way for copy in routing.copies] == [Way.RELAY, Way.HOLD, Way.SEAL]
+    assert routing.refusal is None
+    assert routing.receipt
+    assert not routed((OUTSIDE, Action.HOLD)).receipt
+
+
+@pytest.mark.parametrize("nobody", [{"null_sender": True}, {"auto_submitted": True}, {"sender_inside": False}])
+def test_where_nobody_can_be_asked_a_held_copy_is_refused(nobody: dict[str, bool]) -> None:
+    """A strict verdict never falls back to a weaker way: not to a seal, for a machine neither."""
+    routing = routed((OUTSIDE, Action.HOLD), **nobody)
+    assert routing.copies[0].way is Way.REFUSE
+    assert routing.refusal is not None
+    assert "it says so (rule a-rule)" in routing.refusal.text
+
+
+def test_a_machine_is_marked_and_hears_nothing() -> None:
+    """Its flagged mail is sealed, into the conversation of the day."""
+    routing = routed((OUTSIDE, Action.SEAL), auto_submitted=True)
+    assert routing.machine
+    assert not routing.receipt
+
+
+@pytest.mark.parametrize(("wish", "told"), [(Receipt.ALWAYS, True), (Receipt.PROBLEMS, False), (Receipt.NEVER, False)])
+def test_a_rule_may_want_no_receipt(wish: Receipt, told: bool) -> None:
+    """Then the copy leaves without a word; a report of failure is no receipt."""
+    hit = RuleHit("a-rule", "it says so", Action.SEAL, (), receipt=wish)
+    sealed = Verdict(Recipient(OUTSIDE, "example.net", inside=False), Action.SEAL, (hit,))
+    routing = route([ForwardPath(OUTSIDE)], [sealed], null_sender=False, auto_submitted=False, sender_inside=True)
+    assert routing.receipt is told

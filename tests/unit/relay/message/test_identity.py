@@ -23,6 +23,8 @@ def test_trace_and_other_fields_do_not_change_the_key() -> None:
         MAIL.replace(b"today", b"tomorrow"),
         MAIL.replace(b"Subject: s", b"Subject: t"),
         MAIL.replace(b"body", b"other"),
+        b"Resent-Date: now\r\n" + MAIL,
+        b"Resent-Message-ID: <3@x>\r\n" + MAIL,
     ],
 )
 def test_what_people_see_changes_the_key(changed: bytes) -> None:

@@ -62,7 +62,7 @@ def test_drop_takes_it_out_for_good(any_yard: Yard) -> None:
     assert yard.states() == ["dropped", "due"]
     assert yard.spooled() == 1
     for action in (retry, drop):
-        with pytest.raises(RefusedError, match="taken out of the queue by hand"):
+        with pytest.raises(RefusedError, match="taken out of the queue"):
             yard.store.run(lambda conn: action(conn, yard.keyring, yard.audit, message_id, yard.clock()))  # noqa: B023
 
 
