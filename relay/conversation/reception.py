@@ -3,6 +3,8 @@
 r.…  an answer to a reader        -> the desk for answers
 c.…  a command, or a decision     -> the desk for control
 b.…  a report about our own mail  -> the desk for bounces
+
+Postmaster and abuse, which every domain has, belong to a person.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,8 +12,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from policies.model import RuleHit
+from relay.conversation.postmaster import Postmaster
 from relay.message.secret_address import AddressKind, SecretAddress, read_secret_address
 from relay.plan import Arrival, Part
+from relay.smtp.own_addresses import is_role
 from relay.smtp.values import ForwardPath, Reply
 from relay.store.tables.queue import Direction
 
@@ -57,9 +61,10 @@ class Sorted:
 class Reception:
     """Knows the gateway's own domain and its desks."""
 
-    def __init__(self, domain: str, desks: Mapping[AddressKind, Desk]) -> None:
+    def __init__(self, domain: str, desks: Mapping[AddressKind, Desk], postmaster: Postmaster | None = None) -> None:
         self._domain = domain.lower()
         self._desks = desks
+        self._postmaster = postmaster
 
     def concerns(self, arrival: Arrival) -> bool:
         """Say whether there is anything to sort: cheap, and false for nearly all mail."""
@@ -68,15 +73,16 @@ class Reception:
     def sort(self, arrival: Arrival) -> Sorted | Reply:
         """Hand addresses of ours to their desks; return the rest, or the reply that refuses the message. Blocking."""
         ordinary = tuple(path for path in arrival.envelope.recipients if not self._ours(path))
+        roles = [path for path in arrival.envelope.recipients if self._for_postmaster(path)]
         waiting: dict[AddressKind, list[Addressed]] = {}
         for path in arrival.envelope.recipients:
-            if not self._ours(path):
+            if not self._ours(path) or self._for_postmaster(path):
                 continue
             address = read_secret_address(path.address, self._domain)
             if address is None or address.kind not in self._desks:
                 return _UNKNOWN
             waiting.setdefault(address.kind, []).append(Addressed(path, address))
-        parts = []
+        parts = [self._postmaster.take(arrival, roles)] if roles and self._postmaster else []
         for kind, addressed in waiting.items():
             outcome = self._desks[kind].take(arrival, addressed)
             if isinstance(outcome, Reply):
@@ -84,6 +90,9 @@ class Reception:
             parts.append(outcome)
         direction = _DIRECTIONS[next(iter(waiting))] if waiting and not ordinary else Direction.OUT
         return Sorted(arrival.to(ordinary), tuple(parts), direction)
+
+    def _for_postmaster(self, path: ForwardPath) -> bool:
+        return self._postmaster is not None and self._ours(path) and is_role(path.address)
 
     def _ours(self, path: ForwardPath) -> bool:
         return path.address.rpartition("@")[2].lower() == self._domain

@@ -79,7 +79,7 @@ def wants(report: Report, entry: QueuedEntry, envelope: QueuedEnvelope) -> bool:
     """
     if not envelope.reports_go_to(entry.kind):
         return False
-    if entry.kind in _TO_READERS:
+    if entry.kind in TO_READERS:
         return report is Report.FAILED
     if entry.kind is not Kind.MAIL:
         return False
@@ -89,7 +89,7 @@ def wants(report: Report, entry: QueuedEntry, envelope: QueuedEnvelope) -> bool:
     return _WORD[report] in asked if asked else True
 
 
-_TO_READERS = (Kind.NOTICE, Kind.CODE, Kind.REMINDER)
+TO_READERS = frozenset({Kind.NOTICE, Kind.CODE, Kind.REMINDER})  # what we write to the reader of a message
 _WORD: Mapping[Report, str] = {Report.FAILED: "FAILURE", Report.DELAYED: "DELAY"}
 
 

@@ -108,8 +108,9 @@ class Occupancy:
 class Access:
     """Who may send through one listener: the ``trusted`` networks, the ``tenants``, and who has signed in.
 
-    ``own`` are the addresses of the gateway itself, some of which anybody may write to. Connections from ``proxies`` begin with a PROXY header that says who is there. Raises ValueError when a network is
-    so wide a piece of the public internet that trusting it is an open relay.
+    ``own`` are the gateway's own addresses: anybody may write to some of them. Connections from ``proxies`` begin with
+    a PROXY header that says who is there. Raises ValueError when a network is so wide a piece of the public internet
+    that trusting it is an open relay.
     """
 
     trusted: tuple[Network, ...] = ()
