@@ -97,21 +97,17 @@ class Holdings:
 
     def opens(self, key_id: bytes) -> frozenset[bytes]:
         """Return the messages that a key opens: those for which it has a stanza whose outer layer opens."""
-        if key_id not in self._opened:
-            own = self.stanzas.get(key_id, {})
-            self._opened[key_id] = frozenset(
-                one
-                for one, stanza in own.items()
-                if (message := self.messages.get(one)) is not None
-                and outer_layer_opens(message.header, message.outer, stanza)
-            )
-        return self._opened[key_id]
+        return frozenset(one for one in self.stanzas.get(key_id, {}) if self._opens(key_id, one))
 
     def entitled(self, one: Person) -> frozenset[bytes]:
         """Return the messages that somebody may be given again: those that any of their keys opens, revoked or not."""
         if one.removed:
             return frozenset()
-        return frozenset().union(*(self.opens(row.id) for row in self.key_rows.get(one.participant_id, ())))
+        # The newest key mostly opens everything: the others are asked for what is left.
+        keys = [row.id for row in self.key_rows.get(one.participant_id, ())]
+        return frozenset(
+            message_id for message_id in self.messages if any(self._opens(key, message_id) for key in keys)
+        )
 
     def live_keys(self, one: Person) -> tuple[StanzaKey, ...]:
         """Return the keys that are neither revoked nor expired, newest first; all of them."""
@@ -156,8 +152,17 @@ class Holdings:
         }
         return Basis(self.conversation_id, self.wrapped, keys, frozenset(absent))
 
+    def _opens(self, key_id: bytes, message_id: bytes) -> bool:
+        if (known := self._known.get((key_id, message_id))) is None:
+            stanza, message = self.stanzas.get(key_id, {}).get(message_id), self.messages.get(message_id)
+            known = (
+                stanza is not None and message is not None and outer_layer_opens(message.header, message.outer, stanza)
+            )
+            self._known[key_id, message_id] = known
+        return known
+
     @cached_property
-    def _opened(self) -> dict[bytes, frozenset[bytes]]:
+    def _known(self) -> dict[tuple[bytes, bytes], bool]:
         return {}
 
 
