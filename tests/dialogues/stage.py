@@ -13,15 +13,24 @@ from socket import SO_LINGER, SOL_SOCKET
 
 import pytest
 import trustme
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
+from relay.config.users import User
 from relay.smtp.access import Access, Limits, Occupancy
 from relay.smtp.connection import Connection
 from relay.smtp.door import Door
 from relay.smtp.listener import Listener
+from relay.smtp.signing_in import SignIns
+from relay.smtp.tenants import Tenant
 from relay.smtp.own_addresses import OwnAddresses
 from relay.smtp.values import ClientFacts, Reply, SmtpEnvelope
 
 _SPOKEN = re.compile(r"([CS])(?:\*(\d+))?([:|])(?: (.*))?")
+
+# Anna's password is "correct horse battery", hashed at no cost worth speaking of.
+_HASH = Argon2id(salt=b"saltsaltsaltsalt", length=32, iterations=1, lanes=1, memory_cost=8)
+_SENDERS = ("anna.baker@staff.example", "jörg@staff.example", "desk.example")
+USERS = {"anna": User("anna", _HASH.derive_phc_encoded(b"correct horse battery"), _SENDERS)}
 
 Step = tuple[str, str]  # a mark (C, S, !, =) and what belongs to it; raw octets are kept as latin-1
 
@@ -77,16 +86,28 @@ class Stage:
 
     async def open(self, options: dict[str, str]) -> None:
         """Start the listener and connect."""
-        trusted = () if options.get("trusted") == "nobody" else (ip_network("127.0.0.0/8"),)
+        trusted = options.get("trusted", "127.0.0.0/8")
         tls = options.get("tls", "none")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.certificates.issue_cert("mx.example").configure_cert(context)
+        tenants: tuple[Tenant, ...] = ()
+        if "tenant" in options:
+            context.verify_mode = ssl.CERT_OPTIONAL
+            self.certificates.configure_trust(context)
+            tenants = (Tenant(options["tenant"], frozenset({"staff.example"})),)
         self.door = Door(
             name="dialogue",
             hostname="mx.example",
             accept=self.accept,
             # The only genuine bounce address is the one that is all zeros; what proves real ones is tested elsewhere.
-            access=Access(trusted, own=OwnAddresses("own.example", lambda address: not any(address.secret))),
+            access=Access(
+                () if trusted == "nobody" else (ip_network(trusted),),
+                tenants,
+                (ip_network(options["proxy"]),) if "proxy" in options else (),
+                own=OwnAddresses("own.example", lambda address: not any(address.secret)),
+            ),
+            users=USERS if "users" in options else None,
+            sign_ins=SignIns(now=lambda: self.seconds),
             occupancy=Occupancy(
                 connections=int(options.get("connections", 10)), memory=int(options.get("memory", 1 << 20))
             ),
@@ -176,9 +197,12 @@ class Stage:
         self.writer.transport.abort()
         await until(lambda: self.conversation is None or self.conversation.leaving)
 
-    async def tls(self, _argument: str) -> None:
+    async def tls(self, name: str) -> None:
+        """Shake hands; with a client certificate for ``name`` where one is given."""
         context = ssl.create_default_context()
         self.certificates.configure_trust(context)
+        if name:
+            self.certificates.issue_cert(name).configure_cert(context)
         await self.writer.start_tls(context, server_hostname="mx.example")
         await until(lambda: self.conversation is not None)
 
@@ -201,6 +225,15 @@ class Stage:
     async def closed(self, _argument: str) -> None:
         with contextlib.suppress(ConnectionResetError):
             assert await self.reader.read() == b""
+
+    async def again(self, _argument: str) -> None:
+        """Come back on a new connection."""
+        self.writer.transport.abort()
+        self.sent = 0
+        self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.listener.port)
+
+    async def users_gone(self, _argument: str) -> None:
+        self.door.users = {}
 
     async def set_answer(self, reply: str) -> None:
         code, enhanced, text = reply.split(" ", 2)
@@ -229,6 +262,8 @@ class Stage:
         "split": set_split,  # octets per write, each read by the server before the next
         "silence": silence,  # nothing more was said
         "closed": closed,
+        "again": again,
+        "users-gone": users_gone,  # no user is left in the file
         "answer": set_answer,  # of the intake
         "fail": fail,  # the intake raises OSError with this text
         "hold": hold,  # the intake waits
