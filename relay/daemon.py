@@ -29,6 +29,7 @@ from relay.dkim.keys import open_signer
 from relay.errors import ConfigurationError, RefusedError
 from relay.gateway import prepare
 from relay.services import Service, find_services
+from relay.store.slot import Slot
 from relay.welcome import welcome
 
 FIRST_PAUSE = 1.0  # seconds before a dead process is started again
@@ -109,6 +110,7 @@ def run(path: Path, announce: Callable[[str], None]) -> int:
         # Relay processes share their port (SO_REUSEPORT): a second gateway would silently take half of the mail.
         if _answers(endpoint):
             raise RefusedError(f"Something listens on {endpoint} already: stop it, or name another port in {path}.")
+    slot = Slot(configuration.storage.database, configuration.gateway.process_name("supervisor", 0))
     wishes = _Wishes()
     previous = {number: signal.signal(number, wishes.note) for number in _HEARD}
     children = children_of(configuration, source, find_services())
@@ -127,6 +129,7 @@ def run(path: Path, announce: Callable[[str], None]) -> int:
                 child.process.kill()
         for number, handler in previous.items():
             signal.signal(number, handler)
+        slot.close()
 
 
 def _supervise(

@@ -46,7 +46,7 @@ from relay.smtp.signing_in import FAILURES, SignIns
 from relay.smtp.tenants import Tenant
 from relay.store.audit import Audit
 from relay.store.schema import migrate
-from relay.store.slot import Slot
+from relay.store.slot import Slot, holder_is_gone
 from relay.store.writer import Store, open_store
 from relay.vault.blobs import BlobStore, FileBlobs
 from relay.vault.correspondence import Correspondence
@@ -126,7 +126,8 @@ def open_gateway(configuration: Configuration, number: int) -> Gateway:
     """
     keyring = Keyring.open(configuration.keys.folder, role="relay")
     name = configuration.gateway.process_name("relay", number)
-    slot = Slot(configuration.storage.database, name)
+    owner = keyring.text_hash("lease owner", name)
+    slot = Slot(configuration.storage.database, name, mark=owner)
     store = open_store(configuration.storage.database)
     blobs = FileBlobs(configuration.storage.blobs)
     lasting = Lasting(
@@ -137,7 +138,7 @@ def open_gateway(configuration: Configuration, number: int) -> Gateway:
         Audit(keyring, writer=name),
         Vault(keyring, blobs, store, inline_limit=configuration.storage.inline_limit),
         Extractor(EXTRACTORS),
-        keyring.text_hash("lease owner", name),
+        owner,
     )
     return _furnish(configuration, lasting, None)
 
@@ -242,6 +243,7 @@ def _delivery(configuration: Configuration, lasting: Lasting, routes: Routes, re
         reports=reports,
         owner=lasting.owner,
         couriers=couriers,
+        gone=holder_is_gone,
     )
 
 

@@ -12,16 +12,19 @@ from relay import clock
 from relay.config.model import Configuration
 from relay.config.source import Source
 from relay.gateway import Gateway, open_gateway, refurnish
-from relay.housekeeping import Housekeeping
+from relay.housekeeping import RECEIPTS_EVERY, Duty, Housekeeping
 from relay.queue.code_mails import CodeMails
 from relay.queue.errands import Errands
 from relay.queue.requests import RequestKind
 from relay.renewing import renew_on_hangup
 from relay.services import Service
 from relay.smtp.listener import watch_certificates
+from relay.store.slot import Slot
 from relay.vault.retention import bury
 
 FINISH_WITHIN = 25.0  # seconds for transactions and deliveries that are under way; the supervisor waits 30
+
+NAME_CHECKED_EVERY = 5.0  # seconds
 
 _log = structlog.get_logger()
 
@@ -43,7 +46,8 @@ def _duties(gateway: Gateway) -> tuple[Coroutine[Any, Any, None], ...]:
     codes = CodeMails(gateway.store, gateway.keyring, gateway.notices, gateway.spooler, gateway.delivery.routes)
     clerks = {RequestKind.CODE: codes}
     errands = Errands(gateway.store, gateway.keyring, gateway.audit, gateway.delivery, clerks, gateway.owner)
-    housekeeping = Housekeeping(gateway.store, gateway.blobs, gateway.keyring, gateway.audit, gateway.owner)
+    more = (Duty("receipts", RECEIPTS_EVERY, gateway.receipts.any_due, gateway.receipts.send_due),)
+    housekeeping = Housekeeping(gateway.store, gateway.blobs, gateway.keyring, gateway.audit, gateway.owner, more)
     return errands.run(), housekeeping.run()
 
 
@@ -77,6 +81,7 @@ async def work(gateway: Gateway, source: Source) -> None:
         watching = [
             asyncio.create_task(renew_on_hangup(source, renew)),
             asyncio.create_task(watch_certificates(gateway.listeners)),
+            asyncio.create_task(_watch_name(gateway.slot, stopping)),
         ]
         await stopping.wait()
         _log.info("stopping")
@@ -92,6 +97,16 @@ async def work(gateway: Gateway, source: Source) -> None:
         gateway.extractor.close()
         gateway.store.close()
         gateway.slot.close()
+
+
+async def _watch_name(slot: Slot, stopping: asyncio.Event) -> None:
+    """Stop this process once its name is no longer its own: another one may be sending what it holds."""
+    while True:
+        if not await asyncio.to_thread(slot.held):
+            break
+        await asyncio.sleep(NAME_CHECKED_EVERY)
+    _log.error("lost the session that holds this process's name: stopping, to be started anew")
+    stopping.set()
 
 
 def _serve(configuration: Configuration, source: Source, number: int) -> None:

@@ -47,7 +47,7 @@ from relay.vault.keyring import Keyring
 POLL_SECONDS = 1.0
 RECIPIENTS = 100  # in one transaction: every server takes as many (RFC 5321 section 4.5.3.1.8)
 LANE_ENTRIES = 200  # waiting in memory for one route; more stay in the table
-HOUSEKEEPING_POLLS = 30
+HOUSEKEEPING_POLLS = 15
 
 _log = structlog.get_logger()
 
@@ -66,7 +66,8 @@ class Delivery:
     ``owner`` names the worker, 16 octets, the same after each restart, so that it finds its own leases; two live
     workers never share it. ``couriers`` is how many transactions run at once per route, ``budget`` how many octets of
     handed-over messages are held in memory.
-    ``now`` and ``spread`` are injected by tests.
+    ``gone`` says whether another owner is dead for certain, so that its leases need not lapse. ``now`` and ``spread``
+    are injected by tests.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Delivery:
         owner: bytes,
         couriers: int = 10,
         budget: int = 64 << 20,
+        gone: Callable[[Connection, bytes], bool] = lambda _conn, _owner: False,
         now: Callable[[], datetime] | None = None,
         spread: Callable[[float, float], float] = random.uniform,
         poll_seconds: float = POLL_SECONDS,
@@ -97,6 +99,7 @@ class Delivery:
         self._recorder = Recorder(store, keyring, audit, reports, recorded=self._recorded, retry_seconds=retry_seconds)
         self._owner = owner
         self._budget = Budget(budget)
+        self._gone = gone
         self._now = now or SteadyClock()
         self._spread = spread
         self._poll_seconds = poll_seconds
@@ -296,7 +299,8 @@ class Delivery:
         def work(conn: Connection) -> tuple[int, list[str]]:
             leases.renew(conn, self._owner, old, now)
             leases.bring_forward(conn, tuple(self._lanes), now, self._ladder.longest)
-            return leases.return_lapsed(conn, now), leases.other_routes(conn, tuple(self._lanes))
+            returned = leases.return_lapsed(conn, now) + leases.return_those_of_the_dead(conn, self._owner, self._gone)
+            return returned, leases.other_routes(conn, tuple(self._lanes))
 
         lapsed, gone = await self._store.commit(work)
         if gone:
@@ -305,7 +309,7 @@ class Delivery:
             self._open_lanes(gone)
         self._held.update((entry_id, now + leases.LEASE) for entry_id in old if entry_id in self._held)
         if lapsed:
-            _log.warning("lapsed leases returned", entries=lapsed)
+            _log.warning("leases returned", entries=lapsed)
         if isinstance(self._now, SteadyClock) and self._now.jump:
             _log.error("the clock of this machine has jumped", seconds=self._now.jump.total_seconds())
 

@@ -5,7 +5,7 @@ epoch up, and `relay.queue.recording` only writes under the epoch it was given. 
 for a minute and has lost its leases records nothing, whatever it believes it has done.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -117,7 +117,7 @@ def load(
             if row.message_id not in whole:
                 whole[row.message_id] = (
                     open_message(keyring, row.message_id, envelopes[row.message_id].envelope),
-                    _content(keyring, blobs, spool[row.message_id]),
+                    spooled_content(keyring, blobs, spool[row.message_id]),
                 )
             envelope = open_entry(keyring, row.id, row.message_id, row.route, row.envelope)
         except (LetterlockError, KeyError, OSError, TypeError, ValueError):
@@ -165,9 +165,18 @@ def release(conn: Connection, owner: bytes, entry_ids: Sequence[bytes]) -> None:
 def recover(conn: Connection, owner: bytes) -> int:
     """Take back everything that an earlier life of this worker held; return how many entries.
 
-    Only for the start of a worker: two live workers must never share an owner.
+    Only for the start of a worker, or for one that is known to be dead: two live workers must never share an owner.
     """
     return conn.execute(update(_ENTRY).where(_ENTRY.c.lease_owner == owner, _held()).values(**_BACK_TO_DUE)).rowcount
+
+
+def return_those_of_the_dead(conn: Connection, owner: bytes, gone: Callable[[Connection, bytes], bool]) -> int:
+    """Make due again what workers held who are known to be dead, as on a machine that lost its power.
+
+    Return how many entries. ``owner`` is ourselves; ``gone`` says whether another owner is dead for certain.
+    """
+    holders = conn.execute(select(_ENTRY.c.lease_owner).where(_held(), _ENTRY.c.lease_owner != owner).distinct())
+    return sum(recover(conn, holder) for holder in holders.scalars().all() if gone(conn, holder))
 
 
 def return_lapsed(conn: Connection, now: datetime) -> int:
@@ -203,7 +212,8 @@ def _held() -> Any:
     return _ENTRY.c.state == EntryState.LEASED.value
 
 
-def _content(keyring: Keyring, blobs: BlobStore, row: Row[Any]) -> Content:
+def spooled_content(keyring: Keyring, blobs: BlobStore, row: Row[Any]) -> Content:
+    """Return the bytes of a spool row; LetterlockError or OSError when they cannot be read."""
     if row.content is not None:
         return MemoryContent(keyring.spool_open(SPOOL, row.message_id, row.content))
     length = blobs.length(row.blob_id)

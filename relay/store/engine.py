@@ -7,6 +7,7 @@ with ``BEGIN IMMEDIATE`` so that they never fail half-way for a lock. PostgreSQL
 
 import os
 import sqlite3
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -41,8 +42,8 @@ def database_file(url: str) -> Path | None:
     return Path(parsed.database)
 
 
-def open_engine(url: str, *, writer: bool) -> Engine:
-    """Return an engine for ``url``; no connection is made yet.
+def open_engine(url: str, *, writer: bool, more: Mapping[str, int] | None = None) -> Engine:
+    """Return an engine for ``url``; no connection is made yet. ``more`` are parameters of libpq for PostgreSQL.
 
     A writer's transactions take the write lock when they begin. Other engines refuse to write and see one
     snapshot from their first statement to their last. A SQLite file is never created here (``migrate`` does).
@@ -50,7 +51,7 @@ def open_engine(url: str, *, writer: bool) -> Engine:
     file = database_file(url)
     if file is not None:
         return _sqlite(file, writer=writer)
-    return _postgresql(make_url(url), writer=writer)
+    return _postgresql(make_url(url), writer=writer, more=more or {})
 
 
 def _sqlite(file: Path, *, writer: bool) -> Engine:
@@ -83,7 +84,7 @@ def _sqlite(file: Path, *, writer: bool) -> Engine:
     return engine
 
 
-def _postgresql(url: URL, *, writer: bool) -> Engine:
+def _postgresql(url: URL, *, writer: bool, more: Mapping[str, int]) -> Engine:
     engine = create_engine(
         url.set(drivername="postgresql+psycopg"),
         hide_parameters=True,
@@ -92,7 +93,7 @@ def _postgresql(url: URL, *, writer: bool) -> Engine:
         max_overflow=0 if writer else _MORE_READERS,
         isolation_level="READ COMMITTED" if writer else "REPEATABLE READ",
         execution_options={} if writer else {"postgresql_readonly": True},
-        connect_args={"connect_timeout": 10, "application_name": "letterlock"},
+        connect_args={"connect_timeout": 10, "application_name": "letterlock", **more},
     )
 
     def set_up(connection: Any, _record: object) -> None:

@@ -3,7 +3,8 @@
 An audit chain has one writer, and a lease has one owner: both go by the name of the process, so that a restarted
 process goes on where it ended. Two that live under one name would fork the chain and send each other's mail. The
 name is therefore locked by something that dies with its holder: a file lock beside a SQLite database, a session's
-advisory lock on PostgreSQL.
+advisory lock on PostgreSQL. On PostgreSQL others see by that lock whether the holder lives, so that its mail need not
+wait for its leases to lapse.
 """
 
 import fcntl
@@ -25,10 +26,14 @@ _UNFIT = re.compile(r"[^A-Za-z0-9.@_-]")
 
 
 class Slot:
-    """One name, held until ``close`` or the end of the process."""
+    """One name, held until ``close`` or the end of the process.
 
-    def __init__(self, url: str, name: str, *, patience: float = PATIENCE) -> None:
+    ``mark`` is what others know the holder by, such as the owner of its leases.
+    """
+
+    def __init__(self, url: str, name: str, *, mark: bytes = b"", patience: float = PATIENCE) -> None:
         """Take ``name`` in the database at ``url``; StoreError when another process holds it, or for the database."""
+        self._key = _key(mark or name.encode())
         file = database_file(url)
         self._descriptor = -1
         self._session: Connection | None = None
@@ -41,7 +46,7 @@ class Slot:
         else:
             self._session = _session(url)
         deadline = time.monotonic() + patience
-        while not self._try(name):
+        while not self._try():
             if time.monotonic() >= deadline:
                 self.close()
                 raise StoreError(
@@ -49,6 +54,16 @@ class Slot:
                     "a name of its own ([gateway] machine)"
                 )
             time.sleep(_PAUSE)
+
+    def held(self) -> bool:
+        """Say whether the name is still ours: a lost session lets another process take it. Blocking, some seconds."""
+        if self._session is None:
+            return True
+        try:
+            self._session.execute(text("SELECT 1"))
+        except SQLAlchemyError:
+            return False
+        return True
 
     def close(self) -> None:
         """Give the name back."""
@@ -61,23 +76,39 @@ class Slot:
             engine.dispose()
             self._session = None
 
-    def _try(self, name: str) -> bool:
+    def _try(self) -> bool:
         if self._session is None:
             try:
                 fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return False
             return True
-        key = int.from_bytes(hashlib.blake2b(b"letterlock slot " + name.encode(), digest_size=8).digest(), signed=True)
         try:
-            return bool(self._session.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": key}).scalar())
+            return bool(self._session.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": self._key}).scalar())
         except SQLAlchemyError as error:
             raise translate(error) from error
 
 
+def holder_is_gone(connection: Connection, mark: bytes) -> bool:
+    """Say whether nobody lives who holds a slot with this mark; on SQLite nobody can tell, so False.
+
+    Until the end of the transaction nobody can take that slot: what is done in it is done for a dead process.
+    """
+    if connection.dialect.name != "postgresql":
+        return False
+    return bool(connection.execute(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _key(mark)}).scalar())
+
+
+def _key(mark: bytes) -> int:
+    return int.from_bytes(hashlib.blake2b(b"letterlock slot " + mark, digest_size=8).digest(), signed=True)
+
+
 def _session(url: str) -> Connection:
+    # A network that is cut must show within seconds: without the session the name is no longer ours.
+    alive = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
     try:
         # No transaction stays open behind it: an old one would keep the server from cleaning up.
-        return open_engine(url, writer=True).connect().execution_options(isolation_level="AUTOCOMMIT")
+        engine = open_engine(url, writer=True, more=alive)
+        return engine.connect().execution_options(isolation_level="AUTOCOMMIT")
     except SQLAlchemyError as error:
         raise translate(error) from error

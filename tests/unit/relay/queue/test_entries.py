@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 
 from relay.queue import entries as leases
 from relay.queue.entries import Damaged
@@ -124,6 +124,25 @@ def test_leases_are_renewed_and_given_back(any_yard: Yard) -> None:
     assert yard.states() == ["leased"], "only its owner gives a lease back"
     yard.store.run(lambda conn: leases.release(conn, ONE, ids))
     assert (yard.states(), yard.entries()[0].attempts) == (["due"], 0)
+
+
+def test_what_the_dead_held_is_due_again(any_yard: Yard) -> None:
+    """A worker that is known to be dead loses its leases at once and is fenced; others keep theirs."""
+    yard = any_yard
+    for _ in range(3):
+        yard.queue("ann@example.net")
+    (dead,) = claimed(yard, ONE, 1)
+    claimed(yard, TWO, 1)
+    mine = b"3" * 16
+    claimed(yard, mine, 1)
+
+    def gone(_conn: Connection, owner: bytes) -> bool:
+        return owner == ONE
+
+    assert yard.store.run(lambda conn: leases.return_those_of_the_dead(conn, mine, gone)) == 1
+    assert yard.states() == ["due", "leased", "leased"]
+    write(yard, dead, YES)
+    assert yard.states() == ["due", "leased", "leased"]
 
 
 @pytest.mark.parametrize("jump", [timedelta(days=365), timedelta(days=-365)])

@@ -3,11 +3,14 @@
 import multiprocessing
 import os
 import signal
+from collections.abc import Callable
 
 import pytest
+from sqlalchemy import text
 
 from relay.errors import StoreError
-from relay.store.slot import Slot
+from relay.store.slot import Slot, holder_is_gone
+from relay.store.writer import Store
 
 
 def hold(url: str, taken: "multiprocessing.connection.Connection") -> None:
@@ -40,3 +43,30 @@ def test_a_killed_holder_frees_its_name(database_url: str) -> None:
     os.kill(process.pid, signal.SIGKILL)
     process.join()
     Slot(database_url, "relay-0").close()
+
+
+def test_the_dead_are_told_from_the_living(database_url: str, open_another: Callable[[], Store]) -> None:
+    """On PostgreSQL a slot shows whether its holder lives; on SQLite nobody is declared dead."""
+    store = open_another()
+    slot = Slot(database_url, "relay-0", mark=b"owner of leases.")
+    assert slot.held()
+    assert not store.run(lambda conn: holder_is_gone(conn, b"owner of leases."))
+    slot.close()
+    postgresql = database_url.startswith("postgresql")
+    assert store.run(lambda conn: holder_is_gone(conn, b"owner of leases.")) is postgresql
+
+
+def test_a_lost_session_is_noticed(database_url: str, open_another: Callable[[], Store]) -> None:
+    """When the server ends the session, the holder knows that the name is not its own any more."""
+    store = open_another()
+    slot = Slot(database_url, "relay-0")
+    if database_url.startswith("postgresql"):
+        store.run(
+            lambda conn: conn.execute(
+                text("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted")
+            ).all()
+        )
+        assert not slot.held()
+    else:
+        assert slot.held(), "a file lock cannot be lost"
+    slot.close()
