@@ -12,6 +12,7 @@ from relay.queue.routes import Routes
 from relay.queue.spooling import NewEntry, Spooler
 from relay.store.tables.queue import Kind
 from relay.store.writer import Store
+from relay.vault.authors import author_inside
 from relay.vault.keyring import Keyring
 from relay.vault.links import LinkState, reader_of
 
@@ -35,6 +36,7 @@ class CodeMails:
             raise UnfitRequestError("its code had lapsed before it could be mailed")
         with self.store.read() as conn:
             reader = reader_of(conn, self.keyring, request.link_id, errand.at)
+            sender = author_inside(conn, self.keyring, reader.conversation_id) if reader else None
         if reader is None or reader.state is not LinkState.LIVE or reader.participant_id != request.participant_id:
             raise UnfitRequestError("its link does not belong to that reader, or is not live")
         composed = self.notices.code(
@@ -47,9 +49,15 @@ class CodeMails:
         entry = NewEntry(
             Kind.CODE, self.routes.name_for(reader.address), EntryEnvelope(reader.address), request.participant_id
         )
-        # The null reverse-path: a bounce would come long after the code has lapsed, and the page tells the reader.
+        # The reader sees on the page what became of the mail; that it reaches nobody, the sender hears.
+        envelope = QueuedEnvelope(
+            "",
+            smtputf8=not reader.address.isascii(),
+            until=request.expires_at,
+            report_to=sender.address if sender else "",
+        )
         draft = self.spooler.draft(
-            QueuedEnvelope("", smtputf8=not reader.address.isascii(), until=request.expires_at),
+            envelope,
             [entry],
             composed.content,
             now=errand.at,
