@@ -7,6 +7,8 @@ its lease lapses and another takes over.
 import asyncio
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -30,18 +32,34 @@ FOLD_EVERY = 0.1  # seconds; judging reads what is not folded yet, so this bound
 CHECKPOINT_EVERY = 60.0
 PURGE_EVERY = 2.0  # files of messages that were sent
 SWEEP_EVERY = 600.0
+RECEIPTS_EVERY = 1.0
 FOLDED_AT_ONCE = 1000  # observations in one transaction
 
 
 @dataclass(frozen=True, slots=True)
+class Duty:
+    """Something to be done again and again by one process at a time.
+
+    ``waits`` says, without writing, whether there is anything to do at a moment: an idle gateway writes nothing.
+    ``every`` is in seconds. Both functions block.
+    """
+
+    name: str
+    every: float
+    waits: Callable[[datetime], bool]
+    work: Callable[[datetime], object]
+
+
+@dataclass(frozen=True, slots=True)
 class Housekeeping:
-    """The duties of a relay process; ``owner`` names the process in the leases."""
+    """The duties of a relay process; ``owner`` names the process in the leases. ``more`` are those of other parts."""
 
     store: Store
     blobs: BlobStore
     keyring: Keyring
     audit: Audit
     owner: bytes
+    more: tuple[Duty, ...] = ()
 
     async def run(self) -> None:
         """Do the duties for ever; cancel to stop."""
@@ -50,6 +68,7 @@ class Housekeeping:
             self._every(CHECKPOINT_EVERY, "checkpoint", self._checkpoint),
             self._every(PURGE_EVERY, "purge", self._purge),
             self._every(SWEEP_EVERY, "sweep", self._sweep),
+            *(self._every(duty.every, duty.name, partial(self._do, duty)) for duty in self.more),
         )
 
     async def _every(self, seconds: float, duty: str, work: Callable[[], None]) -> None:
@@ -61,6 +80,11 @@ class Housekeeping:
             except Exception:  # noqa: BLE001  # one failing duty must not end the others; the log has the rest
                 _log.exception("duty failed", duty=duty)
             await asyncio.sleep(seconds)
+
+    def _do(self, duty: Duty) -> None:
+        now = clock.now()
+        if duty.waits(now) and self._holding(duty.name, duty.every, lambda _conn: True):
+            duty.work(now)
 
     def _fold(self) -> None:
         with self.store.read() as conn:

@@ -45,6 +45,9 @@ tls = "none"
 [delivery]
 retry = ["1s"]
 
+[receipts]
+wait = "0s"
+
 [portal]
 base_url = "http://127.0.0.1:{portal}"
 listen = "127.0.0.1:{portal}"

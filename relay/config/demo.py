@@ -39,6 +39,10 @@ tls = "none"
 hosts = ["127.0.0.1:2526"]
 tls = "none"
 
+# Nothing here hands a message over in pieces.
+[receipts]
+wait = "0s"
+
 [portal]
 base_url = "http://127.0.0.1:8080"
 listen = "127.0.0.1:8080"

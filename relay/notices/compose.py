@@ -1,37 +1,18 @@
-"""What a stranger must be able to trust, and a colleague to understand, at a glance: pickup notice, code, receipt.
+"""What a stranger must be able to trust at a glance: the pickup notice and the code.
 
 The code is not in the subject of its mail. Subjects are kept by message tracking logs and shown on locked
 screens; a code is kept by neither when it is the first line of the text, and the preview shows it there all
 the same.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
-from policies.model import Finding, RuleHit
-from relay.languages import Language
 from relay.message.headers import header_value, named_address
-from relay.notices.letterhead import Composed, Letterhead, thread_fields
-
-_FINDINGS = 5  # of one rule that a receipt shows
-
-
-@dataclass(frozen=True, slots=True)
-class ReceiptLine:
-    """What happened to one recipient's copy: sealed until a day, or (``until`` None) relayed and worth a word.
-
-    ``deciding`` are the rules that are the reason; ``milder`` held too and would not have done it.
-    """
-
-    recipient: str
-    deciding: tuple[RuleHit, ...]
-    until: datetime | None = None
-    milder: tuple[RuleHit, ...] = ()
+from relay.notices.letterhead import Composed, Letterhead
 
 
 class Notices:
-    """Writes these three. ``original_subject``: whether a notice may carry the subject of the sealed message."""
+    """Writes these two. ``original_subject``: whether a notice may carry the subject of the sealed message."""
 
     def __init__(self, letterhead: Letterhead, *, original_subject: bool = False) -> None:
         self._letterhead = letterhead
@@ -89,63 +70,3 @@ class Notices:
             code=f"{code[:4]} {code[4:]}",
             minutes=max(1, round((until - now).total_seconds() / 60)),
         )
-
-    def receipt(
-        self,
-        *,
-        sender: str,
-        lines: Sequence[ReceiptLine],
-        subject: str,
-        original_message_id: str,
-        now: datetime,
-        language: str = "",
-    ) -> Composed:
-        """Return the receipt to the sender: for whom, by which rules and why, with masked evidence, until when.
-
-        It is written in the thread of the original (``original_message_id`` with its angle brackets, or
-        empty), and names the original's subject, because it goes to the person who wrote it.
-        """
-        tag = self._letterhead.tag(language)
-        _ = self._letterhead.languages[tag].gettext
-        original = header_value(subject, 200)
-        sealed = any(line.until for line in lines)
-        title = _("Sealed: %(subject)s") if sealed else _("For your attention: %(subject)s")
-        return self._letterhead.write(
-            "receipt",
-            tag,
-            to=sender,
-            subject=title % {"subject": original or _("(no subject)")},
-            now=now,
-            more=thread_fields([original_message_id]),
-            lines=[self._shown(line, self._letterhead.languages[tag]) for line in lines],
-            any_sealed=sealed,
-            original_subject=original,
-        )
-
-    def _shown(self, line: ReceiptLine, language: Language) -> dict[str, object]:
-        return {
-            "recipient": header_value(line.recipient, 254),
-            "until": language.date(line.until, self._letterhead.zone) if line.until else "",
-            "reasons": [
-                {
-                    "decided": hit in line.deciding,
-                    "rule": header_value(hit.rule, 100),
-                    "because": header_value(hit.because, 300),
-                    "evidence": _evidence(hit, line.recipient),
-                }
-                for hit in (*line.deciding, *line.milder)
-            ],
-        }
-
-
-def _evidence(hit: RuleHit, recipient: str) -> list[str]:
-    """Return the first findings with their places; what the reason or the heading says already is not repeated."""
-    return [
-        header_value(f"{finding.where}: {finding.evidence}" if finding.where else finding.evidence, 200)
-        for finding in hit.findings[:_FINDINGS]
-        if finding.evidence and not _said(finding, hit.because) and finding.evidence.lower() != recipient.lower()
-    ]
-
-
-def _said(finding: Finding, because: str) -> bool:
-    return finding.evidence in because and (finding.where in because or finding.where == "message")

@@ -86,13 +86,16 @@ class Letterhead:
         more: Sequence[tuple[str, str]] = (),
         from_: str = "",
         message_id: str = "",
+        answers: bool = False,
         **values: object,
     ) -> Composed:
         """Return a finished mail from the templates of ``notice``.
 
         ``more`` are further header fields, ``from_`` is the whole value of From (the default is the organisation at
-        its address for notices), ``message_id`` is drawn where none is given (`relay.queue.own_mail`). ``values`` are what the templates need besides ``organisation``, ``contact``,
-        ``base_url``, ``lang`` and ``subject``; a missing one raises jinja2.UndefinedError.
+        its address for notices), ``message_id`` is drawn where none is given (`relay.queue.own_mail`);
+        ``answers`` says that it answers somebody's mail. ``values`` are what the templates need besides
+        ``organisation``, ``contact``, ``base_url``, ``lang`` and ``subject``; a missing one raises
+        jinja2.UndefinedError.
         """
         common = {
             "organisation": self.organisation,
@@ -110,6 +113,7 @@ class Letterhead:
             subject=subject,
             now=now,
             message_id=message_id,
+            answers=answers,
             more=[*more, ("Content-Language", tag)],
             body=multipart("alternative", [text_part("plain", text), text_part("html", html)]),
         )

@@ -53,8 +53,9 @@ def message(
     message_id: str,
     body: bytes,
     more: Sequence[tuple[str, str]] = (),
+    answers: bool = False,
 ) -> bytes:
-    """Return a whole message of ours.
+    """Return a whole message of ours; ``answers``: it answers somebody's mail (RFC 3834 section 5).
 
     ``from_`` is a finished address (`relay.message.headers.named_address`), ``to`` an addr-spec, ``body``
     what `multipart` returned, ``more`` further structured fields. A recipient beyond ASCII stands in the
@@ -68,7 +69,7 @@ def message(
             address_field("To", to),
             field("Subject", subject),
             structured("Message-ID", message_id),
-            structured("Auto-Submitted", "auto-generated"),
+            structured("Auto-Submitted", "auto-replied" if answers else "auto-generated"),
             # Exchange and Outlook do not know RFC 3834, but this: no out-of-office answers to what nobody
             # wrote.
             structured("X-Auto-Response-Suppress", "OOF, AutoReply"),

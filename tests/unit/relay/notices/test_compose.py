@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.model import Action, Finding, Recipient, RuleHit, Verdict
-from relay.notices.compose import Notices, ReceiptLine
+from relay.notices.compose import Notices
 from relay.notices.letterhead import Composed, Letterhead
+from relay.notices.receipts import ReadLine, ReceiptLine, ReceiptNotices
 from tests.chromium import launched
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -25,7 +26,7 @@ HIT = RuleHit(
 )
 
 
-def notices(**more: Any) -> Notices:
+def letterhead(**more: Any) -> Letterhead:
     values: dict[str, Any] = {
         "organisation": "Example Council",
         "contact": "Help desk, +44 20 7946 0000",
@@ -33,8 +34,11 @@ def notices(**more: Any) -> Notices:
         "base_url": "https://letter.example.org/",
         "tags": TAGS,
     }
-    original_subject = more.pop("original_subject", False)
-    return Notices(Letterhead(**(values | more)), original_subject=original_subject)
+    return Letterhead(**(values | more))
+
+
+def notices(*, original_subject: bool = False) -> Notices:
+    return Notices(letterhead(), original_subject=original_subject)
 
 
 def pickup(writer: Notices | None = None, **more: Any) -> Composed:
@@ -55,18 +59,31 @@ def code(writer: Notices | None = None, **more: Any) -> Composed:
     return (writer or notices()).code(**(values | {"now": NOW} | more))
 
 
-def receipt(writer: Notices | None = None, **more: Any) -> Composed:
+def receipt(**more: Any) -> Composed:
     values: dict[str, Any] = {
-        "sender": "bob@example.org",
-        "lines": [ReceiptLine("ann@example.net", (HIT,), UNTIL)],
+        "to": "bob@example.org",
+        "control": "c.aeaq.s3cret@letter.example.org",
+        "lines": [ReceiptLine.of("ann@example.net", (HIT,), UNTIL)],
         "subject": "Your test results",
         "original_message_id": "<1@example.org>",
         "now": NOW,
     }
-    return (writer or notices()).receipt(**(values | more))
+    return ReceiptNotices(letterhead()).receipt(**(values | more))
 
 
-ALL = pytest.mark.parametrize("write", [pickup, code, receipt])
+def read(**more: Any) -> Composed:
+    values: dict[str, Any] = {
+        "to": "bob@example.org",
+        "control": "c.aeaq.s3cret@letter.example.org",
+        "lines": [ReadLine("ann@example.net", NOW, "Ann"), ReadLine("eve@partner.test", NOW)],
+        "subject": "Your test results",
+        "thread": ["<1@example.org>"],
+        "now": NOW,
+    }
+    return ReceiptNotices(letterhead()).read(**(values | more))
+
+
+ALL = pytest.mark.parametrize("write", [pickup, code, receipt, read])
 
 
 def parsed(composed: Composed) -> tuple[EmailMessage, str, str]:
@@ -114,6 +131,7 @@ def test_every_notice_is_text_and_html_that_loads_nothing(write: Any, tag: str) 
         "h2",
         "p",
         "a",
+        "b",
         "bdi",
         "br",
         "ul",
@@ -185,10 +203,10 @@ def test_the_code_is_first_in_the_text_and_not_in_the_subject() -> None:
 
 def test_the_receipt_says_for_whom_and_why_in_the_thread() -> None:
     """Recipient, rule, reason, masked evidence, until when; in reply to the original, with its subject."""
-    relayed = ReceiptLine(
+    relayed = ReceiptLine.of(
         "eve@partner.test", (RuleHit("stranger", "you have never written to her", Action.NOTIFY, ()),)
     )
-    message, text, _ = parsed(receipt(lines=[ReceiptLine("ann@example.net", (HIT,), UNTIL), relayed]))
+    message, text, _ = parsed(receipt(lines=[ReceiptLine.of("ann@example.net", (HIT,), UNTIL), relayed]))
     assert message["Subject"] == "Sealed: Your test results"
     assert message["In-Reply-To"] == message["References"] == "<1@example.org>"
     for words in (
@@ -205,7 +223,7 @@ def test_the_receipt_keeps_apart_what_decided_and_what_was_noticed() -> None:
     """A rule that held and asked for less is not given as the reason."""
     stranger = RuleHit("first-contact", "you have never written to this address", Action.NOTIFY, ())
     verdict = Verdict(Recipient("ann@example.net", "example.net", inside=False), Action.SEAL, (stranger, HIT))
-    line = ReceiptLine("ann@example.net", verdict.deciding, UNTIL, verdict.milder)
+    line = ReceiptLine.of("ann@example.net", verdict.deciding, UNTIL, verdict.milder)
     _, text, _ = parsed(receipt(lines=[line]))
     assert "  Why: the message contains an NHS number (rule nhs-numbers)\n  - report.xlsx" in text
     assert "  Also noticed: you have never written to this address (rule first-contact)\n" in text
@@ -227,7 +245,7 @@ def test_the_receipt_says_nothing_twice(because: str, finding: Finding) -> None:
     """Evidence that the reason or the name of the recipient says already is not repeated; other places are."""
     other = Finding(finding.detector, "other.zip", "is damaged, too")
     hit = RuleHit("not-inspectable", because, Action.SEAL, (finding, other))
-    _, text, _ = parsed(receipt(lines=[ReceiptLine("Ann@example.net", (hit,), UNTIL)]))
+    _, text, _ = parsed(receipt(lines=[ReceiptLine.of("Ann@example.net", (hit,), UNTIL)]))
     assert f"{finding.where}: {finding.evidence}" not in text
     assert "  - other.zip: is damaged, too\n" in text
 
@@ -262,7 +280,7 @@ def test_the_notices_look_like_one_house() -> None:
 def test_a_receipt_for_relayed_copies_only_does_not_speak_of_sealing() -> None:
     """A notify verdict alone: the mail was sent, and the receipt says so."""
     hit = RuleHit("stranger", "you have never written to her", Action.NOTIFY, ())
-    message, text, _ = parsed(receipt(lines=[ReceiptLine("eve@partner.test", (hit,))], subject=""))
+    message, text, _ = parsed(receipt(lines=[ReceiptLine.of("eve@partner.test", (hit,))], subject=""))
     assert message["Subject"] == "For your attention: (no subject)"
     assert "ealed" not in text
 
@@ -299,7 +317,7 @@ def test_what_strangers_type_stays_where_it_belongs(name: str, subject: str) -> 
     hit = RuleHit("r", name, Action.SEAL, (Finding("d", subject, name),))
     for composed in (
         pickup(writer, sender_name=name, subject=subject),
-        receipt(writer, subject=subject, lines=[ReceiptLine("ann@example.net", (hit,), UNTIL)]),
+        receipt(subject=subject, lines=[ReceiptLine.of("ann@example.net", (hit,), UNTIL)]),
     ):
         message, text, html = parsed(composed)
         assert "Bcc" not in message
@@ -307,4 +325,4 @@ def test_what_strangers_type_stays_where_it_belongs(name: str, subject: str) -> 
         assert not re.search("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text + html)
 
 
-_WRITER = notices(tags=("en",), original_subject=True)
+_WRITER = notices(original_subject=True)
