@@ -64,10 +64,11 @@ class Before:
         done = next((word for word in Done if word.value == query.get("done")), None)
         return cls(done, query.get("answer", ""), query.get("also", "").split("."))
 
-    def query(self) -> str:
-        """Return the part of an address that ``told_by`` reads."""
+    def address(self, path: str) -> str:
+        """Return the address of the page that is to follow, for ``told_by``; it begins where the reader was."""
         fields = {"done": self.done.value if self.done else "", "answer": self.answer, "also": ".".join(self.also)}
-        return urlencode({name: value for name, value in fields.items() if value})
+        query = urlencode({name: value for name, value in fields.items() if value})
+        return f"{path}?{query}" if self.done is Done.SENT else f"{path}?{query}#answer"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,6 @@ from starlette.responses import Response
 from portal.access.answer_state import AnswerState, Progress
 from portal.access.company import Company, company, is_own
 from portal.access.csrf import Csrf
-from portal.access.other_links import Elsewhere, elsewhere
 from portal.access.trail import Trail
 from portal.access.visits import EarlierVisit, Guest, Visits
 from portal.pages.answer_form import AnswerForm, Before, Done, answer_form
@@ -44,7 +43,6 @@ class _Found:
     draft: Draft
     sending: Mapping[bytes, Draft]
     company: Company
-    elsewhere: Elsewhere | None
     earlier: tuple[EarlierVisit, ...]
     unread: list[bytes]
 
@@ -86,7 +84,7 @@ class ConversationPage:
             messages=messages,
             repeats=lambda subject: self.views.subjects.same_topic(subject, messages[0].subject),
             damaged=len(damaged),
-            elsewhere=found.elsewhere,
+            elsewhere=found.opened.elsewhere,
             plain=request.query_params.get("view") == "text",
             here=guest.path,
             fresh=f"{now:%H%M%S}",
@@ -111,7 +109,6 @@ class ConversationPage:
             draft=self.drafts.open(conn, guest.link, now),
             sending=self.drafts.sending(conn, guest.link, now),
             company=company(conn, self.keyring.address_hash, guest.link, opened.messages),
-            elsewhere=elsewhere(conn, guest.link, now),
             earlier=self.visits.earlier(conn, guest),
             unread=self.trail.unread(conn, guest.link, others),
         )

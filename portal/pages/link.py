@@ -15,7 +15,6 @@ from starlette.responses import RedirectResponse, Response
 from portal.access.code_mail import code_mail_state
 from portal.access.codes import LINK_MINUTE, Codes, CodesExhaustedError, Entered, LiveCode
 from portal.access.csrf import FIELD, Csrf, Verdict
-from portal.access.other_links import lacking
 from portal.access.throttle import ThrottledError, network_of
 from portal.access.trail import Trail
 from portal.access.visits import NAME_LIMIT, Guest, Visits, visit_path
@@ -109,20 +108,10 @@ class LinkPages:
         return _Begun(*self.visits.begin(conn, link, name), replaced)
 
     def _share(self, conn: Connection, link: Link, now: datetime) -> None:
-        """Have what this link opens sealed to the reader's other links too, where one lacks some of it."""
-        opened = {
-            message.header.message_id: message.message_key.dek
-            for message in self.opener.open_messages(conn, link, now).messages
-        }
-        if lacking(conn, link, tuple(opened), now):
-            request_reseal(
-                conn,
-                self.keyring,
-                link_id=link.link_id,
-                participant_id=link.participant_id,
-                opened=opened,
-                now=now,
-            )
+        """Have what only this link opens sealed to the reader's other links too."""
+        if keys := self.opener.open_messages(conn, link, now).to_share:
+            person = {"link_id": link.link_id, "participant_id": link.participant_id}
+            request_reseal(conn, self.keyring, **person, opened=keys, now=now)
 
     def _arrival(self, request: Request, *, stale: bool) -> Response:
         now = self.now()

@@ -127,7 +127,7 @@ class ReplyPages:
             return _Kept(problem=Problem.too_large(error))
         for file in submission.files():
             try:
-                pieces.append(drafts.add_file(pen, file.name, file.type, file.pieces, now).id)
+                pieces.append(drafts.add_file(pen, file.name, file.type, file.pieces, self.now()).id)
             except TooLargeError as error:
                 return _Kept(text, tuple(pieces), Problem.too_large(error, visible(file.name, 80)))
         return _Kept(text, tuple(pieces))
@@ -220,7 +220,7 @@ class ReplyPages:
 
 def _back(guest: Guest, before: Before) -> Response:
     """Return the way back to the page, so that loading it again sends nothing."""
-    return RedirectResponse(f"{guest.path}?{before.query()}#outcome", 303)
+    return RedirectResponse(before.address(guest.path), 303)
 
 
 def _first(fields: Fields, name: str) -> str:
