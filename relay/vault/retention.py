@@ -52,6 +52,7 @@ class Periods:
 
     bucket_grace: timedelta = timedelta(days=7)
     orphans: timedelta = timedelta(hours=24)
+    drafts: timedelta = timedelta(hours=1)  # so that none goes while it is being handed over
     codes: timedelta = timedelta(days=1)
     visits: timedelta = timedelta(days=30)
     requests: timedelta = timedelta(days=7)
@@ -92,7 +93,7 @@ def sweep(
         return Swept(doubt=reason)
     expired = bury(store, keyring, audit, now) + _repeat(store, partial(_expire, audit=audit, now=now))
     destroyed = _repeat(store, partial(_destroy, audit=audit, now=now))
-    drafts = _repeat(store, partial(_end_drafts, now=now))
+    drafts = _repeat(store, partial(_end_drafts, before=now - periods.drafts, now=now))
     removed = purge(store, blobs) + sweep_orphans(store, blobs, now - periods.orphans, now)
     return Swept(
         expired,
@@ -122,6 +123,7 @@ def _expire(connection: Connection, audit: Audit, now: datetime) -> int:
             .where(_SEALED.c.state == SealedState.LIVE.value, _SEALED.c.expires_at <= now)
             .order_by(_SEALED.c.expires_at)
             .limit(BATCH)
+            .with_for_update()  # one that is being extended is looked at again when that has been written
         ).scalars()
     )
     return _expire_these(connection, audit, now, ids)
@@ -160,10 +162,10 @@ def _destroy(connection: Connection, audit: Audit, now: datetime) -> int:
     return len(ids)
 
 
-def _end_drafts(connection: Connection, now: datetime) -> int:
-    """Remove unfinished answers whose time has ended; what was handed over stays while the relay has its request."""
+def _end_drafts(connection: Connection, before: datetime, now: datetime) -> int:
+    """Remove drafts whose time ended before that moment; what was handed over stays while the relay has its request."""
     requested = exists().where(_REQUEST.c.id == _SEALED.c.answer_id)
-    ended = (_SEALED.c.state == SealedState.DRAFT.value, _SEALED.c.expires_at <= now, ~requested)
+    ended = (_SEALED.c.state == SealedState.DRAFT.value, _SEALED.c.expires_at <= before, ~requested)
     ids = connection.execute(select(_SEALED.c.id).where(*ended).order_by(_SEALED.c.expires_at).limit(BATCH)).scalars()
     return remove_pieces(connection, list(ids), now)
 
