@@ -12,8 +12,10 @@ from relay.config.model import Configuration, Listener
 from relay.config.users import User, read_users
 from relay.config.wordlists import read_lists
 from relay.conversation.bounces import Bounces
+from relay.conversation.holding import Holding
 from relay.conversation.postmaster import Postmaster
 from relay.conversation.reception import Reception
+from relay.conversation.release import Release
 from relay.dkim.keys import open_signer
 from relay.errors import ConfigurationError
 from relay.grouping import Grouping
@@ -83,6 +85,7 @@ class Gateway(Lasting):
     reports: Reports
     notices: Notices
     receipts: Receipts
+    holding: Holding
     spooler: Spooler
     delivery: Delivery
     intake: Intake
@@ -115,7 +118,12 @@ def prepare(configuration: Configuration) -> None:
 
 def compile_policy(configuration: Configuration) -> Ruleset:
     """Return the compiled rules of a configuration that was loaded without errors."""
-    return compile_rules(configuration.rules, lists=read_lists(configuration), groups=configuration.groups)
+    return compile_rules(
+        configuration.rules,
+        lists=read_lists(configuration),
+        groups=configuration.groups,
+        mailing_lists=configuration.organisation.mailing_lists,
+    )
 
 
 def open_gateway(configuration: Configuration, number: int) -> Gateway:
@@ -161,7 +169,7 @@ def _furnish(configuration: Configuration, lasting: Lasting, running: Gateway | 
     routes = routes_of(configuration)
     returns = ReturnPaths(keyring, configuration.gateway.domain)
     letterhead = letterhead_of(configuration)
-    notices = Notices(letterhead, original_subject=configuration.portal.notice_subject == "original")
+    notices = notices_of(configuration, letterhead)
     reporter = reporter_of(configuration, letterhead)
     reports = Reports(store, reporter, spooler, routes, configuration.delivery.give_up_after)
     receipts = Receipts(
@@ -174,32 +182,24 @@ def _furnish(configuration: Configuration, lasting: Lasting, running: Gateway | 
         wait=configuration.receipts.wait,
     )
     delivery = running.delivery if running else _delivery(configuration, lasting, routes, reports)
-    domains = configuration.organisation.domains
-    grouping = grouping_of(configuration, store, keyring, blobs, vault)
-    mailings = Mailings(
-        keyring,
-        notices,
-        HoldNotices(letterhead),
-        reporter,
-        spooler,
-        domains=domains,
-        own=configuration.gateway.domain,
+    judge = Judge(
+        compile_policy(configuration),
+        extractor,
+        configuration.organisation.domains,
+        seconds=configuration.limits.judge_time.total_seconds(),
+        history=history_of(store, keyring),
     )
+    release = release_of(configuration, store, keyring, blobs, audit)
+    holding = Holding(release, judge, routes)
     intake = Intake(
-        judge=Judge(
-            compile_policy(configuration),
-            extractor,
-            domains,
-            seconds=configuration.limits.judge_time.total_seconds(),
-            history=history_of(store, keyring),
-        ),
+        judge=judge,
         reception=Reception(
             configuration.gateway.domain,
             {AddressKind.BOUNCE: Bounces(store, keyring, returns, reports)},
             Postmaster(spooler, routes, configuration.fallback_mailbox, configuration.gateway.host_name),
         ),
         recognition=Recognition(keyring, store),
-        planner=Planner(configuration, keyring, grouping, spooler, mailings, receipts),
+        planner=Planner(configuration, keyring, release.grouping, spooler, release.mailings, receipts),
         store=store,
         vault=vault,
         audit=audit,
@@ -222,6 +222,7 @@ def _furnish(configuration: Configuration, lasting: Lasting, running: Gateway | 
         reports=reports,
         notices=notices,
         receipts=receipts,
+        holding=holding,
         spooler=spooler,
         delivery=delivery,
         intake=intake,
@@ -252,12 +253,40 @@ def _ladder(configuration: Configuration) -> Ladder:
     return ladder(patience.retry, patience.give_up_after, patience.warn_after)
 
 
-def grouping_of(
-    configuration: Configuration, store: Store, keyring: Keyring, blobs: BlobStore, vault: Vault
-) -> Grouping:
-    """Return what seals letters into conversations."""
-    correspondence = Correspondence(keyring, blobs, store, inline_limit=configuration.storage.inline_limit)
-    return Grouping(keyring, store, vault, correspondence, configuration.portal.expiry)
+def release_of(configuration: Configuration, store: Store, keyring: Keyring, blobs: BlobStore, audit: Audit) -> Release:
+    """Return what lets copies go that wait for a person, with all that it takes: sealing, notices, the queue."""
+    inline_limit = configuration.storage.inline_limit
+    letterhead = letterhead_of(configuration)
+    holds = HoldNotices(letterhead)
+    spooler = spooler_of(configuration, store, keyring, blobs)
+    vault = Vault(keyring, blobs, store, inline_limit=inline_limit)
+    correspondence = Correspondence(keyring, blobs, store, inline_limit=inline_limit)
+    mailings = Mailings(
+        keyring,
+        notices_of(configuration, letterhead),
+        holds,
+        reporter_of(configuration, letterhead),
+        spooler,
+        domains=configuration.organisation.domains,
+        own=configuration.gateway.domain,
+    )
+    return Release(
+        store=store,
+        keyring=keyring,
+        blobs=blobs,
+        vault=vault,
+        audit=audit,
+        grouping=Grouping(keyring, store, vault, correspondence, configuration.portal.expiry),
+        mailings=mailings,
+        notices=holds,
+        spooler=spooler,
+        return_after=configuration.holding.return_after,
+    )
+
+
+def notices_of(configuration: Configuration, letterhead: Letterhead) -> Notices:
+    """Return the writer of pickup notices and codes."""
+    return Notices(letterhead, original_subject=configuration.portal.notice_subject == "original")
 
 
 def spooler_of(configuration: Configuration, store: Store, keyring: Keyring, blobs: BlobStore) -> Spooler:

@@ -93,16 +93,20 @@ class Grouping:
         """
         return Grouped((self._begin(letter, letter.message_id),))
 
-    def seal_more(self, letter: Letter, earlier: Sequence[bytes], *, own_id: bool = False) -> Grouped:
+    def seal_more(self, letter: Letter, earlier: Sequence[bytes]) -> Grouped:
         """Seal a letter for further readers of a message; ``earlier`` are the ids under which it came before.
 
-        Without anything sealed of it that can still be read, it begins a conversation. ``own_id`` says that an earlier
-        sealed message has the letter's id.
+        Without anything sealed of it that can still be read, it begins a conversation. The sealed message has the
+        letter's id, or one of its own where an earlier one has taken that.
         """
-        conversation_id = self._conversation_of(earlier)
+        with self._store.read() as connection:
+            conversation_id = _conversation_of(connection, earlier)
+            taken = (
+                connection.execute(select(_SEALED.c.id).where(_SEALED.c.id == letter.message_id)).first() is not None
+            )
+        message_id = new_id() if taken else letter.message_id
         if conversation_id is None:
-            return self.seal(letter)
-        message_id = new_id() if own_id else letter.message_id
+            return Grouped((self._begin(letter, message_id),))
         return Grouped((self._join(letter, message_id, conversation_id, letter.readers, ()),))
 
     def seal_of_machine(self, letter: Letter) -> Grouped:
@@ -181,18 +185,6 @@ class Grouping:
         senders = [one for one in found if one.role is Role.SENDER and not one.removed]
         return next((one for one in senders if self._keyring.address_hash(one.address) == wanted), None)
 
-    def _conversation_of(self, earlier: Sequence[bytes]) -> bytes | None:
-        """Return the conversation of what was sealed of these messages first and can still be read."""
-        of_them = or_(_SEALED.c.id.in_(earlier), _MESSAGE.c.parent.in_(earlier))
-        with self._store.read() as connection:
-            return connection.execute(
-                select(_SEALED.c.conversation_id)
-                .outerjoin(_MESSAGE, _MESSAGE.c.id == _SEALED.c.id)
-                .where(of_them, _SEALED.c.state == SealedState.LIVE.value)
-                .order_by(_SEALED.c.created_at)
-                .limit(1)
-            ).scalar_one_or_none()
-
     def _standing(
         self, letter: Letter, sender_hash: bytes, day: str
     ) -> tuple[Mapping[bytes, list[Person]], Mapping[bytes, bytes]]:
@@ -225,6 +217,19 @@ class Grouping:
             if one.reads and one.recalled_at is None and self._keyring.address_hash(one.address) == address_hash
         )
         return next(reading, None)
+
+
+def _conversation_of(connection: Connection, earlier: Sequence[bytes]) -> bytes | None:
+    """Return the conversation of what was sealed of these messages first and can still be read."""
+    of_them = or_(_SEALED.c.id.in_(earlier), _MESSAGE.c.parent.in_(earlier))
+    first = (
+        select(_SEALED.c.conversation_id)
+        .outerjoin(_MESSAGE, _MESSAGE.c.id == _SEALED.c.id)
+        .where(of_them, _SEALED.c.state == SealedState.LIVE.value)
+        .order_by(_SEALED.c.created_at)
+        .limit(1)
+    )
+    return connection.execute(first).scalar_one_or_none()
 
 
 def _remember(

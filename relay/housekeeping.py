@@ -33,6 +33,7 @@ CHECKPOINT_EVERY = 60.0
 PURGE_EVERY = 2.0  # files of messages that were sent
 SWEEP_EVERY = 600.0
 RECEIPTS_EVERY = 1.0
+HOLDS_EVERY = 10.0  # looking for questions whose time is over
 FOLDED_AT_ONCE = 1000  # observations in one transaction
 
 

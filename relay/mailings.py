@@ -4,18 +4,20 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from relay.clock import new_id
+from relay.message.parts import Reading
 from relay.notices.compose import Notices
 from relay.notices.holds import HoldNotices, Waiting
 from relay.notices.receipts import ReceiptLine
 from relay.plan import Received
 from relay.queue.content import header_section
 from relay.queue.dsn import ReportedRecipient, Reporter
+from relay.queue.held_mail import HeldMail
 from relay.queue.holds import Held
 from relay.queue.items import EntryEnvelope, QueuedEnvelope
 from relay.queue.outcomes import local_answer
 from relay.queue.own_mail import control_address, own_message_id
 from relay.queue.settling import Report
-from relay.queue.spooling import Draft, NewEntry, Spooler
+from relay.queue.spooling import Draft, Lease, NewEntry, Spooler
 from relay.routing import Way, reasons
 from relay.store.tables.queue import Kind
 from relay.vault.keyring import Keyring
@@ -44,9 +46,10 @@ class Mailings:
         self._spooler = spooler
         self._domains = frozenset(domains)
 
-    def pickups(self, received: Received, sealed: Sequence[SealedDraft]) -> list[Draft]:
+    def pickups(
+        self, sealed: Sequence[SealedDraft], *, sender: str, reading: Reading, now: datetime, lease: Lease | None = None
+    ) -> list[Draft]:
         """Return one notice for each new link; each names nobody but its reader and the sender."""
-        sender, reading = received.judgement.sender, received.judgement.reading
         drafts = []
         for one, link in ((draft, link) for draft in sealed for link in draft.links.values()):
             composed = self._notices.pickup(
@@ -55,15 +58,16 @@ class Mailings:
                 sender_name=reading.from_name if sender == reading.from_ else "",
                 link_path=link.path,
                 until=one.expires_at,
-                now=received.arrival.at,
+                now=now,
                 subject=reading.subject,
             )
             entry = self._entry(Kind.NOTICE, link.address, link.participant_id)
-            draft = self._draft(received, entry, composed.content, report_to=sender, parent=one.message_id)
-            drafts.append(draft)
+            drafts.append(
+                self._draft(entry, composed.content, now=now, parent=one.message_id, lease=lease, report_to=sender)
+            )
         return drafts
 
-    def question(self, received: Received, held: Held) -> Draft:
+    def question(self, held: Held, now: datetime, lease: Lease | None = None) -> Draft:
         """Return the question to the sender what shall become of the copies that wait."""
         queued_id = new_id()
         composed = self._holds.question(
@@ -74,11 +78,45 @@ class Mailings:
             until=held.until,
             subject=held.subject,
             original_message_id=held.message_id_text,
-            now=received.arrival.at,
+            now=now,
             message_id=own_message_id(queued_id, self._own),
         )
         entry = self._entry(Kind.CONTROL, held.sender)
-        return self._draft(received, entry, composed.content, queued_id=queued_id)
+        return self._draft(entry, composed.content, now=now, parent=held.message_id, lease=lease, queued_id=queued_id)
+
+    def decided(self, held: Held, said: Sequence[str], now: datetime) -> Draft:
+        """Return the news for the sender that somebody else decided about copies that waited."""
+        queued_id = new_id()
+        composed = self._holds.decided(
+            to=held.sender,
+            said=said,
+            subject=held.subject,
+            original_message_id=held.message_id_text,
+            now=now,
+            message_id=own_message_id(queued_id, self._own),
+        )
+        entry = self._entry(Kind.CONTROL, held.sender)
+        return self._draft(entry, composed.content, now=now, parent=held.message_id, queued_id=queued_id)
+
+    def returned(self, held: HeldMail, reason: str, now: datetime) -> Draft | None:
+        """Return the report that copies which waited were not sent; None where nobody wants one (RFC 3461 4.1)."""
+        refused = [
+            ReportedRecipient(path.recipient, Report.FAILED, local_answer("5.7.1", reason), now, orcpt=path.orcpt)
+            for path in held.paths
+            if not path.notify or "FAILURE" in path.notify
+        ]
+        to = held.envelope.reverse_path
+        if not refused or not to:
+            return None
+        composed = self._reporter.compose(
+            to=to,
+            recipients=refused,
+            headers=header_section([held.original]),
+            arrival=held.held.created_at,
+            now=now,
+            envid=held.envelope.envid,
+        )
+        return self._draft(self._entry(Kind.DSN, to), composed, now=now, parent=held.held.message_id)
 
     def report(self, received: Received) -> Draft:
         """Return the one report (RFC 3464) of the copies that were refused while others were accepted."""
@@ -101,7 +139,13 @@ class Mailings:
             now=received.arrival.at,
             envid=received.arrival.envelope.envid,
         )
-        return self._draft(received, self._entry(Kind.DSN, to), composed)
+        return self._draft(
+            self._entry(Kind.DSN, to),
+            composed,
+            now=received.arrival.at,
+            parent=received.arrival.id,
+            lease=received.arrival.lease,
+        )
 
     def _entry(self, kind: Kind, recipient: str, participant_id: bytes | None = None) -> NewEntry:
         inside = recipient.rpartition("@")[2].lower() in self._domains
@@ -109,23 +153,18 @@ class Mailings:
 
     def _draft(
         self,
-        received: Received,
         entry: NewEntry,
         content: bytes,
         *,
+        now: datetime,
+        parent: bytes,
+        lease: Lease | None = None,
         report_to: str = "",
-        parent: bytes | None = None,
         queued_id: bytes | None = None,
     ) -> Draft:
         envelope = QueuedEnvelope("", report_to=report_to, smtputf8=not entry.envelope.recipient.isascii())
         return self._spooler.draft(
-            envelope,
-            [entry],
-            content,
-            now=received.arrival.at,
-            message_id=queued_id,
-            parent=parent or received.arrival.id,
-            lease=received.arrival.lease,
+            envelope, [entry], content, now=now, message_id=queued_id, parent=parent, lease=lease
         )
 
 

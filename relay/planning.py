@@ -104,10 +104,13 @@ class Planner:
         clean = remove_field(remove_authentication_results(arrival.content, self._name), b"Bcc")
         grouped = self._seal(received, clean) if routing.going(Way.SEAL) else Grouped()
         copies, held = self._copies(received, clean)
-        drafts = [copies, *self._records(received, grouped), *self._mailings.pickups(received, grouped.sealed)]
+        drafts = [copies, *self._records(received, grouped)]
+        drafts += self._mailings.pickups(
+            grouped.sealed, sender=judgement.sender, reading=judgement.reading, now=arrival.at, lease=arrival.lease
+        )
         changes = [*grouped.changes, *self._receipt(received, grouped)]
         if held:
-            drafts.append(self._mailings.question(received, held))
+            drafts.append(self._mailings.question(held, arrival.at, arrival.lease))
             changes.append(partial(insert_hold, keyring=self._keyring, held=held))
         if routing.going(Way.REFUSE):
             drafts.append(self._mailings.report(received))

@@ -12,7 +12,7 @@ from relay import clock
 from relay.config.model import Configuration
 from relay.config.source import Source
 from relay.gateway import Gateway, open_gateway, refurnish
-from relay.housekeeping import RECEIPTS_EVERY, Duty, Housekeeping
+from relay.housekeeping import HOLDS_EVERY, RECEIPTS_EVERY, Duty, Housekeeping
 from relay.queue.code_mails import CodeMails
 from relay.queue.errands import Errands
 from relay.queue.requests import RequestKind
@@ -46,7 +46,10 @@ def _duties(gateway: Gateway) -> tuple[Coroutine[Any, Any, None], ...]:
     codes = CodeMails(gateway.store, gateway.keyring, gateway.notices, gateway.spooler, gateway.delivery.routes)
     clerks = {RequestKind.CODE: codes}
     errands = Errands(gateway.store, gateway.keyring, gateway.audit, gateway.delivery, clerks, gateway.owner)
-    more = (Duty("receipts", RECEIPTS_EVERY, gateway.receipts.any_due, gateway.receipts.send_due),)
+    more = (
+        Duty("receipts", RECEIPTS_EVERY, gateway.receipts.any_due, gateway.receipts.send_due),
+        Duty("holds", HOLDS_EVERY, gateway.holding.any_due, gateway.holding.return_due),
+    )
     housekeeping = Housekeeping(gateway.store, gateway.blobs, gateway.keyring, gateway.audit, gateway.owner, more)
     return errands.run(), housekeeping.run()
 

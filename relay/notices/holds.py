@@ -30,6 +30,7 @@ class Decision(Enum):
     ONLY_SEALED = auto()  # "send" where the rules want the seal
     WHICH = auto()  # "to" with one address, and several copies wait
     NOT_WAITING = auto()
+    KNOWN = auto()  # "to" somebody who was among the recipients
     WRONG_COMMAND = auto()  # one that is not for held copies
     OVER = auto()
 
@@ -144,6 +145,7 @@ class HoldNotices:
                 "Several copies wait, for %(addresses)s. Write the wrong address first and the right one behind it."
             ),
             Decision.NOT_WAITING: _("No copy for %(addresses)s is waiting."),
+            Decision.KNOWN: _("%(right)s was among the recipients already. Nothing was changed."),
             Decision.WRONG_COMMAND: _("That cannot be done with a message that waits for your answer."),
             Decision.OVER: _("This was decided before: nothing waits any more."),
         }[decision]

@@ -158,6 +158,13 @@ class Spooler:
         )
         return Draft(message_id, rows, entry_rows, spool_row, consignments, blob_length)
 
+    def further_entry(self, message_id: bytes, new: NewEntry, now: datetime) -> dict[str, Any]:
+        """Return the row of one more entry for a message whose bytes are in the queue still; `insert_entry` writes it.
+
+        Its epoch key is the day's: nothing else of the message is sealed anew.
+        """
+        return self._entry_row(message_id, new, _queued(new, now), now, None)
+
     def _spool(
         self, message_id: bytes, content: bytes, now: datetime
     ) -> tuple[dict[str, Any], StoredContent | None, int]:
@@ -213,6 +220,11 @@ def insert_message(conn: Connection, draft: Draft) -> None:
     insert_later(conn, _ENTRY, draft.entry_rows)
     if draft.spool_row["blob_id"] is not None:
         journal.stored(conn, {draft.spool_row["blob_id"]: draft.blob_length}, draft.rows["accepted_at"])
+
+
+def insert_entry(conn: Connection, row: dict[str, Any]) -> None:
+    """Write one more entry of a message that is in the queue; at once, so that nobody lets go of its bytes."""
+    conn.execute(_ENTRY.insert(), [row])
 
 
 def _comes_back(envelope: QueuedEnvelope, entries: Sequence[NewEntry], direction: Direction) -> bool:
