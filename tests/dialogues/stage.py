@@ -20,9 +20,9 @@ from relay.smtp.access import Access, Limits, Occupancy
 from relay.smtp.connection import Connection
 from relay.smtp.door import Door
 from relay.smtp.listener import Listener
+from relay.smtp.own_addresses import OwnAddresses
 from relay.smtp.signing_in import SignIns
 from relay.smtp.tenants import Tenant
-from relay.smtp.own_addresses import OwnAddresses
 from relay.smtp.values import ClientFacts, Reply, SmtpEnvelope
 
 _SPOKEN = re.compile(r"([CS])(?:\*(\d+))?([:|])(?: (.*))?")
