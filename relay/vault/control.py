@@ -16,6 +16,7 @@ from relay.vault.holdings import Holdings, LiveMessage
 from relay.vault.keyring import Keyring
 from relay.vault.links import KEY, PARTICIPANT
 from relay.vault.people import Person, Role, person
+from relay.vault.pieces import remove_pieces
 from relay.vault.sealing.message import extend as extend_message
 from relay.vault.sealing.stanza import Stanza, StanzaType
 
@@ -52,7 +53,8 @@ def remove(connection: Connection, keyring: Keyring, one: Person, now: datetime)
     row = PARTICIPANT.c.id == known.participant_id
     connection.execute(update(PARTICIPANT).where(row).values(state=ReaderState.REMOVED.value))
     drafts = and_(SEALED.c.author_id == known.participant_id, SEALED.c.state == SealedState.DRAFT.value)
-    connection.execute(update(SEALED).where(drafts).values(state=SealedState.EXPIRED.value, wrapped=b""))
+    written = connection.execute(select(SEALED.c.id).where(drafts)).scalars()
+    remove_pieces(connection, list(written), now)
 
 
 def extend(

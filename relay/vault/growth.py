@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import Connection, Table, and_, delete, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, select, update
 
 from relay.errors import OvertakenError
 from relay.store.tables import Conversation, Sealed, Stanza
@@ -99,15 +99,19 @@ class Growth:
 
 
 def lock(connection: Connection, conversation_id: bytes) -> bool:
-    """Make other changes of this conversation wait until this transaction ends; False when there is none."""
+    """Make other changes of this conversation, and its expiry, wait until this transaction ends; False for none."""
     row = select(CONVERSATION.c.id).where(CONVERSATION.c.id == conversation_id).with_for_update()
-    return connection.execute(row).first() is not None
+    if connection.execute(row).first() is None:
+        return False
+    # On PostgreSQL a sweep that is under way has expired some of them when this returns, or waits for us.
+    connection.execute(select(SEALED.c.id).where(_live(conversation_id)).with_for_update()).all()
+    return True
 
 
 def wrapped_keys(connection: Connection, conversation_id: bytes) -> dict[bytes, bytes]:
     """Return the wrapped outer key of each live message; drafts do not count, they are their writer's alone."""
-    live = and_(SEALED.c.conversation_id == conversation_id, SEALED.c.state == SealedState.LIVE.value)
-    return {row.id: row.wrapped for row in connection.execute(select(SEALED.c.id, SEALED.c.wrapped).where(live))}
+    rows = connection.execute(select(SEALED.c.id, SEALED.c.wrapped).where(_live(conversation_id)))
+    return {row.id: row.wrapped for row in rows}
 
 
 def standing_keys(
@@ -134,3 +138,7 @@ def stanza_rows(stanzas: Sequence[SealedStanza]) -> list[dict[str, Any]]:
     return [
         {"message_id": one.message_id, "key_id": one.key_id, "type": int(one.type), "ct": one.ct} for one in stanzas
     ]
+
+
+def _live(conversation_id: bytes) -> ColumnElement[bool]:
+    return and_(SEALED.c.conversation_id == conversation_id, SEALED.c.state == SealedState.LIVE.value)

@@ -132,7 +132,9 @@ def _expire(connection: Connection, audit: Audit, now: datetime) -> int:
 def _expire_these(connection: Connection, audit: Audit, now: datetime, ids: list[bytes]) -> int:
     live = list(
         connection.execute(
-            select(_SEALED.c.id).where(_SEALED.c.id.in_(ids), _SEALED.c.state == SealedState.LIVE.value)
+            select(_SEALED.c.id)
+            .where(_SEALED.c.id.in_(ids), _SEALED.c.state == SealedState.LIVE.value)
+            .with_for_update()
         ).scalars()
     )
     if live:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, func, select, update
 
 from relay.clock import new_id
-from relay.store.tables import Sealed, Stanza
+from relay.store.tables import Part, Sealed, Stanza
 from relay.store.writer import Store
 from relay.vault.capability import Capability, by_sender_secret, by_visit
 from relay.vault.correspondence import Author, Correspondence
@@ -21,6 +21,7 @@ from relay.vault.vault import SealedDraft, Vault
 from .letters import EXPIRES, NOW, reading
 
 SEALED = Sealed.__table__  # type: ignore[attr-defined]
+PART = Part.__table__  # type: ignore[attr-defined]
 STANZA = Stanza.__table__  # type: ignore[attr-defined]
 
 
