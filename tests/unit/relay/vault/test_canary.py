@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,14 +13,19 @@ from relay.store.events import Event
 from relay.store.tables import Spool
 from relay.store.writer import Store, open_store
 from relay.vault.blobs import FileBlobs
+from relay.vault.capability import by_sender_secret
+from relay.vault.control import extend, remove
+from relay.vault.correspondence import Author, Correspondence
 from relay.vault.keyring import Keyring
 from relay.vault.paths import link_path
+from relay.vault.people import people
 from relay.vault.vault import Vault
 
 from .conftest import EXPIRES, NOW, reading
 
 CANARIES = ("KANARIE-SUBJECT-4711", "KANARIE-BODY-4712", "KANARIE-HTML-4713", "KANARIE-FILE-4714", "KANARIE-DATA-4715")
-ADDRESSES = ("anna.canary@example.org", "jane.canary@example.net")
+ADDRESSES = ("anna.canary@example.org", "jane.canary@example.net", "joe.canary@example.net")
+MESSAGE_ID = "<canary-4716@example.org>"
 
 
 def spellings(text: str) -> Iterator[bytes]:
@@ -78,8 +84,34 @@ def seal_everywhere(sqlite_url: str, keyring: Keyring, blobs: FileBlobs) -> Iter
             audit.append(connection, Event.ACCEPTED, draft.message_id, {"size": 1}, personal, at=NOW)  # type: ignore[arg-type]
 
         store.run(work)
-        texts = [*CANARIES, *ADDRESSES, link_path(link.link_id, link.secret).rpartition("/")[2]]
-        raw = [link.secret, draft.sender_secret, base64.b32encode(draft.sender_secret).lower()]
+        correspondence = Correspondence(keyring, blobs, store)
+        with store.read() as connection:
+            brings = by_sender_secret(connection, keyring, draft.conversation_id, draft.sender_secret, NOW)
+            (anna, *readers) = people(connection, keyring, draft.conversation_id)
+        later = correspondence.seal_into(
+            capability=brings,
+            conversation_id=draft.conversation_id,
+            message_id=bytes(range(16, 32)),
+            reading=reading(subject=subject, parts=parts, message_id=MESSAGE_ID),
+            original=original,
+            author=Author.STAFF,
+            author_id=anna.participant_id,
+            to=readers,
+            add=[ADDRESSES[2]],
+            fresh_links=True,
+            now=NOW,
+            expires_at=EXPIRES,
+        )
+        store.run(lambda connection: vault.insert(connection, later))
+        until = EXPIRES + timedelta(days=60)
+        store.run(lambda connection: extend(connection, keyring, draft.conversation_id, until, NOW))
+        store.run(lambda connection: remove(connection, keyring, readers[0], NOW))
+        links = [link, *later.links.values()]
+        texts = [*CANARIES, *ADDRESSES, MESSAGE_ID]
+        texts += [link_path(one.link_id, one.secret).rpartition("/")[2] for one in links]
+        raw = [one.secret for one in links]
+        for secret in (draft.sender_secret, later.sender_secret):
+            raw += [secret, base64.b32encode(secret).lower()]
         return [one for text in texts for one in spellings(text)] + raw
 
     do.store = store  # type: ignore[attr-defined]
