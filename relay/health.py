@@ -33,10 +33,11 @@ _PROBE = "commit probe"
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong: ``urgent`` needs a person now."""
+    """One thing that is wrong: ``urgent`` needs a person now. ``fault`` names it, however far it has gone."""
 
     sentence: str
     urgent: bool
+    fault: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,22 +89,22 @@ class Health:
         }
 
 
-def facts(configuration: Configuration, store: Store) -> Health:
-    """Look at everything once. Blocks for a commit now and then; never raises for what it finds."""
+def facts(configuration: Configuration, store: Store, *, probe: bool = True) -> Health:
+    """Look at everything once. Blocks for a commit now and then, if ``probe``; never raises for what it finds."""
     now = clock.now()
     problems: list[Problem] = []
     queue, commit = Queue(), None
     try:
         with store.read() as conn:
             queue = _queue(conn, now)
-        commit = _commit_time(store, now)
+        commit = _commit_time(store, now) if probe else None
     except StoreError as error:
-        problems.append(Problem(f"the database: {error}", urgent=True))
+        problems.append(Problem(f"the database: {error}", urgent=True, fault="database"))
     try:
         free: int | None = free_room(configuration.storage.blobs)
     except StoreError as error:
         free = None
-        problems.append(Problem(f"the disk: {error}", urgent=True))
+        problems.append(Problem(f"the disk: {error}", urgent=True, fault="disk"))
     certificates = dict(_certificates(configuration))
     problems += _problems(configuration, queue, free, commit)
     problems += _ending(certificates, now)
@@ -156,16 +157,20 @@ def _certificates(configuration: Configuration) -> Iterator[tuple[str, datetime]
 def _problems(configuration: Configuration, queue: Queue, free: int | None, commit: float | None) -> Iterator[Problem]:
     if queue.overdue > OVERDUE:
         minutes = int(queue.overdue.total_seconds() // 60)
-        yield Problem(f"mail has been due for {minutes} minutes and is not being sent", urgent=True)
+        yield Problem(f"mail has been due for {minutes} minutes and is not being sent", urgent=True, fault="queue")
     if free is not None and free < configuration.storage.disk_reserve:
-        yield Problem("the disk is fuller than storage.disk_reserve allows: new mail is put off", urgent=True)
+        yield Problem(
+            "the disk is fuller than storage.disk_reserve allows: new mail is put off", urgent=True, fault="disk"
+        )
     if commit is not None and commit > SLOW:
-        yield Problem(f"a commit took {commit:.1f} seconds", urgent=False)
+        yield Problem(f"a commit took {commit:.1f} seconds", urgent=False, fault="commit")
 
 
 def _ending(certificates: dict[str, datetime], now: datetime) -> Iterator[Problem]:
     for name, ends in certificates.items():
+        fault = f"certificate of listen.{name}"
         if ends <= now:
-            yield Problem(f"the certificate of listen.{name} has ended", urgent=True)
+            yield Problem(f"the certificate of listen.{name} has ended", urgent=True, fault=fault)
         elif ends <= now + RENEW:
-            yield Problem(f"the certificate of listen.{name} ends in {(ends - now).days} days", urgent=False)
+            sentence = f"the certificate of listen.{name} ends in {(ends - now).days} days"
+            yield Problem(sentence, urgent=False, fault=fault)

@@ -8,11 +8,16 @@ from typing import Any
 import structlog
 import uvloop
 
-from relay import clock
+from relay import alerts, clock
+from relay.alerts import Alerts, clock_jumped, less_confined
 from relay.config.model import Configuration
 from relay.config.source import Source
-from relay.gateway import Gateway, open_gateway, refurnish
+from relay.conversation import silence
+from relay.conversation.silence import Silence
+from relay.gateway import Gateway, letterhead_of, open_gateway, refurnish
+from relay.health import Problem
 from relay.housekeeping import HOLDS_EVERY, RECEIPTS_EVERY, Duty, Housekeeping
+from relay.notices.reminders import ReminderNotices
 from relay.queue.code_mails import CodeMails
 from relay.queue.errands import Errands
 from relay.queue.requests import RequestKind
@@ -49,9 +54,33 @@ def _duties(gateway: Gateway) -> tuple[Coroutine[Any, Any, None], ...]:
     more = (
         Duty("receipts", RECEIPTS_EVERY, gateway.receipts.any_due, gateway.receipts.send_due),
         Duty("holds", HOLDS_EVERY, gateway.holding.any_due, gateway.holding.return_due),
+        Duty("silence", silence.EVERY, (unread := _silence(gateway)).waits, unread.look),
+        Duty("alerts", alerts.EVERY, (watch := _alerts(gateway)).waits, watch.look),
     )
     housekeeping = Housekeeping(gateway.store, gateway.blobs, gateway.keyring, gateway.audit, gateway.owner, more)
     return errands.run(), housekeeping.run()
+
+
+def _silence(gateway: Gateway) -> Silence:
+    configuration = gateway.configuration
+    return Silence(
+        gateway.store,
+        gateway.keyring,
+        gateway.audit,
+        ReminderNotices(letterhead_of(configuration)),
+        gateway.spooler,
+        gateway.routes,
+        configuration.gateway.domain,
+        configuration.reminders.after,
+        frozenset(rule.name for rule in configuration.rules if rule.receipt == "never"),
+    )
+
+
+def _alerts(gateway: Gateway) -> Alerts:
+    def local() -> tuple[Problem, ...]:
+        return (*less_confined(gateway.extractor.refused), *clock_jumped(gateway.delivery.clock_jump))
+
+    return Alerts(gateway.configuration, gateway.store, gateway.spooler, gateway.routes, local)
 
 
 async def work(gateway: Gateway, source: Source) -> None:

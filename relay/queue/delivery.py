@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -112,6 +112,11 @@ class Delivery:
         self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
 
+    @property
+    def clock_jump(self) -> timedelta:
+        """How far the clock of this machine has jumped since this process began to deliver."""
+        return self._now.jump if isinstance(self._now, SteadyClock) else timedelta()
+
     async def start(self) -> None:
         """Take back the leases of this worker's earlier life and begin to work; StoreError when that fails."""
         recovered = await self._store.commit(lambda conn: leases.recover(conn, self._owner))
@@ -160,10 +165,9 @@ class Delivery:
     def renew(self, *, routes: Routes, ladder: Ladder, reports: Reports, ehlo_name: str, couriers: int) -> None:
         """Go on under another configuration: what is being sent is finished, all that follows takes the new one.
 
-        ``couriers`` bounds both the transactions of a route and the connections to one next hop. A route that the new
-        configuration does not name any more keeps its old next hops for what is queued for it.
+        ``couriers`` bounds both the transactions of a route and the connections to one next hop.
         """
-        self.routes = self.routes.followed_by(routes)
+        self.routes = routes
         self._ladder = ladder
         self._recorder.report_with(reports)
         self._transport.renew(ehlo_name=ehlo_name, connections=couriers)
