@@ -12,10 +12,16 @@ from relay.config.model import Configuration, Listener
 from relay.config.users import User, read_users
 from relay.config.wordlists import read_lists
 from relay.conversation.bounces import Bounces
+from relay.conversation.control.answers import Answers
+from relay.conversation.control.desk import Controls
+from relay.conversation.control.orders import Bounds
+from relay.conversation.control.permission import Permission
 from relay.conversation.holding import Holding
+from relay.conversation.pickups import Pickups
 from relay.conversation.postmaster import Postmaster
 from relay.conversation.reception import Reception
 from relay.conversation.release import Release
+from relay.conversation.senders import Delegates
 from relay.dkim.keys import open_signer
 from relay.errors import ConfigurationError
 from relay.grouping import Grouping
@@ -25,6 +31,7 @@ from relay.mailings import Mailings
 from relay.message.extraction import Extractor
 from relay.message.secret_address import AddressKind
 from relay.notices.compose import Notices
+from relay.notices.controls import ControlNotices
 from relay.notices.holds import HoldNotices
 from relay.notices.letterhead import Letterhead
 from relay.notices.receipts import ReceiptNotices
@@ -186,6 +193,7 @@ def _furnish(configuration: Configuration, lasting: Lasting, running: Gateway | 
         compile_policy(configuration),
         extractor,
         configuration.organisation.domains,
+        partners=configuration.partner_names,
         seconds=configuration.limits.judge_time.total_seconds(),
         history=history_of(store, keyring),
     )
@@ -195,7 +203,10 @@ def _furnish(configuration: Configuration, lasting: Lasting, running: Gateway | 
         judge=judge,
         reception=Reception(
             configuration.gateway.domain,
-            {AddressKind.BOUNCE: Bounces(store, keyring, returns, reports)},
+            {
+                AddressKind.BOUNCE: Bounces(store, keyring, returns, reports),
+                AddressKind.CONTROL: _controls(configuration, lasting, letterhead, spooler, routes, judge, holding),
+            },
             Postmaster(spooler, routes, configuration.fallback_mailbox, configuration.gateway.host_name),
         ),
         recognition=Recognition(keyring, store),
@@ -284,6 +295,28 @@ def release_of(configuration: Configuration, store: Store, keyring: Keyring, blo
     )
 
 
+def _controls(  # noqa: PLR0917  # what it is made of
+    configuration: Configuration,
+    lasting: Lasting,
+    letterhead: Letterhead,
+    spooler: Spooler,
+    routes: Routes,
+    judge: Judge,
+    holding: Holding,
+) -> Controls:
+    keyring, domain = lasting.keyring, configuration.gateway.domain
+    pickups = Pickups(keyring, notices_of(configuration, letterhead), spooler, routes, domain)
+    return Controls(
+        store=lasting.store,
+        keyring=keyring,
+        delegates=Delegates.of(configuration.organisation.delegates),
+        permission=Permission(lasting.blobs, judge),
+        answers=Answers(keyring, ControlNotices(letterhead), pickups, spooler, routes, domain),
+        holding=holding,
+        bounds=Bounds(frozenset(configuration.organisation.domains), configuration.portal.longest_expiry),
+    )
+
+
 def notices_of(configuration: Configuration, letterhead: Letterhead) -> Notices:
     """Return the writer of pickup notices and codes."""
     return Notices(letterhead, original_subject=configuration.portal.notice_subject == "original")
@@ -336,7 +369,7 @@ def routes_of(configuration: Configuration) -> Routes:
     return Routes(
         routes,
         inside_domains=configuration.organisation.domains,
-        partners={domain: PARTNER + one.name for one in configuration.partner for domain in one.domains},
+        partners={domain: PARTNER + name for domain, name in configuration.partner_names.items()},
     )
 
 

@@ -9,11 +9,14 @@ import random
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.message import EmailMessage
 from html import escape
 from pathlib import Path
 from string import Template
+from typing import cast
 
 from tests.letters import ANNA
+from tests.postoffice import Delivered
 
 FOLDER = Path(__file__).parent / "mail" / "replies"
 PROGRAMS = tuple(sorted(file.stem for file in FOLDER.glob("*.txt")))
@@ -82,10 +85,26 @@ class Answered:
     """The mail of ours that somebody answers: its address for answers, Message-ID, Subject, text and HTML."""
 
     control: str
+    author: str
     message_id: str
     subject: str
     text: str
     html: str
+
+    @classmethod
+    def of(cls, mail: Delivered) -> "Answered":
+        """Return what a mail program takes from a mail when somebody presses Reply."""
+        message = mail.message
+        html = message.get_body(("html",))
+        assert html is not None, "our mail has no HTML"
+        return cls(
+            control=message["Reply-To"].addresses[0].addr_spec,
+            author=message["From"].addresses[0].addr_spec,
+            message_id=message["Message-ID"],
+            subject=re.sub(r"^(?:re|aw|antw): ?", "", str(message["Subject"]), flags=re.IGNORECASE),
+            text=mail.text.replace("\r\n", "\n"),
+            html=cast("EmailMessage", html).get_content(),
+        )
 
 
 def reply(
@@ -124,8 +143,8 @@ def _encoded(kind: list[str], text: str) -> tuple[bytes, bytes]:
 
 def _values(typed: str, answered: Answered, language: str, sender: str, unique: str) -> Mapping[str, str]:
     words = _WORDS[language]
-    who = f"Example Council <{answered.control}>"
-    link = f'<a href="mailto:{answered.control}">{answered.control}</a>'
+    who = f"Example Council <{answered.author}>"
+    link = f'<a href="mailto:{answered.author}">{answered.author}</a>'
     lines = typed.split("\n")
     linked = [_ADDRESS.sub(r'<a href="mailto:\g<0>">\g<0></a>', escape(line)) or "<br>" for line in lines]
     quoted = answered.text.strip()
@@ -134,6 +153,7 @@ def _values(typed: str, answered: Answered, language: str, sender: str, unique: 
         "language": language,
         "sender": sender,
         "control": answered.control,
+        "author": answered.author,
         "receipt_id": answered.message_id,
         "receipt_id_bare": answered.message_id.strip("<>"),
         "subject": answered.subject,
@@ -149,7 +169,7 @@ def _values(typed: str, answered: Answered, language: str, sender: str, unique: 
         "quoted": quoted,
         "quoted_marked": "\n".join(f"> {line}".rstrip() for line in quoted.split("\n")),
         "quoted_html": _inner(answered.html),
-        "gmail_wrapped": words["gmail"].format(who=f"Example Council <\n{answered.control}>"),
+        "gmail_wrapped": words["gmail"].format(who=f"Example Council <\n{answered.author}>"),
         "gmail_html": words["gmail"].replace("\n", " ").format(who=f"Example Council &lt;{link}&gt;"),
         "apple_attribution": words["apple"].format(who=who),
         "apple_quoted_attribution": f"> {words['apple'].format(who=who)}",

@@ -21,6 +21,9 @@ class Event(StrEnum):
     REPEATED = "repeated"
     HELD = "held"
     DECIDED = "decided"
+    COMMAND = "command"
+    COMMAND_DROPPED = "command dropped"
+    COMMAND_NOT_UNDERSTOOD = "command not understood"
     SEALED = "sealed"
     DELIVERED = "delivered"
     DEFERRED = "deferred"
@@ -57,6 +60,9 @@ _SENTENCES: dict[Event, tuple[str, ...]] = {
     Event.REPEATED: ("came again, and was taken for what it is",),
     Event.HELD: ("waits for an answer of {sender}", " about the copy for {recipients}", ", until {until}"),
     Event.DECIDED: ("the held copy", " for {recipients}", " was {outcome}", ", as {by} decided"),
+    Event.COMMAND: ("{sender} answered: {commands}", " ({recipients})", "; {outcomes}"),
+    Event.COMMAND_DROPPED: ("an answer was dropped: {reason}",),
+    Event.COMMAND_NOT_UNDERSTOOD: ("an answer was not understood", " (from {sender})", ": {reason}"),
     Event.SEALED: ("sealed", " for {readers}", " in {parts}", ", can be read until {until}"),
     Event.DELIVERED: ("{kind} handed over", " for {recipient}", " to {next_hop}", " ({answer})"),
     Event.DEFERRED: (

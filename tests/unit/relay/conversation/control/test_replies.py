@@ -13,6 +13,7 @@ from tests.replies import LANGUAGES, PROGRAMS, Answered, reply
 # Every trap at once: the mail that is answered teaches the commands and names addresses.
 RECEIPT = Answered(
     control="c.aeaqcaibaeaqcaibaeaqcaibae.aebagbafaydqqcikbmga2dqpcaireeyu@letter.example.org",
+    author="notices@letter.example.org",
     message_id="<019aac77b1f87b2f@letter.example.org>",
     subject="Sealed: Figures",
     text=(
