@@ -29,12 +29,16 @@ class Notices:
         now: datetime,
         subject: str = "",
         language: str = "",
+        message_id: str = "",
+        thread: str = "",
+        further: bool = False,
     ) -> Composed:
         """Return the notice that a sealed message waits for ``reader``.
 
         ``link_path`` is the path of the pickup link, ``until`` the moment it expires, ``subject`` the
-        original subject (used only where the configuration allows it). An answer to the notice goes to the
-        sender: a person, not a dead address.
+        original subject (used only where the configuration allows it). A reply to the notice goes to the
+        sender: a person, not a dead address. ``thread`` is what all notices to this reader refer to, so that
+        they lie together; ``further`` says that the message belongs to a conversation that is there already.
         """
         tag = self._letterhead.tag(language)
         _ = self._letterhead.languages[tag].gettext
@@ -46,7 +50,12 @@ class Notices:
             to=reader,
             subject=line,
             now=now,
-            more=[("Reply-To", named_address(sender_name, sender))] if sender.isascii() else [],
+            message_id=message_id,
+            more=[
+                *([("References", thread)] if thread else []),
+                *([("Reply-To", named_address(sender_name, sender))] if sender.isascii() else []),
+            ],
+            further=further,
             to_sender=sender.isascii(),
             sender=header_value(sender, 254),
             sender_name=header_value(sender_name, 100),

@@ -20,7 +20,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from relay.languages import Language, load_languages
 from relay.message.headers import header_value, named_address
-from relay.notices.mime import message, multipart, new_message_id, text_part
+from relay.notices.mime import enclosed, message, multipart, new_message_id, text_part
 
 FOLDER = Path(__file__).parent
 LOCALE = FOLDER / "locale"
@@ -85,6 +85,7 @@ class Letterhead:
         now: datetime,
         more: Sequence[tuple[str, str]] = (),
         from_: str = "",
+        attached: bytes | None = None,
         message_id: str = "",
         answers: bool = False,
         **values: object,
@@ -93,9 +94,9 @@ class Letterhead:
 
         ``more`` are further header fields, ``from_`` is the whole value of From (the default is the organisation at
         its address for notices), ``message_id`` is drawn where none is given (`relay.queue.own_mail`);
-        ``answers`` says that it answers somebody's mail. ``values`` are what the templates need besides
-        ``organisation``, ``contact``, ``base_url``, ``lang`` and ``subject``; a missing one raises
-        jinja2.UndefinedError.
+        ``attached`` is a mail in 7-bit octets to come along with it; ``answers`` says that it answers somebody's
+        mail. ``values`` are what the templates need besides ``organisation``, ``contact``, ``base_url``, ``lang``
+        and ``subject``; a missing one raises jinja2.UndefinedError.
         """
         common = {
             "organisation": self.organisation,
@@ -106,6 +107,9 @@ class Letterhead:
             **values,
         }
         text, html = (self._template(tag, f"{notice}/{name}.j2").render(common) for name in ("text", "html"))
+        body = multipart("alternative", [text_part("plain", text), text_part("html", html)])
+        if attached is not None:
+            body = multipart("mixed", [body, enclosed(attached)])
         message_id = message_id or new_message_id(self.domain)
         content = message(
             from_=from_ or self.sender(),
@@ -115,7 +119,7 @@ class Letterhead:
             message_id=message_id,
             answers=answers,
             more=[*more, ("Content-Language", tag)],
-            body=multipart("alternative", [text_part("plain", text), text_part("html", html)]),
+            body=body,
         )
         return Composed(message_id, content)
 

@@ -44,6 +44,11 @@ def multipart(subtype: str, parts: Sequence[bytes], parameters: str = "") -> byt
     return b"".join([head, *(b"--%s\r\n%s\r\n" % (boundary, part) for part in parts), b"--%s--\r\n" % boundary])
 
 
+def enclosed(original: bytes) -> bytes:
+    """Return a part that holds a whole mail (RFC 2046 section 5.2.1); 7-bit octets only, as we write them ourselves."""
+    return b"Content-Type: message/rfc822\r\nContent-Disposition: attachment\r\n\r\n" + original
+
+
 def message(
     *,
     from_: str,

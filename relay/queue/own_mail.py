@@ -40,6 +40,11 @@ def own_message_id(queued_id: bytes, domain: str) -> str:
     return f"<{id_text(queued_id)}@{domain}>"
 
 
+def reader_thread(keyring: Keyring, participant_id: bytes, domain: str) -> str:
+    """Return the Message-ID that all notices to one reader of a conversation refer to; no mail bears it."""
+    return f"<{id_text(keyring.text_hash('reader thread', participant_id))}@{domain}>"
+
+
 def about(conn: Connection, queued_id: bytes, participant_id: bytes | None) -> About | None:
     """Return what a queued mail of ours speaks of: its parent, or else the first message of the reader's conversation.
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, bindparam, delete, exists, select, update
 from relay.queue.entries import Damaged
 from relay.queue.items import REPLY
 from relay.queue.outcomes import Delivered
-from relay.queue.settling import Report, Settled
+from relay.queue.settling import TO_READERS, Report, Settled
 from relay.queue.spooling import Draft, insert_message
 from relay.store.audit import Audit
 from relay.store.events import Event
@@ -211,7 +211,7 @@ def _reached(one: Settled) -> bool:
 
 def _lost(one: Settled) -> bool:
     """Tell whether a reader will not get what was written to them; a code that only came too late is no loss."""
-    if one.entry.participant_id is None or one.state is not EntryState.BOUNCED:
+    if one.entry.participant_id is None or one.state is not EntryState.BOUNCED or one.entry.kind not in TO_READERS:
         return False
     return one.entry.kind is Kind.NOTICE or one.report is Report.FAILED
 

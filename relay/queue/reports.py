@@ -10,6 +10,7 @@ from relay.errors import LetterlockError
 from relay.queue.content import header_section
 from relay.queue.dsn import ReportedRecipient, Reporter
 from relay.queue.items import EntryEnvelope, QueuedEnvelope
+from relay.queue.lost_replies import LostReplies
 from relay.queue.outcomes import Answer
 from relay.queue.own_mail import about
 from relay.queue.recording import ReportDraft
@@ -36,14 +37,21 @@ class Unreached:
 class Reports:
     """Drafts the reports to senders. Blocking where an original lies in the blob store: call it in a thread."""
 
-    def __init__(
-        self, store: Store, reporter: Reporter, spooler: Spooler, routes: Routes, give_up_after: timedelta
+    def __init__(  # noqa: PLR0917  # the services that it uses
+        self,
+        store: Store,
+        reporter: Reporter,
+        spooler: Spooler,
+        routes: Routes,
+        give_up_after: timedelta,
+        lost_replies: LostReplies | None = None,
     ) -> None:
         self._store = store
         self._reporter = reporter
         self._spooler = spooler
         self._routes = routes
         self._give_up_after = give_up_after
+        self._lost_replies = lost_replies
 
     def draft(self, settled: Sequence[Settled]) -> list[ReportDraft]:
         """Return one report per message and kind of event, naming every recipient it speaks of; StoreError."""
@@ -72,6 +80,8 @@ class Reports:
     def _report(self, group: Sequence[Settled]) -> Draft:
         first = group[0]
         envelope, entry = first.consignment.envelope, first.entry
+        if entry.kind is Kind.REPLY and self._lost_replies is not None:
+            return self._lost_replies.draft(first)
         to = envelope.reports_go_to(entry.kind)
         if entry.kind is not Kind.MAIL:  # what we write to readers has one recipient each
             address = entry.envelope.recipient

@@ -8,6 +8,7 @@ from enum import StrEnum
 from relay.queue.backoff import Ladder
 from relay.queue.items import Consignment, QueuedEntry, QueuedEnvelope
 from relay.queue.outcomes import Answer, Deferred, Delivered, Failed, Outcome
+from relay.queue.routes import REPLIES
 from relay.store.tables.queue import EntryState, Kind
 
 EXPIRED = "5.4.7"  # delivery time expired (RFC 3463 section 3.5)
@@ -59,6 +60,8 @@ def settle(
             state, due_at, report = EntryState.BOUNCED, None, Report.FAILED
         case Deferred() if _past(consignment.envelope, now):
             state, due_at, report = EntryState.BOUNCED, None, None
+            if entry.kind is Kind.REPLY:  # its reader counts on it; of a code that lapsed nobody has to hear
+                report = Report.FAILED
         case Deferred(answer) if ladder.gives_up(attempts, now - entry.created_at):
             outcome = Failed(Answer(answer.code, EXPIRED, answer.text, answer.next_hop, answer.tls))
             state, due_at, report = EntryState.BOUNCED, None, Report.FAILED
@@ -66,7 +69,10 @@ def settle(
             state, due_at = EntryState.DUE, now + ladder.pause(attempts, spread)
             late = not entry.warned and ladder.warns(now - entry.created_at)
             report = Report.DELAYED if late else None
-    if report is not None and not wants(report, entry, consignment.envelope):
+    if entry.kind is Kind.REPLY:
+        # Once more, to the organisation's own mailbox (relay.queue.lost_replies); what fails there has nowhere to go.
+        report = report if report is Report.FAILED and consignment.route == REPLIES else None
+    elif report is not None and not wants(report, entry, consignment.envelope):
         report = None
     return Settled(consignment, entry, outcome, state, attempts, now, due_at, report)
 

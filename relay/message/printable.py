@@ -4,7 +4,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable
 
-from relay.conversation.spellings import Change, splice
+from relay.message.spellings import Change, splice
 
 _ESCAPE = re.compile(rb"=[ \t]*\r?\n|=[0-9A-Fa-f]{2}")
 _UNPRINTABLE = re.compile(rb"[^!-<>-~]")

@@ -13,9 +13,9 @@ import binascii
 import re
 from collections.abc import Iterator
 
-from relay.conversation.printable import change_printable
-from relay.conversation.spellings import LIKELY, Change, Real, Spellings, quick, splice
 from relay.message.charsets import codec_of
+from relay.message.printable import change_printable
+from relay.message.spellings import LIKELY, Change, Real, Spellings, quick, splice
 from relay.message.structure import Leaf, walk
 from relay.message.transfer import IDENTITY, decode_base64
 from relay.message.values import encoded_words

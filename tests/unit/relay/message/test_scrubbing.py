@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.conversation.scrubbing import scrub
+from relay.message.scrubbing import scrub
 from relay.message.secret_address import AddressKind, SecretAddress
 
 DOMAIN = "letter.example.org"
@@ -119,7 +119,11 @@ def test_every_spelling_in_every_encoding(spelled: str, real: str, encoding: str
 
 def test_what_is_not_ours_stays() -> None:
     """Such an address at another house, one that is no identifier, one without a domain that is unknown: untouched."""
-    others = [STRANGER.write("letter.example.com"), STRANGER.write(DOMAIN).partition("@")[0], f"r.{'7' * 26}.{'a' * 32}"]
+    others = [
+        STRANGER.write("letter.example.com"),
+        STRANGER.write(DOMAIN).partition("@")[0],
+        f"r.{'7' * 26}.{'a' * 32}",
+    ]
     content = mail("\r\n".join(others).encode() + b"\r\n")
     assert clean(content) == content
 
