@@ -243,5 +243,6 @@ def _remember(
         connection.execute(delete(_MACHINE).where(*same, _MACHINE.c.conversation_id == instead_of))
     insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(_MACHINE)
     noted = insert.values(**key, conversation_id=conversation_id).on_conflict_do_nothing()
-    if not connection.execute(noted).rowcount:
+    # A count of rows is not to be had from every driver here.
+    if connection.execute(noted.returning(_MACHINE.c.conversation_id)).first() is None:
         raise OvertakenError("another message of this machine was first")

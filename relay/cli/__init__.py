@@ -4,7 +4,7 @@ root       the group, what is common to all commands, errors as sentences
 session    what commands share: the configuration, keys and store that it names
 terminal   tables, JSON and sentences, for people and for pipes
 wording    rules in words
-init check run version keys policy queue trace report audit recover    the commands
+init check run version keys policy queue held trace report audit recover    the commands
 """
 
 from relay.cli.root import main
