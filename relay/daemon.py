@@ -58,7 +58,12 @@ class _Child:
     def start(self) -> None:
         # A session of its own: Ctrl-C reaches the supervisor alone, which then stops everybody in order.
         accepted = () if self.source.accepted is None else (self.source.accepted,)
-        self.process = subprocess.Popen(self.command, start_new_session=True, pass_fds=accepted)  # noqa: S603
+        # It begins with SIGHUP blocked: until it listens for one, a change of the configuration must wait, not end it.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+        try:
+            self.process = subprocess.Popen(self.command, start_new_session=True, pass_fds=accepted)  # noqa: S603
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self.started_at = monotonic()
 
     def ended(self) -> int | None:
@@ -78,9 +83,21 @@ class _Wishes:
 
     def __init__(self) -> None:
         self.stop, self.renew = threading.Event(), threading.Event()
+        self._began_at_terminal = _at_terminal()
 
     def note(self, number: int, _frame: FrameType | None) -> None:
-        (self.renew if number == signal.SIGHUP else self.stop).set()
+        # SIGHUP also says that the terminal was closed in which somebody started us: then they want us gone.
+        left = self._began_at_terminal and not _at_terminal()
+        (self.renew if number == signal.SIGHUP and not left else self.stop).set()
+
+
+def _at_terminal() -> bool:
+    """Say whether this process has a controlling terminal."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 def children_of(configuration: Configuration, source: Source, services: dict[str, Service]) -> list[_Child]:

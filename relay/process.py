@@ -24,8 +24,6 @@ _log = structlog.get_logger()
 def main(arguments: list[str]) -> int:
     """Run one service until it is told to stop; return the exit code."""
     name, path, number, supervisor, descriptor = arguments
-    # Until the service is ready for it, a change of the configuration waits; unblocked, it would end the process.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     # An orphan would go on holding ports and leases: the kernel ends us with the supervisor.
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     _leave_no_core()

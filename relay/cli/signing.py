@@ -96,7 +96,7 @@ def _explain(session: Session, key: SigningKey, place: Path, *, made: bool) -> N
     say()
     say(f"  {zone_line(key)}")
     say()
-    say("When it can be looked up, this in relay.toml lets the gateway sign from its next start on:")
+    say("When it can be looked up, this in relay.toml lets the gateway sign from its next start or SIGHUP on:")
     say()
     say("  [[dkim]]")
     for name, value in (("domain", key.domain), ("selector", key.selector), ("key", str(written))):

@@ -74,11 +74,6 @@ class Routes:
         """Return the names of all routes."""
         return tuple(self.by_name)
 
-    def followed_by(self, newer: "Routes") -> "Routes":
-        """Return the newer routes, with those of ours beside them that they do not name: mail may wait for them."""
-        left = (route for name, route in self.by_name.items() if name not in newer.by_name)
-        return Routes((*newer.by_name.values(), *left), inside_domains=newer.inside_domains, partners=newer.partners)
-
     def name_for(self, address: str) -> str:
         """Return the route of an address: ``inside`` for the organisation's domains, a partner's, else ``outside``."""
         domain = domain_of(address)

@@ -63,6 +63,32 @@ def test_mail_for_a_route_that_is_gone_waits_and_says_so(yard: Yard) -> None:
     assert yard.states() == ["due"]
 
 
+def test_a_renewed_route_is_taken_from_the_next_message_on(yard: Yard) -> None:
+    """Other next hops, another name and other reports count at once, without a restart and without losing a message."""
+
+    async def work() -> None:
+        async with NextHop() as old, NextHop() as new:
+            worker = yard.delivery(yard.routes([old]))
+            await worker.start()
+            yard.queue("ann@example.net")
+            await until(lambda: yard.states() == ["done"])
+            other = yard.delivery(yard.routes([new]), worker=1)
+            worker.renew(
+                routes=yard.routes([new]),
+                ladder=LADDER,
+                reports=other._recorder._reports,
+                ehlo_name="new.example.org",
+                couriers=1,
+            )
+            yard.queue("ben@example.net")
+            await until(lambda: yard.states() == ["done", "done"])
+            await worker.stop()
+            assert (len(old.taken), len(new.taken)) == (1, 1)
+            assert "EHLO new.example.org" in new.seen
+
+    asyncio.run(work())
+
+
 def test_a_large_message_goes_through_the_blob_store(any_yard: Yard) -> None:
     """A message above the inline limit arrives whole from its blob, which is then doomed."""
     yard = any_yard
