@@ -35,7 +35,8 @@ def verdict(ruleset: Ruleset, facts: Facts, recipient: Recipient) -> Verdict:
         findings = rule.when(facts, recipient)
         if findings is not None:
             kept = hits if rule.mode is Mode.LIVE else shadow
-            kept.append(RuleHit(rule.name, rule.because, rule.action, findings, rule.release, rule.receipt))
+            action = rule.action_for(recipient)
+            kept.append(RuleHit(rule.name, rule.because, action, findings, rule.release, rule.receipt))
     floor = _floor(facts, recipient, hits)
     if floor is not None:
         hits.append(floor)

@@ -44,7 +44,8 @@ class Explanation:
     def lines(self) -> Iterator[str]:
         """Yield the explanation line by line, evidence masked, without colours."""
         side = "inside" if self.recipient.inside else "outside"
-        yield f"{self.recipient.address} ({side}): {self.action.word}"
+        partner = f", partner {self.recipient.partner}" if self.recipient.partner else ""
+        yield f"{self.recipient.address} ({side}{partner}): {self.action.word}"
         for each in self.considered:
             mark = " <- decides" if each.decided else ""
             yield f"  {each.rule} ({each.action.word}): {each.outcome}{mark}"
@@ -96,6 +97,7 @@ def _consideration(
         outcome = Outcome.OFF
     else:
         outcome = Outcome.NO if rule.to.includes(recipient) else Outcome.NOT_ADDRESSED
-    decided = outcome is Outcome.HIT and rule.action == action
+    asked = rule.action_for(recipient)
+    decided = outcome is Outcome.HIT and asked == action
     findings = hit.findings if hit is not None else ()
-    return Consideration(rule.name, rule.action, rule.because, outcome, decided, findings)
+    return Consideration(rule.name, asked, rule.because, outcome, decided, findings)

@@ -108,13 +108,15 @@ class Recipient:
     """One forward-path, in lower case where case does not matter.
 
     ``inside`` is true for the organisation's own domains; ``visible`` when To or Cc name the address (otherwise
-    the recipient is a Bcc).
+    the recipient is a Bcc). ``partner`` names the partner whose mail servers are reached over a proven transport,
+    empty where there is none.
     """
 
     address: str
     domain: str
     inside: bool
     visible: bool = True
+    partner: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from policies.conditions import (
 )
 from policies.evaluation import Node
 from policies.faults import RuleFault, RulesError
-from policies.model import Action, Mode, Receipt, Release
+from policies.model import Action, Mode, Receipt, Recipient, Release
 from policies.recipients.destinations import (
     MAILING_LIST,
     NOWHERE,
@@ -36,7 +36,8 @@ class RuleSpec(BaseModel):
     """One rule as it is written: a condition over one message and one recipient, an action and a reason.
 
     ``because`` completes a receipt's "sealed, because …"; it is shown to senders, so it names no data. ``release``
-    says how the sender may let go what the rule holds, ``receipt`` when the sender hears of what it did.
+    says how the sender may let go what the rule holds, ``receipt`` when the sender hears of what it did. With
+    ``partners = "enough"`` a copy that reaches a partner over a proven transport need not be sealed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,6 +50,7 @@ class RuleSpec(BaseModel):
     action: Literal["pass", "notify", "seal", "hold", "refuse"]
     release: Literal["sealed", "any"] | None = None
     receipt: Literal["always", "problems", "never"] | None = None
+    partners: Literal["seal", "enough"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,11 @@ class Rule:
     action: Action
     release: Release = Release.SEALED
     receipt: Receipt = Receipt.ALWAYS
+    partners_enough: bool = False
+
+    def action_for(self, recipient: Recipient) -> Action:
+        """Return what the rule asks for: a proven transport may do instead of a seal, and the sender is told."""
+        return Action.NOTIFY if self.partners_enough and recipient.partner else self.action
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +128,7 @@ def compile_rules(
                 Action[rule.action.upper()],
                 Release(rule.release or "sealed"),
                 Receipt[(rule.receipt or "always").upper()],
+                rule.partners == "enough",
             )
         )
     if compilation.faults:
@@ -145,6 +153,8 @@ def _faults(rule: RuleSpec, names: set[str]) -> Iterator[tuple[str, str]]:
         yield "release", f'release is about copies that wait for a person, and action is "{rule.action}"'
     if rule.receipt and rule.action in {"pass", "refuse"}:
         yield "receipt", f'no receipt is written for action = "{rule.action}"'
+    if rule.partners and rule.action != "seal":
+        yield "partners", f'partners is about what would be sealed, and action is "{rule.action}"'
     if rule.receipt == "never" and rule.action == "notify":
         yield "receipt", 'action = "notify" does nothing but write a receipt: with "never" nothing is left of the rule'
 

@@ -40,7 +40,10 @@ class Judgement:
 
 
 class Judge:
-    """The rules of one organisation, ready to judge. Safe to call from several threads."""
+    """The rules of one organisation, ready to judge. Safe to call from several threads.
+
+    ``domains`` are its own; ``partners`` maps the domains of partners to their names.
+    """
 
     def __init__(
         self,
@@ -48,12 +51,14 @@ class Judge:
         extractor: Extractor,
         domains: Sequence[str],
         *,
+        partners: Mapping[str, str] | None = None,
         seconds: float,
         history: History | None,
     ) -> None:
         self._ruleset = ruleset
         self._extractor = extractor
         self._domains = frozenset(domains)
+        self._partners = partners or {}
         self._seconds = seconds
         self._history = history
 
@@ -98,11 +103,13 @@ class Judge:
 
     def _recipient(self, address: str, visible: frozenset[str]) -> Recipient:
         lowered = address.lower()
+        domain = lowered.rpartition("@")[2]
         return Recipient(
             address=lowered,
-            domain=lowered.rpartition("@")[2],
-            inside=self.inside(address),
+            domain=domain,
+            inside=domain in self._domains,
             visible=lowered in visible,
+            partner=self._partners.get(domain, ""),
         )
 
 

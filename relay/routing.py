@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from policies.model import Action, Receipt, Verdict
+from relay.queue.routes import PARTNER
 from relay.smtp.values import ForwardPath, Reply
 
 
@@ -48,8 +49,11 @@ class Routed:
 
     @property
     def route(self) -> str:
-        """Return ``inside`` or ``outside``, the names of [route.…] in relay.toml."""
-        return "inside" if self.verdict.recipient.inside else "outside"
+        """Return ``inside`` or ``outside``, the names of [route.…] in relay.toml, or a partner's route."""
+        recipient = self.verdict.recipient
+        if recipient.partner:
+            return PARTNER + recipient.partner
+        return "inside" if recipient.inside else "outside"
 
     @property
     def worth_a_word(self) -> bool:

@@ -59,7 +59,14 @@ def test(
         raise RefusedError(f"{file} names no recipient: add --to ADDRESS")
     with _history(session, wanted=history) as known, _extractor() as extractor:
         seconds = configuration.limits.judge_time.total_seconds()
-        judge = Judge(ruleset, extractor, configuration.organisation.domains, seconds=seconds, history=known)
+        judge = Judge(
+            ruleset,
+            extractor,
+            configuration.organisation.domains,
+            partners=configuration.partner_names,
+            seconds=seconds,
+            history=known,
+        )
         message = judge.message(_address(sender) if sender else reading.from_, to, reading)
         explanations = explain(ruleset, message)
     if as_json:

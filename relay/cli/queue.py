@@ -29,7 +29,7 @@ command.add_command(drop)
 
 
 @command.command("list", epilog=examples("letterlock queue list", "letterlock queue list --route outside --json"))
-@click.option("--route", type=click.Choice(["inside", "outside", "replies"]), help="Only entries that leave this way.")
+@click.option("--route", metavar="NAME", help="Only entries that leave this way: inside, outside, partner:NAME …")
 @click.option("--all", "everything", is_flag=True, help="Finished entries too.")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True, help="Most entries to list.")
 @click.option("--json", "as_json", is_flag=True, help="Print for a script.")

@@ -49,6 +49,15 @@ def doubt_listeners(draft: Draft) -> list[Problem]:
     return doubts
 
 
+def doubt_partners(draft: Draft) -> list[Problem]:
+    """Doubt a rule that counts on partners where there are none."""
+    return [
+        Problem(("rules", index, "partners"), f'rule "{rule.name}" counts on partners, and there is no [[partner]]')
+        for index, rule in draft.rules.items()
+        if rule.partners == "enough" and not draft.partner
+    ]
+
+
 def doubt_portal(draft: Draft) -> list[Problem]:
     """Doubt a portal that is reached without TLS in front, and subjects in clear."""
     if not draft.portal:
@@ -110,6 +119,7 @@ def doubt_operation(draft: Draft) -> list[Problem]:
 DOUBTS: tuple[Callable[[Draft], list[Problem]], ...] = (
     doubt_domains,
     doubt_listeners,
+    doubt_partners,
     doubt_portal,
     doubt_delivery,
     doubt_rules,

@@ -331,6 +331,11 @@ class Configuration(Strictly):
         return min(self.portal.reply_size, int(self.limits.message_size * REPLY_SHARE))
 
     @property
+    def partner_names(self) -> dict[str, str]:
+        """The domains of all partners, each with its partner's name."""
+        return {domain: one.name for one in self.partner for domain in one.domains}
+
+    @property
     def fallback_mailbox(self) -> str:
         """The staff mailbox for what reaches nobody else."""
         return self.gateway.fallback_mailbox or f"postmaster@{self.organisation.domains[0]}"

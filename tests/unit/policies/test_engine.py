@@ -2,14 +2,15 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from policies import engine
-from policies.model import Acquaintance, Action, Attachment, Message
+from policies import engine, explanation
+from policies.model import Acquaintance, Action, Attachment, Message, Recipient
 from policies.ruleset import Ruleset
 
 LOCKED = Attachment("plan.zip", "application/zip", 9, problem="is protected with a password", encrypted=True)
@@ -38,6 +39,22 @@ def test_each_recipient_has_a_verdict(a_message: Build, rules: Rules) -> None:
     )
     message = a_message("NHS 943 476 5919, salary", to=(INSIDE, OUTSIDE, "jo@blog.example", "al@blog.example"))
     assert actions(ruleset, message) == ["pass", "seal", "refuse", "seal"]
+
+
+def test_a_partner_may_be_enough(a_message: Build, rules: Rules) -> None:
+    """Where each rule that would seal allows it, a partner's copy is relayed with a word to the sender; else sealed."""
+    partner = Recipient("records@hospital.example", "hospital.example", inside=False, partner="hospital")
+    allowed = {"when": {"identifier": "nhs"}, "partners": "enough"}
+    message = replace(a_message("NHS 943 476 5919", to=(OUTSIDE,)), recipients=(partner, *a_message("x").recipients))
+    (lenient, other) = engine.judge(rules(allowed), message)
+    assert (lenient.action.word, other.action.word) == ("notify", "seal")
+    assert [hit.because for hit in lenient.deciding] == ["it says so"]
+    strict = rules(allowed, {"when": {"identifier": "nhs"}})
+    assert actions(strict, message) == ["seal", "seal"]
+    unread = replace(message, content=replace(message.content, problems=("was cut",)))
+    assert actions(rules(allowed), unread) == ["seal", "seal"], "what could not be inspected is sealed for partners too"
+    [explained, _] = explanation.explain(rules(allowed), message)
+    assert next(explained.lines()) == "records@hospital.example (outside, partner hospital): notify"
 
 
 def test_findings_are_masked_and_say_where(a_message: Build, rules: Rules) -> None:

@@ -46,6 +46,20 @@ def test_three_recipients_leave_three_ways() -> None:
     assert routing.receipt
 
 
+def test_a_partners_copy_takes_the_partners_route() -> None:
+    """Whatever else is said of it, mail for a partner's address leaves over the transport that was agreed on."""
+    partner = Recipient("records@hospital.example", "hospital.example", inside=False, partner="hospital")
+    for action in (Action.PASS, Action.NOTIFY):
+        routing = route(
+            [ForwardPath(partner.address)],
+            [Verdict(partner, action)],
+            null_sender=False,
+            auto_submitted=False,
+            sender_inside=True,
+        )
+        assert [(copy.way, copy.route) for copy in routing.copies] == [(Way.RELAY, "partner:hospital")]
+
+
 def test_all_refused_is_refused_with_rule_and_reason() -> None:
     """When nobody may get it, the client is told at once, in the words of the rule."""
     refusal = routed((OUTSIDE, Action.REFUSE), (INSIDE, Action.REFUSE)).refusal
