@@ -98,7 +98,11 @@ class Draft:
 
 
 class Drafts:
-    """Keeps unfinished answers. Role portal; parts up to ``inline_limit`` octets stay in the database."""
+    """Keeps unfinished answers. Role portal; parts up to ``inline_limit`` octets stay in the database.
+
+    ``ensure_room`` raises StoreFullError when the disk's reserve would be touched: then no file is taken. A text is:
+    it is small, and nobody should type it twice.
+    """
 
     def __init__(
         self,
@@ -109,10 +113,12 @@ class Drafts:
         *,
         inline_limit: int = 128 << 10,
         limits: DraftLimits | None = None,
+        ensure_room: Callable[[], None] = lambda: None,
     ) -> None:
         self._opener = opener
         self._store = store
         self._workshop = Workshop(keyring, blobs, store, inline_limit)
+        self._ensure_room = ensure_room
         self.limits = limits or DraftLimits()
 
     def open(self, conn: Connection, link: Link, now: datetime) -> Draft:
@@ -162,6 +168,7 @@ class Drafts:
         TooLargeError as soon as the answer would be over a limit; LinkClosedError; StoreError and KeyringError as
         ``Workshop.seal``; whatever ``pieces`` raises. Nothing is kept when one of them leaves.
         """
+        self._ensure_room()
         with self._store.read() as conn:
             room = self.limits.octets - octets_kept(conn, pen)
             if self._files(conn, pen, now) >= self.limits.files:

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from relay.clock import new_id
-from relay.errors import NotFoundError
+from relay.errors import NotFoundError, StoreFullError
 from relay.store.tables import Blob, Sealed, Stanza
 from relay.store.tables import Part as PartTable
 from relay.store.tables.sealed import BlobState, ReaderState
@@ -464,3 +464,18 @@ def test_draft_ends_after_a_week_or_with_its_link(
     piece = drafts.save_text(short_pen, "text", NOW)
     with store.read() as conn:
         assert conn.execute(select(SEALED.c.expires_at).where(SEALED.c.id == piece)).scalar_one() == soon
+
+
+def test_disk_that_is_nearly_full_takes_texts_and_no_files(
+    *, key_folder: Path, opener: Opener, blobs: FileBlobs, store: Store, pen: Pen, written: Callable[..., Draft]
+) -> None:
+    """The reserve of the disk is for mail that was accepted: files wait until there is room, words do not."""
+
+    def full() -> None:
+        raise StoreFullError("no room")
+
+    drafts = Drafts(Keyring.open(key_folder, role="portal"), opener, blobs, store, ensure_room=full)
+    with pytest.raises(StoreFullError):
+        drafts.add_file(pen, "a.txt", "text/plain", [b"x"], NOW)
+    drafts.save_text(pen, "words", NOW)
+    assert (written().text, written().files) == ("words", ())
