@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, cast
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -53,6 +54,7 @@ from relay.queue.requests import request_code
 from relay.renewing import renew_on_hangup
 from relay.services import Service
 from relay.store.audit import Audit
+from relay.store.room import ensure_room
 from relay.store.slot import Slot
 from relay.store.writer import Store, open_store
 from relay.vault.blobs import FileBlobs
@@ -182,6 +184,7 @@ def open_portal(configuration: Configuration, number: int = 0, store: Store | No
             store,
             inline_limit=configuration.storage.inline_limit,
             limits=DraftLimits(octets=configuration.reply_size),
+            ensure_room=partial(ensure_room, configuration.storage.blobs, configuration.storage.disk_reserve),
         ),
         audit=Audit(keyring, writer=configuration.gateway.process_name("portal", number)),
         send_code=send_code,
