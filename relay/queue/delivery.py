@@ -154,10 +154,13 @@ class Delivery:
         self._budget.give_back(reservation.octets)
 
     def offer(self, reservation: Reservation, drafts: Iterable[Draft]) -> None:
-        """Send what was drafted with the reservation's lease; call it after the commit, on the event loop."""
-        jobs = [
-            part for draft in drafts for consignment in draft.consignments for part in consignment.split(RECIPIENTS)
-        ]
+        """Send what was drafted with the reservation's lease; call it after the commit, on the event loop.
+
+        What was drafted without a lease is due in the queue, where any process claims it: sent from here too, it would
+        be sent twice.
+        """
+        leased = (consignment for draft in drafts if draft.leased for consignment in draft.consignments)
+        jobs = [part for consignment in leased for part in consignment.split(RECIPIENTS)]
         self._budget.occupy(reservation.octets, jobs)
         for job in jobs:
             self._admit(job, reservation.lease.until, claimed=False)

@@ -75,6 +75,11 @@ class Draft:
     consignments: tuple[Consignment, ...]
     blob_length: int = 0
 
+    @property
+    def leased(self) -> bool:
+        """Whether a worker holds the entries already, to send them at once."""
+        return any(row["lease_owner"] is not None for row in self.entry_rows)
+
 
 class Spooler:
     """Signs messages and seals them for the queue: the one way for mail to leave, so none can miss its signature.

@@ -184,3 +184,21 @@ def test_a_report_stands_in_the_thread_of_the_receipt(yard: Yard) -> None:
     assert (found.message_id, found.accepted_at) == (original, START)
     fields = "".join(f"{name}: {value}\r\n" for name, value in found.thread(DOMAIN))
     assert message_from_bytes(fields.encode())["In-Reply-To"] == own_message_id(receipt, DOMAIN)
+
+
+def test_what_was_drafted_without_a_lease_is_not_sent_twice(yard: Yard) -> None:
+    """Offered by mistake, it is left to whoever claims it from the queue."""
+
+    async def work() -> int:
+        async with NextHop() as hop:
+            worker = yard.delivery(yard.routes([hop]))
+            await worker.start()
+            reservation = worker.reserve(1000)
+            assert reservation is not None
+            draft = yard.queue("ann@example.net")
+            worker.offer(reservation, [draft])
+            await until(lambda: yard.states() == ["done"])
+            await worker.stop()
+            return len(hop.taken)
+
+    assert asyncio.run(work()) == 1
