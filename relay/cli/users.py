@@ -109,7 +109,7 @@ def _file(session: Session, listener: str | None) -> Path:
     except (OSError, ValueError) as error:
         raise RefusedError(f'{path} cannot be read ({error}): "letterlock check" says more.') from None
     found = document.get("listen", {})
-    files = {
+    files: dict[str, Path] = {
         name: path.absolute().parent / one["users"]
         for name, one in (found.items() if isinstance(found, dict) else ())
         if isinstance(one, dict) and isinstance(one.get("users"), str) and one["users"]
