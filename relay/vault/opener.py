@@ -197,7 +197,8 @@ def _beside(connection: Connection, link: Link, opened: Opened, now: datetime) -
         .order_by(KEY.c.created_at.desc(), KEY.c.id)
         .limit(LIVE_KEYS)
     ).scalars()
-    ids = list(others)
+    if not (ids := list(others)):
+        return opened
     rows = connection.execute(
         select(_STANZA.c.key_id, _SEALED.c.id, _SEALED.c.created_at)
         .join(_SEALED, _SEALED.c.id == _STANZA.c.message_id)
