@@ -25,7 +25,6 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from policies.conditions import subject_tags
-from portal.access.answer_state import reply_state
 from portal.access.answers import Answers
 from portal.access.codes import CodeMail, Codes
 from portal.access.csrf import Csrf
@@ -97,7 +96,7 @@ def create_app(site: Site, base_url: str, services: Services, now: Callable[[], 
     link = LinkPages(store, keyring, opener, codes, visits, trail, csrf, lost, pages, now)
     letterbox = Letterbox(store, opener, visits, trail, pages, now)
     views = MessageViews(opener, Subjects.of(site.tags))
-    page = ConversationPage(letterbox, views, visits, trail, services.drafts, keyring, reply_state, csrf, pages, now)
+    page = ConversationPage(letterbox, views, visits, trail, services.drafts, keyring, csrf, pages, now)
     reading = ReadingPages(letterbox, page, visits, trail, csrf, pages, now)
     answers = Answers(keyring, services.drafts, throttles)
     replying = ReplyPages(letterbox, page, answers, keyring, csrf, pages, now)

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 from starlette.types import ASGIApp
 
 from portal.access.codes import CodeMail
@@ -16,17 +17,23 @@ from portal.app import Services, create_app, server_of
 from portal.rendering.pages import Site
 from relay.clock import new_id
 from relay.message.reading import read
-from relay.queue.requests import request_code
+from relay.queue.requests import RequestKind, request_code
+from relay.queue.requests import read as read_request
 from relay.store.audit import Audit
 from relay.store.schema import migrate
+from relay.store.tables import PortalRequest
 from relay.store.writer import Store, open_store
 from relay.vault.blobs import FileBlobs
+from relay.vault.correspondence import Author, Correspondence
 from relay.vault.drafts import DraftLimits, Drafts
 from relay.vault.keyring import Keyring
 from relay.vault.opener import Opener
+from relay.vault.people import Person, Role, people
+from relay.vault.requests import open_request
 from relay.vault.vault import PickupLink, SealedDraft, Vault
 from tests.letters import ANNA, JANE
 
+_REQUEST = PortalRequest.__table__  # type: ignore[attr-defined]
 LANGUAGES = ("en", "nl", "de", "fr")
 MONDAY = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 CONTACT = "Help desk, +44 20 7946 0000"
@@ -59,6 +66,8 @@ class Stage:
     codes: list[CodeMail] = field(default_factory=list)
     store: Store = field(init=False)
     vault: Vault = field(init=False)
+    relay_keys: Keyring = field(init=False)
+    blobs: FileBlobs = field(init=False)
     app: ASGIApp = field(init=False)
     healthy: bool = True
     database: str = ""  # URL; empty: SQLite in the folder
@@ -86,6 +95,7 @@ class Stage:
             )
             self.codes.append(mail)
 
+        self.relay_keys, self.blobs = relay_keys, blobs
         opener = Opener(keyring, blobs)
         drafts = Drafts(keyring, opener, blobs, self.store, inline_limit=self.inline_limit, limits=self.limits)
         services = Services(
@@ -104,7 +114,9 @@ class Stage:
         """Seal a letter as the relay does; return each reader's link."""
         return self.seal_draft(original, readers, days=days).links
 
-    def seal_draft(self, original: bytes, readers: Sequence[str] = (JANE,), *, days: int = 30) -> SealedDraft:
+    def seal_draft(
+        self, original: bytes, readers: Sequence[str] = (JANE,), *, blind: Sequence[str] = (), days: int = 30
+    ) -> SealedDraft:
         """Seal a letter as the relay does; return all that is known of it."""
         now = self.now()
         draft = self.vault.seal(
@@ -113,11 +125,53 @@ class Stage:
             original=original,
             sender=ANNA,
             readers=readers,
+            blind=blind,
             now=now,
             expires_at=now + timedelta(days=days),
         )
         self.store.run(lambda conn: self.vault.insert(conn, draft))
         return draft
+
+    def people(self, conversation: SealedDraft) -> dict[str, Person]:
+        """Return everybody of a conversation by address."""
+        with self.store.read() as conn:
+            return {person.address: person for person in people(conn, self.relay_keys, conversation.conversation_id)}
+
+    def join(
+        self,
+        conversation: SealedDraft,
+        original: bytes,
+        author: str,
+        readers: Sequence[str],
+        *,
+        fresh_links: bool = False,
+        message_id: bytes = b"",
+    ) -> SealedDraft:
+        """Seal one more letter into a conversation, as the relay does for an answer that brings no secret."""
+        known = self.people(conversation)
+        now = self.now()
+        draft = Correspondence(self.relay_keys, self.blobs, self.store, inline_limit=self.inline_limit).seal_into(
+            capability=None,
+            conversation_id=conversation.conversation_id,
+            message_id=message_id or new_id(),
+            reading=read(original),
+            original=original,
+            author=Author.STAFF if known[author].role is Role.SENDER else Author.READER,
+            author_id=known[author].participant_id,
+            to=[known[reader] for reader in readers],
+            fresh_links=fresh_links,
+            now=now,
+            expires_at=now + timedelta(days=30),
+        )
+        self.store.run(lambda conn: self.vault.insert(conn, draft))
+        return draft
+
+    def requests(self, kind: RequestKind) -> dict[bytes, Any]:
+        """Return what the portal asked the relay for, by id, as the relay reads it."""
+        with self.store.read() as conn:
+            rows = conn.execute(select(_REQUEST).where(_REQUEST.c.kind == kind).order_by(_REQUEST.c.created_at)).all()
+        keys = self.relay_keys
+        return {row.id: read_request(row.kind, open_request(keys, row.kind, row.id, row.item)) for row in rows}
 
     def close(self) -> None:
         """Close the store."""

@@ -13,7 +13,6 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
-from portal.access.answer_state import AnswerState, Progress
 from portal.access.company import Company, company, is_own
 from portal.access.csrf import Csrf
 from portal.access.trail import Trail
@@ -25,6 +24,7 @@ from portal.rendering.names import file_name
 from portal.rendering.pages import Pages
 from portal.rendering.text import text_to_html
 from relay.clock import id_text, new_id
+from relay.queue.reply_state import ReplyProgress, ReplyState, reply_state
 from relay.store.events import Event
 from relay.vault.drafts import Draft, Drafts
 from relay.vault.keyring import Keyring
@@ -39,7 +39,7 @@ class _Found:
     """What one look into the store found for a page."""
 
     opened: Opened
-    own: Mapping[bytes, AnswerState]  # of this reader's answers, by message id
+    own: Mapping[bytes, ReplyState]  # of this reader's answers, by message id
     draft: Draft
     sending: Mapping[bytes, Draft]
     company: Company
@@ -49,7 +49,7 @@ class _Found:
 
 @dataclass(frozen=True, slots=True)
 class ConversationPage:
-    """Shows a conversation. ``reply_state`` says what became of an answer, by its message id."""
+    """Shows a conversation."""
 
     letterbox: Letterbox
     views: MessageViews
@@ -57,7 +57,6 @@ class ConversationPage:
     trail: Trail
     drafts: Drafts
     keyring: Keyring
-    reply_state: Callable[[Connection, bytes], AnswerState]
     csrf: Csrf
     pages: Pages
     now: Callable[[], datetime]
@@ -98,7 +97,7 @@ class ConversationPage:
         opened = self.letterbox.opener.open_messages(conn, guest.link, now)
         mine = is_own(conn, self.keyring.address_hash, guest.link)
         own = {
-            message.header.message_id: self.reply_state(conn, message.header.message_id)
+            message.header.message_id: reply_state(conn, message.header.message_id)
             for message in opened.messages
             if message.header.author is Author.READER and mine(message)
         }
@@ -168,5 +167,5 @@ def _on_its_way(answer_id: bytes, draft: Draft, now: datetime) -> MessageView:
             FileView(name, "", file.size, kind_label(name)) for name, file in zip(names, draft.files, strict=True)
         ),
         original=None,
-        reply=AnswerState(Progress.SENDING),
+        reply=ReplyState(ReplyProgress.SENDING),
     )

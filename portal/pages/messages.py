@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 
 from markupsafe import Markup
 
-from portal.access.answer_state import AnswerState
 from portal.access.company import named
 from portal.access.visits import Guest
 from portal.pages.parts import octets_of, parts_of
@@ -19,6 +18,7 @@ from portal.rendering.plain import html_to_text
 from portal.rendering.subjects import Subjects
 from portal.rendering.text import TEXT_LIMIT, text_to_html, without_quotation
 from relay.clock import id_text
+from relay.queue.reply_state import ReplyState
 from relay.vault.opener import Author, OpenedMessage, Opener, PartEntry, PartRole
 
 _CID = re.compile(r"cid:([^\s\"'<>)]{1,500})", re.IGNORECASE)
@@ -59,7 +59,7 @@ class MessageView:
     frame_size: int
     files: tuple[FileView, ...]
     original: FileView | None
-    reply: AnswerState | None = None
+    reply: ReplyState | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class MessageViews:
     opener: Opener
     subjects: Subjects
 
-    def view(self, guest: Guest, message: OpenedMessage, reply: AnswerState | None) -> MessageView:
+    def view(self, guest: Guest, message: OpenedMessage, reply: ReplyState | None) -> MessageView:
         """Return the view; ``reply`` is given for the reader's own answers."""
         manifest = message.manifest
         here = f"{guest.path}/{id_text(message.header.message_id)}"

@@ -1,6 +1,7 @@
 """A reader's browser without JavaScript, over the application itself: follows pages, fills in forms."""
 
 import re
+from collections.abc import Mapping, Sequence
 from html import unescape
 
 import httpx2
@@ -9,6 +10,7 @@ from starlette.testclient import TestClient
 from relay.vault.vault import PickupLink
 from tests.portal_stage import Stage
 
+_HIDDEN = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]*)">')
 _TOKEN = re.compile(r'name="token" value="([^"]+)"')
 
 
@@ -60,6 +62,38 @@ class Guest:
         self.enter(link, self.ask(link), name)
         assert self.page.status_code == 200, self.text
         return self.page.url.path
+
+    def form(self) -> dict[str, list[str]]:
+        """Return the hidden fields of the form for an answer on the present page."""
+        form = self.page.text.partition('enctype="multipart/form-data"')[2].partition("</form>")[0]
+        fields: dict[str, list[str]] = {}
+        for name, value in _HIDDEN.findall(form):
+            fields.setdefault(name, []).append(unescape(value))
+        return fields
+
+    def answer(
+        self,
+        path: str,
+        do: str = "send",
+        *,
+        files: Sequence[tuple[str, str, bytes]] = (),
+        fields: Mapping[str, Sequence[str]] | None = None,
+        **typed: str | Sequence[str],
+    ) -> httpx2.Response:
+        """Fill in the form for an answer on the present page (or the hidden ``fields`` of another) and press a button.
+
+        Fields stand in the order of the page, files (name, type, content) after the text and before the button.
+        """
+        parts: list[tuple[str, object]] = []
+        button = {"remove": typed.pop("remove")} if "remove" in typed else {"do": do}
+        for name, values in {**(self.form() if fields is None else fields), **typed}.items():
+            parts += [(name, (None, value.encode())) for value in ([values] if isinstance(values, str) else values)]
+        parts += [("files", (name, content, kind)) for name, kind, content in files] or [
+            ("files", ("", b"", "application/octet-stream"))
+        ]
+        parts += [(name, (None, str(value).encode())) for name, value in button.items()]
+        self.page = self.client.post(f"{path}/answer", files=parts)
+        return self.page
 
     def path_of(self, label: str) -> str:
         """The path of the download with this name on the present page."""
