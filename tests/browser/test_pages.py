@@ -2,12 +2,18 @@
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page
+from sqlalchemy import update
 
+from relay import clock
+from relay.store.tables import Key
+from relay.vault.control import recall
 from relay.vault.vault import PickupLink
+from tests.browser.talk import BROTHER, NOTES, talk
 from tests.browser.test_journey import HTML, SHEET, enter, shoot
 from tests.letters import JANE, XLSX, letter
 from tests.portal_stage import Served
@@ -109,6 +115,78 @@ def expired(served: Served, page: Page, _link: PickupLink) -> None:
     page.goto(served.url(link))
 
 
+def replaced(served: Served, page: Page, link: PickupLink) -> None:
+    """A link that was replaced, with the button that asks for a new one."""
+    keys: Any = Key
+    served.stage.store.run(
+        lambda conn: conn.execute(update(keys.__table__).where(keys.id == link.link_id).values(revoked_at=clock.now()))
+    )
+    page.goto(served.url(link))
+
+
+def asked(served: Served, page: Page, link: PickupLink) -> None:
+    """After asking for a new link."""
+    replaced(served, page, link)
+    page.get_by_role("button", name="Ask the sender for a new link").click()
+
+
+def asked_twice(served: Served, page: Page, link: PickupLink) -> None:
+    """After asking again on the same day."""
+    asked(served, page, link)
+    asked(served, page, link)
+
+
+def recalled(served: Served, page: Page, link: PickupLink) -> None:
+    """A message that was taken back."""
+    served.stage.store.run(lambda conn: recall(conn, [link.participant_id], clock.now()))
+    page.goto(served.url(link))
+
+
+def exchange(served: Served, page: Page, _link: PickupLink) -> None:
+    """A whole conversation, with an answer on its way."""
+    enter(served, page, talk(served.stage).links[JANE], "Jane")
+    page.get_by_label("Your text").fill("Thank you.\n\nWe will both come.")
+    page.get_by_label("Attach files").set_input_files([NOTES])
+    page.get_by_role("button", name="Send the answer").click()
+    page.get_by_text("Thank you. Your answer was sent.").wait_for()
+
+
+def writing(served: Served, page: Page, _link: PickupLink) -> None:
+    """An answer that is being written, with files, and a reader who may be chosen."""
+    enter(served, page, talk(served.stage).links[JANE], "Jane")
+    page.get_by_label("Your text").fill("Thank you.\n\nWe will both come.")
+    page.get_by_label(BROTHER).check()
+    page.get_by_label("Attach files").set_input_files([{**NOTES, "name": f"{LONG}.txt"}, NOTES])
+    page.get_by_role("button", name="Attach", exact=True).click()
+    page.get_by_text("The files are attached.").wait_for()
+
+
+def mistake(served: Served, page: Page, link: PickupLink) -> None:
+    """An answer with nothing in it."""
+    enter(served, page, link, "Jane")
+    page.get_by_role("button", name="Send the answer").click()
+    page.get_by_text("Your answer was not sent").wait_for()
+
+
+def kept(served: Served, page: Page, link: PickupLink) -> None:
+    """A form that came after its visit."""
+    enter(served, page, link, "Jane")
+    page.context.clear_cookies()
+    page.get_by_label("Your text").fill("Thank you.")
+    page.get_by_role("button", name="Send the answer").click()
+    page.get_by_role("heading", name="Saved, but not sent yet").wait_for()
+
+
+def lost(served: Served, page: Page, link: PickupLink) -> None:
+    """A form that came after its visit, without its ticket."""
+    enter(served, page, link, "Jane")
+    page.context.clear_cookies()
+    page.evaluate("document.querySelector('[name=ticket]').value = ''")
+    page.get_by_label("Your text").fill("Thank you.")
+    page.get_by_role("button", name="Send the answer").click()
+    page.get_by_role("heading", name="Your text could not be saved").wait_for()
+
+
 def nothing(served: Served, page: Page, _link: PickupLink) -> None:
     """No such page."""
     page.goto(served.stage.base_url + "/nothing")
@@ -135,6 +213,15 @@ PAGES: list[Callable[[Served, Page, PickupLink], None]] = [
     ended,
     unknown,
     expired,
+    replaced,
+    asked,
+    asked_twice,
+    recalled,
+    exchange,
+    writing,
+    mistake,
+    kept,
+    lost,
     nothing,
     foreign,
 ]
@@ -171,7 +258,9 @@ def test_page(
     assert page.locator("script, [style], [onclick]").count() == 0
     assert all(url.startswith(served.stage.base_url) for url in elsewhere)
     assert not problems
-    for control in page.locator("button, input:not([type=hidden]), .button, .files a").all():
+    for control in page.locator("button, input:not([type=hidden], [type=checkbox]), .button, .files a, .choice").all():
+        if not control.is_visible():
+            continue  # behind "Delete this draft"
         box = control.bounding_box()
         assert box
         assert min(box["width"], box["height"]) >= 40
