@@ -12,11 +12,13 @@ from relay import alerts, clock
 from relay.alerts import Alerts, clock_jumped, less_confined
 from relay.config.model import Configuration
 from relay.config.source import Source
-from relay.conversation import silence
+from relay.conversation import read_reports, silence
+from relay.conversation.read_reports import ReadReports
 from relay.conversation.silence import Silence
 from relay.gateway import Gateway, letterhead_of, open_gateway, refurnish
 from relay.health import Problem
 from relay.housekeeping import HOLDS_EVERY, RECEIPTS_EVERY, Duty, Housekeeping
+from relay.notices.receipts import ReceiptNotices
 from relay.notices.reminders import ReminderNotices
 from relay.queue.code_mails import CodeMails
 from relay.queue.errands import Errands
@@ -55,10 +57,17 @@ def _duties(gateway: Gateway) -> tuple[Coroutine[Any, Any, None], ...]:
         Duty("receipts", RECEIPTS_EVERY, gateway.receipts.any_due, gateway.receipts.send_due),
         Duty("holds", HOLDS_EVERY, gateway.holding.any_due, gateway.holding.return_due),
         Duty("silence", silence.EVERY, (unread := _silence(gateway)).waits, unread.look),
+        Duty("read reports", read_reports.EVERY, (reads := _read_reports(gateway)).waits, reads.report),
         Duty("alerts", alerts.EVERY, (watch := _alerts(gateway)).waits, watch.look),
     )
     housekeeping = Housekeeping(gateway.store, gateway.blobs, gateway.keyring, gateway.audit, gateway.owner, more)
     return errands.run(), housekeeping.run()
+
+
+def _read_reports(gateway: Gateway) -> ReadReports:
+    notices = ReceiptNotices(letterhead_of(gateway.configuration))
+    domain = gateway.configuration.gateway.domain
+    return ReadReports(gateway.store, gateway.keyring, notices, gateway.spooler, gateway.routes, domain)
 
 
 def _silence(gateway: Gateway) -> Silence:

@@ -1,6 +1,6 @@
 """What a sender is told unasked: the receipt of what was sealed or noticed, and that a sealed message was read.
 
-Both go to the person who wrote the message, in its thread, and can be answered with a command.
+Both go to the person who wrote the message, in its thread. Commands are answers to the receipt: it has the secret.
 """
 
 from collections.abc import Sequence
@@ -62,7 +62,7 @@ class ReadLine:
 
 
 class ReceiptNotices:
-    """Writes them. ``control`` is everywhere the address that an answer goes to."""
+    """Writes them. ``control`` is the address that answers to a receipt go to."""
 
     def __init__(self, letterhead: Letterhead) -> None:
         self._letterhead = letterhead
@@ -106,9 +106,7 @@ class ReceiptNotices:
         self,
         *,
         to: str,
-        control: str,
         lines: Sequence[ReadLine],
-        subject: str,
         thread: Sequence[str],
         now: datetime,
         message_id: str = "",
@@ -116,7 +114,7 @@ class ReceiptNotices:
     ) -> Composed:
         """Return the mail that a message was read, for a sender who asked to be told (RFC 8098 section 2.1).
 
-        ``subject`` may be empty: it stands under the seal and is known only where somebody brings a key.
+        The subject is not named: it stands under the seal, and nobody has brought a key.
         """
         tag = self._letterhead.tag(language)
         language_of = self._letterhead.languages[tag]
@@ -129,7 +127,7 @@ class ReceiptNotices:
             subject=_("Read by %(readers)s") % {"readers": header_value(readers, 200)},
             now=now,
             message_id=message_id,
-            more=[*self.answered_at(control), *thread_fields(thread)],
+            more=thread_fields(thread),
             lines=[
                 {
                     "reader": header_value(line.reader, 254),
@@ -138,7 +136,6 @@ class ReceiptNotices:
                 }
                 for line in lines
             ],
-            original_subject=header_value(subject, 200),
         )
 
     def answered_at(self, control: str) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ Blob states: ``writing -> stored -> doomed -> gone``; a gone blob has no row.
 from datetime import datetime
 from enum import StrEnum
 
-from sqlmodel import BigInteger, Field, Index, SQLModel
+from sqlmodel import BigInteger, Field, Index, SQLModel, text
 
 from relay.store.types import Bytes, Moment
 
@@ -93,7 +93,15 @@ class Sealed(SQLModel, table=True):
     """One sealed message: core header and outer key. Its id is the queued message's id."""
 
     __tablename__ = "sealed"
-    __table_args__ = (Index("sealed_by_expiry", "state", "expires_at"),)
+    __table_args__ = (
+        Index("sealed_by_expiry", "state", "expires_at"),
+        Index(
+            "sealed_awaited",
+            "created_at",
+            sqlite_where=text("notify_read"),
+            postgresql_where=text("notify_read"),
+        ),
+    )
     id: bytes = Field(primary_key=True, sa_type=Bytes)
     conversation_id: bytes = Field(sa_type=Bytes, index=True)
     header: bytes = Field(sa_type=Bytes)

@@ -75,5 +75,13 @@ def upgrade() -> None:
     op.add_column("sealed", sa.Column("author_id", Bytes(), nullable=True))
     op.add_column("sealed", sa.Column("to_all", sa.Boolean(), nullable=False, server_default=sa.true()))
     op.add_column("sealed", sa.Column("notify_read", sa.Boolean(), nullable=False, server_default=sa.false()))
+    op.create_index(
+        "sealed_awaited",
+        "sealed",
+        ["created_at"],
+        unique=False,
+        sqlite_where=sa.text("notify_read"),
+        postgresql_where=sa.text("notify_read"),
+    )
     op.add_column("sealed", sa.Column("answer_id", Bytes(), nullable=True))
     op.create_index(op.f("ix_sealed_answer_id"), "sealed", ["answer_id"], unique=False)

@@ -74,9 +74,7 @@ def receipt(**more: Any) -> Composed:
 def read(**more: Any) -> Composed:
     values: dict[str, Any] = {
         "to": "bob@example.org",
-        "control": "c.aeaq.s3cret@letter.example.org",
         "lines": [ReadLine("ann@example.net", NOW, "Ann"), ReadLine("eve@partner.test", NOW)],
-        "subject": "Your test results",
         "thread": ["<1@example.org>"],
         "now": NOW,
     }
