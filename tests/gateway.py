@@ -1,15 +1,19 @@
 """A real gateway for stories: its own folder, configuration, processes and ports, driven as a person would."""
 
+import atexit
 import contextlib
 import os
+import shutil
 import signal
 import smtplib
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 CONFIGURATION = """\
@@ -77,6 +81,21 @@ action = "refuse"
 """
 
 
+@cache
+def first_day() -> Path:
+    """What `letterlock init` makes on the first day: keys and an empty database, made once and copied for each story.
+
+    `tests/unit/relay/cli` has the stories of init itself.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="letterlock-first-day-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    values = {"smtp": 2525, "portal": 8080, "world": 2526, "workers": 1, "trusted": "127.0.0.0/8"}
+    text = CONFIGURATION.format(**values, database="sqlite:///var/letterlock.db")
+    (folder / "relay.toml").write_text(text)
+    Gateway(folder, 2525, 8080).letterlock("init")
+    return folder / "var"
+
+
 def free_port() -> int:
     """A port nobody listens on now."""
     with socket.socket() as probe:
@@ -130,7 +149,10 @@ class Gateway:
         }
         (folder / "relay.toml").write_text(CONFIGURATION.format(**values) + rules)
         gateway = cls(folder, smtp, portal)
-        gateway.letterlock("init")
+        if database:
+            gateway.letterlock("init")
+        else:
+            shutil.copytree(first_day(), folder / "var", copy_function=shutil.copy2)
         return gateway
 
     def letterlock(self, *arguments: str, expect: int = 0) -> str:
