@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from relay.config.model import Portal
-from relay.store.tables.queue import EntryState
+from relay.store.tables.queue import EntryState, HoldState
 from relay.store.tables.sealed import BlobState, ReaderState, SealedState
 from relay.store.tables.visits import CodeState
 
@@ -20,7 +20,8 @@ MODULE = re.compile(r"`((?:relay|policies|portal)(?:[./][a-z_]+)*)(?:\.([A-Z]\w+
 KEYS = {"relay.toml", *(f"portal.{key}" for key in Portal.model_fields)}
 PICTURE = re.compile(r"### [^\n]*`([\w.]+)`\)\n\n```mermaid\n(.*?)```", re.DOTALL)
 STATES: dict[str, type[StrEnum]] = {
-    f"{kind.__module__}.{kind.__name__}": kind for kind in (EntryState, SealedState, ReaderState, CodeState, BlobState)
+    f"{kind.__module__}.{kind.__name__}": kind
+    for kind in (EntryState, HoldState, SealedState, ReaderState, CodeState, BlobState)
 }
 
 
