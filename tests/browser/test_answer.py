@@ -99,6 +99,7 @@ def test_nothing_is_lost_when_the_visit_ends(served: Served, page: Page, convers
     """The form is sent after the end; with a new code text and file are in the form, and go."""
     page.get_by_label("Your text").fill(TEXT)
     page.get_by_label("Attach files").set_input_files([NOTES])
+    page.wait_for_load_state()
     page.context.clear_cookies()
     page.get_by_role("button", name="Send the answer").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Saved, but not sent yet")

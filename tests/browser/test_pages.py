@@ -171,6 +171,7 @@ def mistake(served: Served, page: Page, link: PickupLink) -> None:
 def kept(served: Served, page: Page, link: PickupLink) -> None:
     """A form that came after its visit."""
     enter(served, page, link, "Jane")
+    page.wait_for_load_state()  # with its frame, which needs the cookie
     page.context.clear_cookies()
     page.get_by_label("Your text").fill("Thank you.")
     page.get_by_role("button", name="Send the answer").click()
@@ -180,6 +181,7 @@ def kept(served: Served, page: Page, link: PickupLink) -> None:
 def lost(served: Served, page: Page, link: PickupLink) -> None:
     """A form that came after its visit, without its ticket."""
     enter(served, page, link, "Jane")
+    page.wait_for_load_state()  # with its frame, which needs the cookie
     page.context.clear_cookies()
     page.evaluate("document.querySelector('[name=ticket]').value = ''")
     page.get_by_label("Your text").fill("Thank you.")
