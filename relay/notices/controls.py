@@ -194,14 +194,13 @@ class ControlNotices:
         return self._letterhead.write(
             "control",
             tag,
-            **self._frame(asked, language, now, message_id),
+            **(self._frame(asked, language, now, message_id) | {"held": held}),
             heading=_("Your answer was not understood"),
             done=[],
             passed_over=[],
             recipients=[],
             until="",
             reader=header_value(reader, 254),
-            held=held,
             misunderstood=said,
             line="" if why in {Misunderstanding.NOTHING, Misunderstanding.TOO_MANY} else header_value(line, 200),
         )
