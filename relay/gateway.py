@@ -16,11 +16,14 @@ from relay.conversation.control.answers import Answers
 from relay.conversation.control.desk import Controls
 from relay.conversation.control.orders import Bounds
 from relay.conversation.control.permission import Permission
+from relay.conversation.furnishing import Workroom
 from relay.conversation.holding import Holding
 from relay.conversation.pickups import Pickups
 from relay.conversation.postmaster import Postmaster
+from relay.conversation.real_addresses import RealAddresses
 from relay.conversation.reception import Reception
 from relay.conversation.release import Release
+from relay.conversation.replies import ReturnedReplies
 from relay.conversation.senders import Delegates
 from relay.dkim.keys import open_signer
 from relay.errors import ConfigurationError
@@ -39,7 +42,9 @@ from relay.planning import Planner
 from relay.queue.backoff import Ladder, ladder
 from relay.queue.delivery import Delivery
 from relay.queue.dsn import Reporter
+from relay.queue.errands import Clerk
 from relay.queue.reports import Reports
+from relay.queue.requests import RequestKind
 from relay.queue.return_path import ReturnPaths
 from relay.queue.routes import PARTNER, REPLIES, Route, Routes, TlsMode
 from relay.queue.spooling import Spooler
@@ -93,6 +98,7 @@ class Gateway(Lasting):
     notices: Notices
     receipts: Receipts
     holding: Holding
+    clerks: Mapping[RequestKind, Clerk]
     spooler: Spooler
     delivery: Delivery
     intake: Intake
@@ -178,7 +184,9 @@ def _furnish(configuration: Configuration, lasting: Lasting, running: Gateway | 
     letterhead = letterhead_of(configuration)
     notices = notices_of(configuration, letterhead)
     reporter = reporter_of(configuration, letterhead)
-    reports = Reports(store, reporter, spooler, routes, configuration.delivery.give_up_after)
+    workroom = Workroom(configuration, store, keyring, blobs, letterhead, notices, spooler, routes)
+    lost_replies = workroom.lost_replies()
+    reports = Reports(store, reporter, spooler, routes, configuration.delivery.give_up_after, lost_replies)
     receipts = Receipts(
         store,
         keyring,
@@ -204,10 +212,12 @@ def _furnish(configuration: Configuration, lasting: Lasting, running: Gateway | 
         reception=Reception(
             configuration.gateway.domain,
             {
-                AddressKind.BOUNCE: Bounces(store, keyring, returns, reports),
+                AddressKind.BOUNCE: Bounces(store, keyring, returns, reports, ReturnedReplies(lost_replies)),
                 AddressKind.CONTROL: _controls(configuration, lasting, letterhead, spooler, routes, judge, holding),
             },
             Postmaster(spooler, routes, configuration.fallback_mailbox, configuration.gateway.host_name),
+            answers=workroom.answers(judge, receipts),
+            real=RealAddresses(store, keyring, configuration.gateway.domain),
         ),
         recognition=Recognition(keyring, store),
         planner=Planner(configuration, keyring, release.grouping, spooler, release.mailings, receipts),
@@ -234,6 +244,7 @@ def _furnish(configuration: Configuration, lasting: Lasting, running: Gateway | 
         notices=notices,
         receipts=receipts,
         holding=holding,
+        clerks=workroom.clerks(vault, audit),
         spooler=spooler,
         delivery=delivery,
         intake=intake,

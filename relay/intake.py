@@ -138,8 +138,6 @@ class Intake:
         return plan if plan.refusal else plan.joined((Part(changes=still_so(known)),))
 
     def _sorted(self, arrival: Arrival) -> Plan:
-        if not self._reception.concerns(arrival):
-            return self._judged(Sorted(arrival))
         outcome = self._reception.sort(arrival)
         if isinstance(outcome, Reply):
             return self._planner.turn_away(arrival, outcome)

@@ -20,9 +20,7 @@ from relay.health import Problem
 from relay.housekeeping import HOLDS_EVERY, RECEIPTS_EVERY, Duty, Housekeeping
 from relay.notices.receipts import ReceiptNotices
 from relay.notices.reminders import ReminderNotices
-from relay.queue.code_mails import CodeMails
 from relay.queue.errands import Errands
-from relay.queue.requests import RequestKind
 from relay.renewing import renew_on_hangup
 from relay.services import Service
 from relay.smtp.listener import watch_certificates
@@ -50,9 +48,7 @@ class Duties:
 
 
 def _duties(gateway: Gateway) -> tuple[Coroutine[Any, Any, None], ...]:
-    codes = CodeMails(gateway.store, gateway.keyring, gateway.notices, gateway.spooler, gateway.delivery.routes)
-    clerks = {RequestKind.CODE: codes}
-    errands = Errands(gateway.store, gateway.keyring, gateway.audit, gateway.delivery, clerks, gateway.owner)
+    errands = Errands(gateway.store, gateway.keyring, gateway.audit, gateway.delivery, gateway.clerks, gateway.owner)
     more = (
         Duty("receipts", RECEIPTS_EVERY, gateway.receipts.any_due, gateway.receipts.send_due),
         Duty("holds", HOLDS_EVERY, gateway.holding.any_due, gateway.holding.return_due),

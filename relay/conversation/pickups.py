@@ -34,7 +34,14 @@ class Pickups:
     domain: str
 
     def about(
-        self, sealed: SealedDraft, writer: Writer, *, now: datetime, subject: str = "", lease: Lease | None = None
+        self,
+        sealed: SealedDraft,
+        writer: Writer,
+        *,
+        now: datetime,
+        report_to: str = "",
+        subject: str = "",
+        lease: Lease | None = None,
     ) -> Iterable[Draft]:
         """Yield one notice for each fresh link of a sealed message, in the thread of the reader's earlier notices.
 
@@ -42,7 +49,14 @@ class Pickups:
         """
         links, until = sealed.links.values(), sealed.expires_at
         yield from self.for_links(
-            links, writer, until=until, parent=sealed.message_id, now=now, subject=subject, lease=lease
+            links,
+            writer,
+            until=until,
+            parent=sealed.message_id,
+            now=now,
+            report_to=report_to,
+            subject=subject,
+            lease=lease,
         )
 
     def for_links(
@@ -53,12 +67,14 @@ class Pickups:
         until: datetime,
         parent: bytes,
         now: datetime,
+        report_to: str = "",
         subject: str = "",
         lease: Lease | None = None,
     ) -> Iterable[Draft]:
         """Yield one notice for each of these links, which open their conversation until ``until``.
 
-        ``parent`` is the sealed message that the notice speaks of.
+        ``parent`` is the sealed message that the notice speaks of; ``report_to`` is who inside hears when it cannot be
+        delivered, by default the writer.
         """
         for link in links:
             queued_id = new_id()
@@ -75,7 +91,7 @@ class Pickups:
                 further=True,
             )
             yield self.spooler.draft(
-                QueuedEnvelope("", report_to=writer.address, smtputf8=not link.address.isascii()),
+                QueuedEnvelope("", report_to=report_to or writer.address, smtputf8=not link.address.isascii()),
                 [
                     NewEntry(
                         Kind.NOTICE,

@@ -8,12 +8,16 @@ Postmaster and abuse, which every domain has, belong to a person.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from policies.model import RuleHit
+from relay.conversation.answers import Answers
 from relay.conversation.postmaster import Postmaster
+from relay.message.reading import read
+from relay.message.scrubbing import scrub
 from relay.message.secret_address import AddressKind, SecretAddress, read_secret_address
+from relay.message.spellings import Real
 from relay.plan import Arrival, Part
 from relay.smtp.own_addresses import is_role
 from relay.smtp.values import ForwardPath, Reply
@@ -59,19 +63,35 @@ class Sorted:
 
 
 class Reception:
-    """Knows the gateway's own domain and its desks."""
+    """Knows the gateway's own domain, its desks, and which address stands behind one that holds a secret."""
 
-    def __init__(self, domain: str, desks: Mapping[AddressKind, Desk], postmaster: Postmaster | None = None) -> None:
+    def __init__(
+        self,
+        domain: str,
+        desks: Mapping[AddressKind, Desk],
+        postmaster: Postmaster | None = None,
+        *,
+        answers: Answers | None = None,
+        real: Real | None = None,
+    ) -> None:
         self._domain = domain.lower()
         self._desks = desks
         self._postmaster = postmaster
+        self._answers = answers
+        self._real = real
 
     def concerns(self, arrival: Arrival) -> bool:
-        """Say whether there is anything to sort: cheap, and false for nearly all mail."""
-        return any(self._ours(path) for path in arrival.envelope.recipients)
+        """Say whether sorting takes more than a look: mail to addresses of ours, and whatever answers other mail."""
+        reading = arrival.reading
+        answers = bool(reading.in_reply_to or reading.references) and arrival.authorised
+        return answers or any(self._ours(path) for path in arrival.envelope.recipients)
 
     def sort(self, arrival: Arrival) -> Sorted | Reply:
-        """Hand addresses of ours to their desks; return the rest, or the reply that refuses the message. Blocking."""
+        """Hand addresses of ours to their desks; return the rest, or the reply that refuses the message.
+
+        From here on the message holds no secret of ours any more. Blocking where `concerns` says so.
+        """
+        arrival = self._without_secrets(arrival)
         ordinary = tuple(path for path in arrival.envelope.recipients if not self._ours(path))
         roles = [path for path in arrival.envelope.recipients if self._for_postmaster(path)]
         waiting: dict[AddressKind, list[Addressed]] = {}
@@ -79,17 +99,46 @@ class Reception:
             if not self._ours(path) or self._for_postmaster(path):
                 continue
             address = read_secret_address(path.address, self._domain)
-            if address is None or address.kind not in self._desks:
+            if address is None or not (address.kind in self._desks or self._answers_at(address)):
                 return _UNKNOWN
             waiting.setdefault(address.kind, []).append(Addressed(path, address))
         parts = [self._postmaster.take(arrival, roles)] if roles and self._postmaster else []
+        direction = _DIRECTIONS[next(iter(waiting))] if waiting and not ordinary else Direction.OUT
+        answered = self._answered(arrival, waiting.pop(AddressKind.READER, ()), ordinary)
+        if isinstance(answered, Reply):
+            return answered
+        part, joined, floor = answered
+        parts += [part] if part else []
         for kind, addressed in waiting.items():
             outcome = self._desks[kind].take(arrival, addressed)
             if isinstance(outcome, Reply):
                 return outcome
             parts.append(outcome)
-        direction = _DIRECTIONS[next(iter(waiting))] if waiting and not ordinary else Direction.OUT
-        return Sorted(arrival.to(ordinary), tuple(parts), direction)
+        left = tuple(path for path in ordinary if path not in joined)
+        return Sorted(arrival.to(left), tuple(parts), direction, floor)
+
+    def _answered(
+        self, arrival: Arrival, addressed: Sequence[Addressed], ordinary: tuple[ForwardPath, ...]
+    ) -> tuple[Part | None, tuple[ForwardPath, ...], RuleHit | None] | Reply:
+        """Return what an answer wants written, who of the ordinary recipients is settled with it, and the floor."""
+        if self._answers is None or not (addressed or self.concerns(arrival)):
+            return None, (), None
+        if addressed and (dropped := self._answers.dropped(arrival)):
+            return dropped, (), None
+        found = self._answers.find(arrival, [one.address for one in addressed], ordinary)
+        if isinstance(found, Reply):
+            return found
+        written = self._answers.write(arrival, found) if found.threads else None
+        return written if isinstance(written, Reply) else (written, found.joined, found.floor)
+
+    def _without_secrets(self, arrival: Arrival) -> Arrival:
+        if self._real is None:
+            return arrival
+        content = scrub(arrival.content, self._domain, self._real)
+        return arrival if content is arrival.content else replace(arrival, content=content, reading=read(content))
+
+    def _answers_at(self, address: SecretAddress) -> bool:
+        return self._answers is not None and address.kind is AddressKind.READER
 
     def _for_postmaster(self, path: ForwardPath) -> bool:
         return self._postmaster is not None and self._ours(path) and is_role(path.address)

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, delete, exists, select
 from sqlalchemy.engine import Row
 
 from relay import clock
-from relay.errors import LetterlockError, StoreError
+from relay.errors import LetterlockError, OvertakenError, StoreError
 from relay.queue.delivery import Delivery, Reservation
 from relay.queue.requests import Request, RequestKind, UnfitRequestError, read
 from relay.queue.spooling import Draft, Lease, insert_message
@@ -63,7 +63,7 @@ class Clerk(Protocol):
         """Return what is to be written. Blocking, called in a thread; may be called again for the same errand.
 
         UnfitRequestError, RefusedError, NotFoundError or SealingError when it must not be carried out; StoreError when
-        it cannot be now.
+        it cannot be now, OvertakenError when something changes at this moment: then it is tried again.
         """
         ...
 
@@ -120,7 +120,7 @@ class Errands:
         while True:
             try:
                 done = await work(clock.now())
-            except StoreError as error:
+            except (StoreError, OvertakenError) as error:
                 _log.warning("requests not carried out", reason=str(error))
                 done = 0
             if not done:
@@ -168,7 +168,7 @@ class Errands:
         except BaseException as error:
             if reservation is not None:
                 self._delivery.cancel(reservation)
-            if isinstance(error, StoreError) or not isinstance(error, Exception):
+            if isinstance(error, StoreError | OvertakenError) or not isinstance(error, Exception):
                 raise
             if isinstance(error, LetterlockError):
                 return _Answer(row.id, row.kind, None, None, str(error))

@@ -40,6 +40,7 @@ class Event(StrEnum):
     CODE_WRONG = "code wrong"
     CODES_EXHAUSTED = "codes exhausted"
     REQUEST_REFUSED = "request refused"
+    RESEALED = "resealed"
     VISIT_STARTED = "visit started"
     READ = "read"
     DOWNLOADED = "downloaded"
@@ -86,6 +87,7 @@ _SENTENCES: dict[Event, tuple[str, ...]] = {
     Event.CODE_WRONG: ("a wrong code was entered", " by reader {participant}"),
     Event.CODES_EXHAUSTED: ("no more codes today", " for reader {participant}"),
     Event.REQUEST_REFUSED: ("a request of the portal was refused", ": {reason}"),
+    Event.RESEALED: ("older messages were given to another link", " of reader {participant}"),
     Event.VISIT_STARTED: ("the right code was entered", " by reader {participant}"),
     Event.READ: ("read", " by reader {participant}"),
     Event.DOWNLOADED: ("part {part} was downloaded", " by reader {participant}", ", {size}"),

@@ -1,0 +1,103 @@
+"""Builds what answers pass through, from the configuration: the desk for staff, the clerks for readers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from relay.config.model import Configuration
+from relay.conversation.answers import Answers
+from relay.conversation.lost_links import LostLinks, Resealing
+from relay.conversation.pickups import Pickups
+from relay.conversation.replies import Replies
+from relay.conversation.senders import Delegates
+from relay.judging import Judge
+from relay.notices.compose import Notices
+from relay.notices.letterhead import Letterhead
+from relay.notices.replies import ReplyNotices
+from relay.notices.reply_mail import ReplyMail
+from relay.queue.code_mails import CodeMails
+from relay.queue.errands import Clerk
+from relay.queue.lost_replies import LostReplies
+from relay.queue.requests import RequestKind
+from relay.queue.routes import Routes
+from relay.queue.spooling import Spooler
+from relay.receipts import Receipts
+from relay.store.audit import Audit
+from relay.store.writer import Store
+from relay.vault.blobs import BlobStore
+from relay.vault.correspondence import Correspondence
+from relay.vault.keyring import Keyring
+from relay.vault.vault import Vault
+
+
+@dataclass(frozen=True, slots=True)
+class Workroom:
+    """The services that all of it shares."""
+
+    configuration: Configuration
+    store: Store
+    keyring: Keyring
+    blobs: BlobStore
+    letterhead: Letterhead
+    notices: Notices
+    spooler: Spooler
+    routes: Routes
+
+    @property
+    def _domain(self) -> str:
+        return self.configuration.gateway.domain
+
+    def _pickups(self) -> Pickups:
+        return Pickups(self.keyring, self.notices, self.spooler, self.routes, self._domain)
+
+    def _correspondence(self) -> Correspondence:
+        limit = self.configuration.storage.inline_limit
+        return Correspondence(self.keyring, self.blobs, self.store, inline_limit=limit)
+
+    def answers(self, judge: Judge, receipts: Receipts) -> Answers:
+        """Return the desk for answers by staff."""
+        return Answers(
+            store=self.store,
+            keyring=self.keyring,
+            correspondence=self._correspondence(),
+            delegates=Delegates.of(self.configuration.organisation.delegates),
+            judge=judge,
+            pickups=self._pickups(),
+            receipts=receipts,
+            spooler=self.spooler,
+            expiry=self.configuration.portal.expiry,
+            host_name=self.configuration.gateway.host_name,
+        )
+
+    def lost_replies(self) -> LostReplies:
+        """Return what gives undeliverable answers to the organisation's own mailbox."""
+        mailbox = self.configuration.fallback_mailbox
+        notices = ReplyNotices(self.letterhead)
+        return LostReplies(self.store, self.keyring, notices, self.spooler, self.routes, mailbox, self._domain)
+
+    def clerks(self, vault: Vault, audit: Audit) -> Mapping[RequestKind, Clerk]:
+        """Return who carries out which of the portal's requests."""
+        return {
+            RequestKind.CODE: CodeMails(self.store, self.keyring, self.notices, self.spooler, self.routes),
+            RequestKind.REPLY: Replies(
+                store=self.store,
+                keyring=self.keyring,
+                blobs=self.blobs,
+                vault=vault,
+                correspondence=self._correspondence(),
+                mail=ReplyMail(self.letterhead),
+                pickups=self._pickups(),
+                spooler=self.spooler,
+                audit=audit,
+                domain=self._domain,
+                expiry=self.configuration.portal.expiry,
+            ),
+            RequestKind.LOST_LINK: LostLinks(
+                store=self.store,
+                keyring=self.keyring,
+                notices=ReplyNotices(self.letterhead),
+                spooler=self.spooler,
+                routes=self.routes,
+                domain=self._domain,
+            ),
+            RequestKind.RESEAL: Resealing(self.store, self.keyring, audit),
+        }
