@@ -15,7 +15,7 @@ from relay.queue.held_mail import HeldMail
 from relay.queue.holds import Held
 from relay.queue.items import EntryEnvelope, QueuedEnvelope
 from relay.queue.outcomes import local_answer
-from relay.queue.own_mail import control_address, own_message_id
+from relay.queue.own_mail import control_address, own_message_id, reader_thread
 from relay.queue.settling import Report
 from relay.queue.spooling import Draft, Lease, NewEntry, Spooler
 from relay.routing import Way, reasons
@@ -52,6 +52,7 @@ class Mailings:
         """Return one notice for each new link; each names nobody but its reader and the sender."""
         drafts = []
         for one, link in ((draft, link) for draft in sealed for link in draft.links.values()):
+            queued_id = new_id()
             composed = self._notices.pickup(
                 reader=link.address,
                 sender=sender,
@@ -60,11 +61,20 @@ class Mailings:
                 until=one.expires_at,
                 now=now,
                 subject=reading.subject,
+                message_id=own_message_id(queued_id, self._own),
+                thread=reader_thread(self._keyring, link.participant_id, self._own),
             )
             entry = self._entry(Kind.NOTICE, link.address, link.participant_id)
-            drafts.append(
-                self._draft(entry, composed.content, now=now, parent=one.message_id, lease=lease, report_to=sender)
+            draft = self._draft(
+                entry,
+                composed.content,
+                now=now,
+                parent=one.message_id,
+                lease=lease,
+                report_to=sender,
+                queued_id=queued_id,
             )
+            drafts.append(draft)
         return drafts
 
     def question(self, held: Held, now: datetime, lease: Lease | None = None) -> Draft:

@@ -28,8 +28,14 @@ def doubt_domains(draft: Draft) -> list[Problem]:
 
 
 def doubt_listeners(draft: Draft) -> list[Problem]:
-    """Doubt front doors that show mail to the network, or that let in too many or nobody."""
+    """Doubt front doors that show mail to the network, or that let in too many, or staff through none."""
     doubts = []
+    # One door without trusted networks is the gateway's MX; when all are like that, nobody can send.
+    if draft.listen and not any(one.trusted_networks or one.users or one.trust for one in draft.listen.values()):
+        path = ("listen", next(iter(draft.listen)), "trusted_networks")
+        doubts.append(
+            Problem(path, "nobody can send through this gateway: no listener trusts a network or knows users")
+        )
     for name, listener in draft.listen.items():
         path = ("listen", name)
         if listener.tls == "none" and not listener.address.loopback:
@@ -39,8 +45,6 @@ def doubt_listeners(draft: Draft) -> list[Problem]:
             sentence = f'{dotted(path)}.certificate is not used while tls is "none"'
             doubts.append(Problem((*path, "certificate"), sentence))
         networks = (*path, "trusted_networks")
-        if not (listener.trusted_networks or listener.users or listener.trust):
-            doubts.append(Problem(networks, f"nobody can send through {dotted(path)}: no network is trusted"))
         for index, network in enumerate(listener.trusted_networks):
             if network.is_global:
                 sentence = f"{dotted(networks)}: {network} is on the public internet"

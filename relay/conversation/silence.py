@@ -18,7 +18,7 @@ from relay.clock import new_id
 from relay.notices.letterhead import thread_fields
 from relay.notices.reminders import ReminderNotices, Silent
 from relay.queue.items import EntryEnvelope, QueuedEnvelope
-from relay.queue.own_mail import own_message_id, receipt_of
+from relay.queue.own_mail import own_message_id, reader_thread, receipt_of
 from relay.queue.routes import Routes
 from relay.queue.spooling import Draft, NewEntry, Spooler, insert_message
 from relay.store.audit import Audit
@@ -192,7 +192,12 @@ class Silence:
             until=row.expires_at,
             now=now,
             message_id=own_message_id(queued_id, self.domain),
-            thread=thread_fields([own_message_id(notice, self.domain)] if notice else []),
+            thread=thread_fields(
+                [
+                    reader_thread(self.keyring, reader.participant_id, self.domain),
+                    *([own_message_id(notice, self.domain)] if notice else []),
+                ]
+            ),
         )
         entry = NewEntry(
             Kind.REMINDER, self.routes.name_for(reader.address), EntryEnvelope(reader.address), reader.participant_id
