@@ -1,5 +1,7 @@
 """``letterlock run``."""
 
+from contextlib import suppress
+
 import click
 
 from relay.cli.session import Session, pass_session
@@ -19,4 +21,10 @@ def command(ctx: click.Context, session: Session) -> None:
     more is accepted, what was accepted is kept.
     """
     configure()
-    ctx.exit(run(session.config_path, announce=click.echo))
+    ctx.exit(run(session.config_path, announce=_tell))
+
+
+def _tell(line: str) -> None:
+    # A terminal that was closed must not keep the processes from being stopped in order.
+    with suppress(OSError):
+        click.echo(line)

@@ -1,6 +1,7 @@
 """What a person at a terminal sees of `letterlock run`."""
 
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -31,6 +32,23 @@ def test_a_terminal_shows_lines_for_people_and_the_end(installed: Gateway) -> No
     assert not [line for line in lines if line.startswith("{")]
     assert "Stopping: finishing what is under way…" in lines
     assert lines[-1] == "Stopped."
+
+
+def test_a_closed_terminal_stops_it_in_order(installed: Gateway) -> None:
+    """Whoever closes the window in which the gateway was started wants it gone; elsewhere SIGHUP asks for a reload."""
+    child, terminal = pty.fork()
+    if child == 0:
+        os.chdir(installed.folder)
+        os.execv(Path(sys.executable).parent / "letterlock", ["letterlock", "run"])  # noqa: S606  # a terminal of its own
+    shown = b""
+    while b"Ctrl-C" not in shown:
+        shown += os.read(terminal, 65536)
+    os.kill(child, signal.SIGHUP)
+    while shown.count(b"configuration renewed") < 2:  # the relay and the portal
+        shown += os.read(terminal, 65536)
+    os.close(terminal)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
 
 
 def _everything(terminal: int) -> str:
