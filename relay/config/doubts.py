@@ -32,9 +32,9 @@ def doubt_listeners(draft: Draft) -> list[Problem]:
     doubts = []
     # One door without trusted networks is the gateway's MX; when all are like that, nobody can send.
     if draft.listen and not any(one.trusted_networks or one.users or one.trust for one in draft.listen.values()):
-        path = ("listen", next(iter(draft.listen)), "trusted_networks")
+        first = ("listen", next(iter(draft.listen)), "trusted_networks")
         doubts.append(
-            Problem(path, "nobody can send through this gateway: no listener trusts a network or knows users")
+            Problem(first, "nobody can send through this gateway: no listener trusts a network or knows users")
         )
     for name, listener in draft.listen.items():
         path = ("listen", name)
