@@ -165,7 +165,7 @@ def _carry_out(work: Release, held: Held, part: Part, now: datetime) -> None:
 
 
 def _sender(held: Held) -> str:
-    return held.sender or ("" if held.state is not HoldState.WAITING else UNREADABLE)
+    return held.sender or UNREADABLE
 
 
 def _as_json(held: Held) -> dict[str, Any]:

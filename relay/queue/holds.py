@@ -105,10 +105,18 @@ def insert_hold(conn: Connection, keyring: Keyring, held: Held) -> None:
 def find_hold(conn: Connection, keyring: Keyring, hold_id: bytes) -> Held | None:
     """Return a hold with the copies that wait still, None when there is none of this id.
 
-    SealingError (spool) when it cannot be read any more while copies wait.
+    Of one that was decided long ago nothing but the state may be known: its key is destroyed. SealingError (spool) when
+    one cannot be read whose copies wait.
     """
     row = conn.execute(select(_HOLD).where(_HOLD.c.id == hold_id)).one_or_none()
-    return None if row is None else _opened(conn, keyring, row)
+    if row is None:
+        return None
+    try:
+        return _opened(conn, keyring, row)
+    except LetterlockError:
+        if row.state == HoldState.WAITING.value:
+            raise
+        return _bare(row)
 
 
 def list_holds(
@@ -128,7 +136,7 @@ def list_holds(
         try:
             found.append(_opened(conn, keyring, row))
         except (LetterlockError, KeyError, ValueError):
-            found.append(_decided(row))
+            found.append(_bare(row))
     return tuple(found)
 
 
@@ -162,9 +170,6 @@ def settle(
 
 
 def _opened(conn: Connection, keyring: Keyring, row: Any) -> Held:
-    bare = _decided(row)
-    if bare.state is not HoldState.WAITING:
-        return bare
     payload = json.loads(keyring.spool_open(_LABEL, row.id, row.payload).decode("utf-8", "surrogatepass"))
     copies = [
         HeldCopy(
@@ -182,7 +187,7 @@ def _opened(conn: Connection, keyring: Keyring, row: Any) -> Held:
         conn.execute(select(_ENTRY.c.id).where(_ENTRY.c.id.in_(ids), _ENTRY.c.state == EntryState.HELD.value)).scalars()
     )
     return replace(
-        bare,
+        _bare(row),
         sender=payload["sender"],
         subject=payload["subject"],
         message_id_text=payload["message_id_text"],
@@ -191,5 +196,5 @@ def _opened(conn: Connection, keyring: Keyring, row: Any) -> Held:
     )
 
 
-def _decided(row: Any) -> Held:
+def _bare(row: Any) -> Held:
     return Held(row.id, row.message_id, row.created_at, row.until, HoldState(row.state), "", "", "", 0, ())
