@@ -18,7 +18,21 @@ from relay.errors import ConfigurationError, LetterlockError
 
 GROUP = "letterlock.commands"  # entry points of click groups whose commands are added
 UNEXPECTED = 70  # EX_SOFTWARE of sysexits.h
-_OWN = ("init", "check", "run", "policy", "queue", "held", "trace", "report", "audit", "keys", "users", "recover", "version")
+_OWN = (
+    "init",
+    "check",
+    "run",
+    "policy",
+    "queue",
+    "held",
+    "trace",
+    "report",
+    "audit",
+    "keys",
+    "users",
+    "recover",
+    "version",
+)
 
 
 class Commands(click.Group):
