@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, exists, select, update
+from sqlalchemy import Connection, bindparam, delete, exists, or_, select, update
 
 from relay.queue.entries import Damaged
 from relay.queue.items import REPLY
@@ -61,7 +61,11 @@ _NOTIFIED = (
     update(_READER)
     .where(
         _READER.c.id == bindparam("of_id"),
-        _READER.c.state.in_((ReaderState.WAITING.value, ReaderState.UNDELIVERABLE.value)),
+        # Many rows are written at once, and a list of values cannot be among what differs from row to row.
+        or_(
+            _READER.c.state == ReaderState.WAITING.value,
+            _READER.c.state == ReaderState.UNDELIVERABLE.value,
+        ),
     )
     .values(state=ReaderState.NOTIFIED.value, notified_at=bindparam("at"), bounced_at=None)
 )
