@@ -20,7 +20,7 @@ from relay.notices.letterhead import Letterhead, thread_fields
 from relay.notices.mime import address_field, text_part
 
 _OCTETS = 57 * 1024  # of a file that are encoded at a time: whole lines of 76 characters
-_ASCII_NAME = re.compile(r"[^ !#-\[\]-~]")
+_PLAIN_NAME = re.compile(r"[ !#-\[\]-~]+")  # what needs no escape between quotes
 _UNKNOWN = "application/octet-stream"
 _IN_BASE64 = re.compile(r"(?!multipart/|message/)[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+")  # RFC 2046 section 5.2.1
 _NAME = 100  # characters
@@ -111,18 +111,19 @@ def _people(name: str, addresses: Sequence[str]) -> bytes:
 
 
 def _file_header(one: Enclosure, number: int) -> bytes:
-    """Return the header of a file, its name for old programs and, where it is not ASCII, as RFC 2231 has it."""
+    """Return the header of a file; a name beyond ASCII is written as RFC 2231 has it."""
     name = clean_name(one.name) or f"file-{number}"
     if len(quote(name, safe="")) > _ENCODED_NAME:  # what cannot be folded must fit into one line
         stem, dot, suffix = name.rpartition(".")
         name = (stem or suffix)[:_SHORT_STEM] + (dot + suffix[:_SHORT_STEM] if stem else "")
-    plain = _ASCII_NAME.sub("_", name)
-    parameters = f'filename="{plain}"' + ("" if plain == name else f"; filename*=utf-8''{quote(name, safe='')}")
+    # One spelling only: programs differ in which of two they believe.
+    plain = _PLAIN_NAME.fullmatch(name) is not None
+    parameter = f'filename="{name}"' if plain else f"filename*=utf-8''{quote(name, safe='')}"
     kind = one.type if _IN_BASE64.fullmatch(one.type) else _UNKNOWN
     return b"".join(
         [
             structured("Content-Type", kind),
-            structured("Content-Disposition", f"attachment; {parameters}"),
+            structured("Content-Disposition", f"attachment; {parameter}"),
             b"Content-Transfer-Encoding: base64\r\n\r\n",
         ]
     )
