@@ -129,3 +129,11 @@ def test_evidence_never_skips_judging(house: House) -> None:
     house.take(ANNA, [JANE], back.content)
     assert [one.recipient for one in house.posted(Kind.NOTICE)] == [JANE]
     assert len(house.posted(Kind.MAIL)) == 1
+
+
+def test_fifty_hops_are_enough(house: House) -> None:
+    """A circle whose hops change the body has no evidence, but a long trace (RFC 5321 section 6.3)."""
+    trace = b"Received: from a by b; Sun, 22 Nov 2026 12:00:00 +0000\r\n"
+    assert house.take(ANNA, [JANE], trace * 50 + PLAIN).code == 250
+    reply = house.take(ANNA, [JANE], trace * 51 + PLAIN)
+    assert (reply.code, reply.enhanced) == (554, "5.4.6")
