@@ -110,5 +110,8 @@ _WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "visible_outside": _visible,
     "subject_tag": lambda condition: f"has {condition['subject_tag']} in its subject",
     "attachment": _attachment,
+    "calendar": lambda _condition: "has an entry for a calendar",
+    "mailing_list": lambda _condition: "goes to a mailing list of the organisation",
+    "encrypted": lambda _condition: "was encrypted by its sender",
     "not_inspectable": lambda _condition: "has something in it that cannot be read",
 }

@@ -86,7 +86,7 @@ def test_check_says_the_rules_in_words_and_the_doubts_apart(home: Home) -> None:
     assert "seal it when mail to people outside contains an NHS number" in result.stdout
     assert "(shadow) seal it when mail to the group partners has an attachment named *.xlsx or *.csv" in result.stdout
     found = home.json("check")
-    assert (found["ok"], len(found["warnings"]), len(found["rules"])) == (True, 1, 8)
+    assert (found["ok"], len(found["warnings"]), len(found["rules"])) == (True, 1, 10)
 
 
 def test_check_prints_the_schema_without_a_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,9 @@ from relay.cli.wording import rule_words
             {"attachment": {"encrypted": False, "type": "application/pdf"}},
             "has an attachment of type application/pdf that is not encrypted",
         ),
+        ({"calendar": True}, "has an entry for a calendar"),
+        ({"mailing_list": True}, "goes to a mailing list of the organisation"),
+        ({"encrypted": True}, "was encrypted by its sender"),
         ({"not_inspectable": True}, "has something in it that cannot be read"),
         (
             {"all": [{"any": [{"identifier": "nhs"}, {"identifier": "nino"}]}, {"not": {"subject_tag": "[ok]"}}]},

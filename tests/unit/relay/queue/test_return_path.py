@@ -7,15 +7,17 @@ from sqlalchemy import Connection, insert, select
 
 from relay.message.secret_address import AddressKind, SecretAddress, read_secret_address
 from relay.queue.items import QueuedEnvelope
+from relay.queue.outcomes import Answer, Delivered
 from relay.queue.own_mail import about, own_message_id
-from relay.queue.recording import unreached
+from relay.queue.recording import record, unreached
 from relay.queue.return_path import ReturnPaths
-from relay.queue.spooling import Spooler
+from relay.queue.settling import settle
+from relay.queue.spooling import Lease, Spooler
 from relay.store.tables import Participant
 from relay.store.tables.queue import Direction, Kind
 from relay.store.tables.sealed import ReaderState
 from tests.unit.relay.queue.nexthop import NextHop
-from tests.unit.relay.queue.yard import LETTER, START, Yard, until
+from tests.unit.relay.queue.yard import LADDER, LETTER, START, Yard, until
 
 DOMAIN = "letter.example.org"
 READER = b"r" * 16
@@ -202,3 +204,25 @@ def test_what_was_drafted_without_a_lease_is_not_sent_twice(yard: Yard) -> None:
             return len(hop.taken)
 
     assert asyncio.run(work()) == 1
+
+
+def test_several_notices_that_arrive_at_once_are_recorded(yard: Yard) -> None:
+    """Outcomes are written in groups: two notices handed over in one of them mark their readers."""
+    add_reader(yard, ReaderState.WAITING)
+    settled = []
+    for address in ("ann@example.net", "bob@example.net"):
+        draft = yard.queue(
+            address,
+            envelope=QueuedEnvelope(""),
+            kind=Kind.NOTICE,
+            participant_id=READER,
+            lease=Lease(b"worker", START + timedelta(minutes=10)),
+        )
+        (consignment,) = draft.consignments
+        outcome = Delivered(Answer(250, "2.0.0", "ok"))
+        settled.append(
+            settle(consignment, consignment.entries[0], outcome, ladder=LADDER, now=START, spread=lambda low, _: low)
+        )
+    yard.store.run(lambda conn: record(conn, yard.keyring, yard.audit, settled))
+    assert yard.states() == ["done", "done"]
+    assert reader(yard) == ("notified", False)
