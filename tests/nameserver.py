@@ -1,11 +1,11 @@
 """A little DNS server on loopback, UDP and TCP, that answers from a zone file and can refuse, fail or say nothing."""
 
+import contextlib
 import socket
 import socketserver
 import struct
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import dns.flags
@@ -67,7 +67,7 @@ class NameServer:
         return wire
 
 
-@contextmanager
+@contextlib.contextmanager
 def name_server() -> Iterator[NameServer]:
     """Serve until the end of the block."""
 
@@ -82,10 +82,8 @@ def name_server() -> Iterator[NameServer]:
             wire = known.answer(self.rfile.read(length), 65535)
             self.wfile.write(struct.pack(">H", len(wire)) + wire)
 
-    with (
-        socketserver.ThreadingUDPServer(("127.0.0.1", 0), OverUdp) as udp,
-        socketserver.ThreadingTCPServer(("127.0.0.1", udp.server_address[1]), OverTcp) as tcp,
-    ):
+    with contextlib.ExitStack() as stack:
+        udp, tcp = _both(stack, OverUdp, OverTcp)
         known = NameServer(udp.server_address[1])
         threads = [threading.Thread(target=server.serve_forever, args=(0.01,)) for server in (udp, tcp)]
         for thread in threads:
@@ -97,6 +95,23 @@ def name_server() -> Iterator[NameServer]:
                 server.shutdown()
             for thread in threads:
                 thread.join()
+
+
+def _both(
+    stack: contextlib.ExitStack,
+    over_udp: type[socketserver.BaseRequestHandler],
+    over_tcp: type[socketserver.BaseRequestHandler],
+) -> tuple[socketserver.UDPServer, socketserver.TCPServer]:
+    """Both servers at one port: what is free for one may be taken for the other, so several are tried."""
+    for _ in range(50):
+        udp = socketserver.ThreadingUDPServer(("127.0.0.1", 0), over_udp)
+        try:
+            tcp = socketserver.ThreadingTCPServer(udp.server_address, over_tcp)
+        except OSError:
+            udp.server_close()
+            continue
+        return stack.enter_context(udp), stack.enter_context(tcp)
+    raise AssertionError("no port is free for both UDP and TCP")
 
 
 def silent_port() -> tuple[socket.socket, int]:
