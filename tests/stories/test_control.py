@@ -107,7 +107,7 @@ def test_every_command_is_obeyed_and_answered_with_the_new_state(
     message = anna.newest.message
     assert message["Auto-Submitted"] == "auto-replied"
     assert receipt.message["Message-ID"] in message["References"]
-    assert message["Subject"].startswith("Re: ")
+    assert message["Subject"].casefold().startswith("re: ")
 
     jane = reader(first_link)
     assert NHS_NUMBER in read_it(jane, world, JANE)
@@ -161,7 +161,7 @@ def test_what_is_not_understood_is_answered_with_help(anna: Anna) -> None:
     said = anna.answers(f"recall {JANE}\nremove bob", "gmail-web")
     assert f"{JANE}: taken back" in said
     assert "Nothing was done about these lines: remove bob" in said
-    assert "Nothing was done" in anna.answers("send sealed")
+    assert "nothing was done" in anna.answers("send sealed")
     assert f"{COLLEAGUE} belongs to your own organisation" in anna.answers(f"add {COLLEAGUE}")
 
 

@@ -152,7 +152,13 @@ def _command(line: str) -> tuple[Command, tuple[str, ...]] | NotUnderstood:
     if why is not None:
         return NotUnderstood(why, _short(line), found.languages, verb)
     command = Command(verb, sentence.addresses, (sentence.number or 0) if needs is Needs.DAYS else 0, found.revoke)
-    return command, found.languages
+    return command, _narrowed(found.languages, sentence)
+
+
+def _narrowed(languages: tuple[str, ...], sentence: Sentence) -> tuple[str, ...]:
+    """Return the language of the courtesies where the command itself is a word of several ("status, graag")."""
+    spoken = languages_of(sentence.words)
+    return spoken if set(spoken) & set(languages) else languages
 
 
 def _meaning(sentence: Sentence) -> Meaning | None:

@@ -179,6 +179,28 @@ def test_the_bytes_stay_until_the_last_entry_is_finished(any_yard: Yard) -> None
     assert yard.states() == ["bounced", "done"]
 
 
+def test_two_notices_in_one_group_are_recorded(any_yard: Yard) -> None:
+    """Outcomes are written in groups; what becomes of one reader does not depend on how many there are."""
+    yard = any_yard
+    readers = (b"r" * 16, b"s" * 16)
+    rows = [
+        {
+            "id": reader, "conversation_id": b"c" * 16, "role": 2, "flags": 0, "address": b"", "address_hash": b"",
+            "mac": b"", "mac_version": 1, "state": ReaderState.WAITING.value,
+        }
+        for reader in readers
+    ]  # fmt: skip
+    yard.store.run(lambda conn: conn.execute(READER.insert(), rows).rowcount)
+    for number, reader in enumerate(readers):
+        yard.queue(f"reader-{number}@example.net", kind=Kind.NOTICE, participant_id=reader, envelope=QueuedEnvelope(""))
+    group = [replace(one, report=None) for consignment in claimed(yard) for one in settled(yard, consignment, YES)]
+    assert len(group) == 2
+    yard.store.run(lambda conn: record(conn, yard.keyring, yard.audit, group))
+    with yard.store.read() as conn:
+        assert set(conn.execute(select(READER.c.state)).scalars()) == {ReaderState.NOTIFIED.value}
+    assert yard.states() == ["done", "done"]
+
+
 @pytest.mark.parametrize(
     ("outcome", "state"), [(YES, ReaderState.NOTIFIED), (NO, ReaderState.UNDELIVERABLE), (LATER, ReaderState.WAITING)]
 )

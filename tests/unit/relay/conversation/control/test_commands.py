@@ -223,6 +223,14 @@ def test_long_lines_cost_little() -> None:
         assert isinstance(said(text), NotUnderstood)
 
 
+def test_courtesies_tell_the_language_of_a_word_that_several_have() -> None:
+    """Who writes "status graag" is answered in Dutch; a bare "status" says nothing about that."""
+    for typed, languages in (("status graag", ("nl",)), ("Status bitte", ("de",)), ("status", ("en", "nl", "de"))):
+        found = said(typed)
+        assert isinstance(found, Instructions)
+        assert found.languages == languages
+
+
 def test_orders_stay_in_their_order() -> None:
     """What was written first is done first."""
     found = commands(f"recall {JANE}\n\nadd {BOB}\n\nextend 7\n\nstatus")
