@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Connection, func, select
 
 from relay.errors import RefusedError, StoreError
-from relay.store.batch import insert_later
+from relay.store.batch import claim, insert_later
 from relay.store.tables import Meta
 from relay.store.writer import Store, open_store
 
@@ -338,3 +338,29 @@ def test_locked_database_says_so(sqlite_url: str, tmp_path: Path, monkeypatch: p
     intruder.close()
     assert store.run(put("b")) == "b"
     store.close()
+
+
+def test_of_equal_claims_in_one_batch_the_first_counts(store: Store) -> None:
+    """Rows that are left for the end of the batch are seen by no SELECT; a transaction that fails claims nothing."""
+    entered, go = threading.Event(), threading.Event()
+
+    def hold_up(_connection: Connection) -> None:
+        entered.set()
+        assert go.wait(10)
+
+    def fail(connection: Connection) -> None:
+        claim(connection, "one")
+        raise ValueError("taken back")
+
+    blocker = store.submit(hold_up)
+    assert entered.wait(10)
+    failed = store.submit(fail)
+    claims = [store.submit(lambda connection: claim(connection, "one")) for _ in range(3)]
+    other = store.submit(lambda connection: claim(connection, "another"))
+    go.set()
+    blocker.result(10)
+    with pytest.raises(ValueError, match="taken back"):
+        failed.result(10)
+    assert [one.result(10) for one in claims] == [True, False, False]
+    assert other.result(10)
+    assert store.run(lambda connection: claim(connection, "one"))  # a batch of its own

@@ -1,0 +1,64 @@
+"""The question about held copies speaks four languages, and teaches words that are understood."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from relay.conversation.control.commands import Instructions, Verb, parse
+from relay.message.reading import read
+from relay.notices.holds import Decision, HoldNotices, Waiting
+from relay.notices.letterhead import Letterhead
+from tests.unit.relay.notices.test_compose import TAGS
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def notices() -> HoldNotices:
+    """Notices of a made-up council, in every language."""
+    letterhead = Letterhead(
+        organisation="Example Council",
+        contact="the help desk",
+        domain="letter.example.org",
+        base_url="https://letter.example.org",
+        tags=TAGS,
+    )
+    return HoldNotices(letterhead)
+
+
+def question(notices: HoldNotices, language: str, *addresses: str, plain: bool = True) -> bytes:
+    return notices.question(
+        to="anna@example.org",
+        control="c.x@letter.example.org",
+        waiting=[Waiting(address, (("a-rule", "it says so"),)) for address in addresses],
+        plain=plain,
+        until=NOW,
+        subject="Thursday",
+        original_message_id="<1@example.org>",
+        now=NOW,
+        language=language,
+    ).content
+
+
+@pytest.mark.parametrize("language", TAGS)
+@pytest.mark.parametrize("addresses", [("a@example.net",), ("a@example.net", "b@example.net")])
+def test_every_word_that_is_taught_is_understood(
+    language: str, addresses: tuple[str, ...], notices: HoldNotices
+) -> None:
+    """As it stands in the question, in the reader's language, with one copy and with several."""
+    [text] = [part.text for part in read(question(notices, language, *addresses)).parts if part.kind == "text"]
+    taught = [line.strip() for line in text.splitlines() if line.startswith("  ") and not line.startswith("    ")]
+    understood = [parse(read(f"Content-Type: text/plain; charset=utf-8\r\n\r\n{line}\r\n".encode())) for line in taught]
+    verbs = [one.commands[0].verb for one in understood if isinstance(one, Instructions)]
+    assert verbs == [Verb.SEND_SEALED, Verb.SEND, Verb.TO, Verb.DROP]
+
+
+@pytest.mark.parametrize("language", TAGS)
+@pytest.mark.parametrize("decision", Decision)
+def test_each_decision_is_said(decision: Decision, language: str, notices: HoldNotices) -> None:
+    """With its addresses, made harmless, and never in another language than asked for."""
+    said = notices.say(decision, ["a@b.example\r\nX: y"], right="r@b.example", reasons="it says so", language=language)
+    assert "\n" not in said
+    assert "%" not in said
+    if language != "en":
+        assert said != notices.say(decision, ["a@b.exampleX: y"], right="r@b.example", reasons="it says so")
