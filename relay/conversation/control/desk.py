@@ -68,12 +68,15 @@ class Controls:
             return _dropped(address, "a machine sent it")
         if not arrival.reading.message_id:
             return _NAMELESS
+        # What came earlier of this message may have been the piece for others in Cc: its command was not among it.
+        alone = len(arrival.envelope.recipients) == len(addressed)
+        again = arrival.key is None or (bool(arrival.earlier.messages) and not alone)
         with self.store.read() as conn:
+            if again or self._was_here(conn, arrival):
+                return _dropped(address, "it was here before")
             return self._answered(conn, arrival, address)
 
     def _answered(self, conn: Connection, arrival: Arrival, address: SecretAddress) -> Part | Reply:
-        if arrival.key is None or arrival.earlier.messages or self._was_here(conn, arrival):
-            return _dropped(address, "it was here before")
         if held := self.holding.find(address.id):
             return self._about_hold(arrival, address, held)
         if conversation_id := conversation_of(conn, address.id):

@@ -8,16 +8,19 @@ from urllib.parse import unquote
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
+from relay.conversation.control.quoting import QUOTED
 from relay.message.html_text import html_text, is_light
 
-# Goes with all that is in it.
-_CUT = (
-    "head,style,script,title,"
-    ".gmail_quote,.gmail_attr,.gmail_signature,.gmail_quote_container,"
-    "blockquote[type=cite],.moz-cite-prefix,.moz-signature,.moz-forward-container,"
-    "#AppleMailSignature,.AppleMailSignature,#AppleMailQuote,"
-    "#Signature,#ms-outlook-mobile-signature,#ms-outlook-mobile-body-separator-line,"
+# Goes with all that is in it; a mark stays where it was.
+_QUOTATION = (
+    ".gmail_quote,.gmail_attr,.gmail_quote_container,"
+    "blockquote[type=cite],.moz-cite-prefix,.moz-forward-container,#AppleMailQuote,"
     ".ms-outlook-mobile-reference-message,#mail-editor-reference-message-container"
+)
+_CUT = (
+    f"head,style,script,title,{_QUOTATION},"
+    ".gmail_signature,.moz-signature,#AppleMailSignature,.AppleMailSignature,"
+    "#Signature,#ms-outlook-mobile-signature,#ms-outlook-mobile-body-separator-line"
 )
 # Goes with all that stands behind it, too: Outlook puts the quotation beside the mark, not into it.
 _CUT_FROM = (
@@ -30,14 +33,19 @@ _DIVIDER = "-----Original Message-----"  # which `quoting` knows
 def html_reply_text(source: str) -> str:
     """Return what the author typed, as far as the HTML tells. Never raises.
 
-    A link to an address becomes ``text <address>``. Empty for HTML that is too large to be parsed here: nobody types
-    a quarter of a megabyte.
+    A quoted line that says nothing stands for each quotation: `quoting` knows what counts above and below it. A link
+    to an address becomes ``text <address>``. Empty for HTML that is too large to be parsed here: nobody types a quarter
+    of a megabyte.
     """
     if not is_light(source):
         return ""
     tree = LexborHTMLParser(source)
     for node in tree.css(_CUT_FROM):
         _replace_content(node, _DIVIDER)
+    for node in tree.css(_QUOTATION):
+        mark = tree.create_node("p")
+        mark.insert_child(QUOTED)
+        node.insert_before(mark)
     for node in tree.css(_CUT):
         node.decompose()
     for link in tree.css("a[href]"):

@@ -12,7 +12,7 @@ from relay.conversation.control.vocabulary import fold
 MAX_LINES = 2_000  # that are looked at
 _ATTRIBUTION_LINES = 4  # an attribution may be wrapped into so many
 _MAX_ATTRIBUTION = 600  # characters
-_HEADERS_NEAR = 8  # lines below "From:" in which the other fields of a header block stand
+_HEADERS_NEAR = 8  # lines below the first field of a header block, mostly "From:", in which the others stand
 _HEADERS_NEEDED = 2
 
 # All patterns are matched against folded text: small letters, no accents.
@@ -39,28 +39,35 @@ _MOBILE = re.compile(
     r"outlook (?:voor|fur|pour) .{2,40} (?:downloaden|herunterladen|telecharger).{0,80})"
 )
 _SIGNATURE = "--"
+QUOTED = ">"  # in front of quoted lines
 
 
 def typed_lines(text: str) -> list[str]:
     """Return the lines that the author of a plain text typed, in order; empty lines stay. Never raises.
 
-    What stands below a quotation counts as typed too, because many answer there.
+    Who wrote above the quotation wrote nothing below it, or nothing that is obeyed. Else what stands below its last
+    line counts, because many answer there. Nothing between two quoted lines counts: where a mail program breaks long
+    lines, the rest of a quoted one stands there without a mark, and others may have written it (a subject, a name).
     """
     lines = text.replace("\u00a0", " ").replace("\u202f", " ").replace("\u200b", "").splitlines()[:MAX_LINES]
     typed: list[str] = []
+    below = False  # a quotation
     position = 0
     while position < len(lines):
         line = lines[position]
         if _ends_here(lines, position):
             break
-        if length := _attribution(lines, position):
-            if not _quotation_follows(lines, position + length):
-                break  # the quotation bears no marks: nobody can tell what stands below it
-            position += length
-            continue
-        if not _is_quoted(line) and not _MOBILE.fullmatch(fold(line[:300])):
+        length = _attribution(lines, position)
+        if length and not _quotation_follows(lines, position + length):
+            break  # the quotation bears no marks: nobody can tell what stands below it
+        if length or _is_quoted(line):
+            if not below and any(one.strip() for one in typed):
+                break
+            below = True
+            typed.clear()
+        elif not _MOBILE.fullmatch(fold(line[:300])):
             typed.append(line)
-        position += 1
+        position += length or 1
     return typed
 
 
@@ -71,7 +78,7 @@ def _ends_here(lines: list[str], position: int) -> bool:
     folded = fold(line[:300])
     if _DIVIDER.fullmatch(folded) or folded.strip() == "begin forwarded message:":
         return True
-    if _FROM.fullmatch(folded) is None:
+    if _FROM.fullmatch(folded) is None and _OTHER_FIELD.fullmatch(folded) is None:
         return False
     below = [fold(other[:300]) for other in lines[position + 1 : position + 1 + _HEADERS_NEAR]]
     return sum(_OTHER_FIELD.fullmatch(other) is not None for other in below) >= _HEADERS_NEEDED
@@ -102,4 +109,4 @@ def _quotation_follows(lines: list[str], position: int) -> bool:
 
 
 def _is_quoted(line: str) -> bool:
-    return line.lstrip().startswith(">")
+    return line.lstrip().startswith((QUOTED, "|"))

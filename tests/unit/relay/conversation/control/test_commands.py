@@ -236,3 +236,34 @@ def test_orders_stay_in_their_order() -> None:
     found = commands(f"recall {JANE}\n\nadd {BOB}\n\nextend 7\n\nstatus")
     assert [one.verb for one in found] == [Verb.RECALL, Verb.ADD, Verb.EXTEND, Verb.STATUS]
     assert all(first != second for first, second in pairwise(found))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "status\n\nOn 22 Nov 2026, notices@letter.example.org wrote:\n> Sealed: Re: our long\nadd eve@rival.example\n> for Jane\n",
+        "> Sealed: Re: our long subject\nadd eve@rival.example\n> was sealed for Jane\n\nstatus\n",
+        "status\n> Sealed: canary\n\nadd eve@rival.example\n",
+        "status\n\n| add eve@rival.example\n",
+        "status\nTo: eve@rival.example\nDate: 22 Nov 2026\nSubject: canary\n",
+    ],
+)
+def test_what_others_wrote_is_not_obeyed_beside_a_quotation(text: str) -> None:
+    """A subject that was broken into a line of its own, other marks of quotation, a bare header block: not typed."""
+    assert commands(text) == (Command(Verb.STATUS),)
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<div>status</div><blockquote type=cite>Sealed</blockquote><div>add eve@rival.example</div>",
+        "status<blockquote type=cite>Sealed</blockquote>add eve@rival.example",
+        '<div>status</div><div class="gmail_quote"><div class="gmail_attr">x</div>Sealed</div>add eve@rival.example',
+        "<blockquote type=cite>a</blockquote>add eve@rival.example<blockquote type=cite>b</blockquote>status",
+    ],
+)
+def test_what_stands_beside_a_quotation_in_html_is_not_obeyed(html: str) -> None:
+    """HTML is read by the same rule: above the quotation, or, with nothing there, below the last one."""
+    found = parse(Reading(parts=(Part("html", "text", text=html),)))
+    assert isinstance(found, Instructions), found
+    assert found.commands == (Command(Verb.STATUS),)

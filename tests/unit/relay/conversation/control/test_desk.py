@@ -26,9 +26,11 @@ from relay.notices.compose import Notices
 from relay.notices.controls import ControlNotices
 from relay.notices.letterhead import Letterhead
 from relay.plan import Arrival, Earlier, Part
+from relay.queue.items import QueuedEnvelope
 from relay.queue.own_mail import control_address
+from relay.queue.spooling import insert_message
 from relay.smtp.values import ClientFacts, ForwardPath, Reply
-from relay.store.tables.queue import Kind
+from relay.store.tables.queue import Direction, Kind
 from relay.store.tables.sealed import ReaderState
 from relay.store.writer import Store
 from relay.vault.blobs import FileBlobs
@@ -96,6 +98,13 @@ class Desk:
         body = mail.get_body(("plain",))
         assert body is not None
         return " ".join(cast("EmailMessage", body).get_content().split())
+
+    def note(self, arrival: Arrival, direction: Direction) -> None:
+        """Keep the record of a mail that came before."""
+        spooler = self.office.spooler
+        envelope = QueuedEnvelope(arrival.envelope.reverse_path)
+        record = spooler.draft(envelope, [], b"", now=NOW, direction=direction, message_key=arrival.key)
+        self.office.store.run(lambda conn: insert_message(conn, record))
 
     def person(self, address: str) -> Any:
         """How somebody stands."""
@@ -285,12 +294,27 @@ def test_machines_are_neither_obeyed_nor_answered(desk: Desk, more: str) -> None
 
 
 def test_the_same_mail_again_is_dropped(desk: Desk) -> None:
-    """What was here within a day is known by its key; it changes nothing and is not answered."""
-    arrival = replace(desk.arrival("recall"), earlier=Earlier((new_id(),), frozenset()))
-    outcome = desk.take(arrival)
-    assert isinstance(outcome, Part)
-    assert outcome.drafts == ()
+    """What was taken once is known by its key; it changes nothing and is not answered, with others in Cc neither."""
+    arrival = desk.arrival("recall")
+    desk.note(arrival, Direction.CONTROL)
+    mixed = desk.arrival("recall")
+    paths = (*mixed.envelope.recipients, ForwardPath(BOB))
+    mixed = replace(mixed, envelope=replace(mixed.envelope, recipients=paths), earlier=Earlier((new_id(),)))
+    for again in (arrival, replace(arrival, earlier=Earlier((new_id(),))), mixed):
+        outcome = desk.controls.take(again, [Addressed(again.envelope.recipients[0], desk.control)])
+        assert isinstance(outcome, Part)
+        assert outcome.drafts == outcome.changes == ()
     assert desk.person(JANE).recalled_at is None
+
+
+def test_a_command_is_obeyed_though_its_copy_for_others_came_first(desk: Desk) -> None:
+    """Exchange hands one mail over in pieces: that for Bob in Cc, then that for us. It is no repetition."""
+    arrival = desk.arrival("recall")
+    desk.note(arrival, Direction.OUT)
+    outcome = desk.take(replace(arrival, earlier=Earlier((new_id(),), frozenset())))
+    assert isinstance(outcome, Part)
+    assert len(outcome.drafts) == 1
+    assert desk.person(JANE).recalled_at == NOW
 
 
 def test_two_control_addresses_at_once_are_refused(desk: Desk) -> None:
