@@ -7,11 +7,12 @@ anybody. Everybody else whom such a message goes to is judged like all mail, and
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 
-from policies.model import Action, Receipt, RuleHit, Verdict
+from policies.model import Action, Receipt, Verdict
 from relay.clock import new_id
+from relay.conversation.answered import Answered, Thread
 from relay.conversation.pickups import Pickups, Writer
 from relay.conversation.senders import Delegates
 from relay.errors import RefusedError
@@ -35,7 +36,6 @@ from relay.vault.people import Person, people, person
 from relay.vault.threads import by_thread
 from relay.vault.vault import SealedDraft
 
-FLOOR = RuleHit("sealed-conversation", "it belongs to a sealed conversation", Action.SEAL, (), receipt=Receipt.ALWAYS)
 _FIRST_POSITION = 1000  # of decisions about answers: behind those about a message's ordinary recipients
 _STRICT = (Action.HOLD, Action.REFUSE)
 
@@ -45,40 +45,6 @@ _STALE = Reply(
     550, "5.7.1", "This reply address is not valid any more: answer the newest mail of the conversation, or write anew"
 )
 _NOT_YOURS = Reply(550, "5.7.1", "Only who takes part in this conversation, or acts for them, may answer in it")
-
-
-@dataclass(slots=True)
-class Thread:
-    """What one message brings into one conversation: for whom, and what its reply addresses open."""
-
-    conversation_id: bytes
-    author: Person
-    everybody: tuple[Person, ...]
-    readers: dict[bytes, Person] = field(default_factory=dict)
-    capability: Capability | None = None
-
-    def add(self, reader: Person) -> None:
-        """Note a reader whom the message goes to."""
-        self.readers.setdefault(reader.participant_id, reader)
-
-    @property
-    def to_all(self) -> bool:
-        """Tell whether everybody who is listed as a reader gets it."""
-        return all(one.participant_id in self.readers for one in self.everybody if one.reads and not one.blind)
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """Into which conversations a message goes, and which of its ordinary recipients are settled with that."""
-
-    threads: tuple[Thread, ...] = ()
-    joined: tuple[ForwardPath, ...] = ()
-    related: bool = False  # it belongs to a conversation, whoever it goes to
-
-    @property
-    def floor(self) -> RuleHit | None:
-        """Return the rule for everybody outside who is no reader."""
-        return FLOOR if self.related else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
