@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from portal.inbox.deliveries import Deliveries, Delivery
-from portal.inbox.writing import Letter, send
+from portal.inbox.writing import Letter, answer_to, send
 from portal.rendering.text import text_to_html
 from relay.config.values import Endpoint
 from relay.message.parts import Part, Reading
@@ -117,22 +117,13 @@ class Pages:
         """Show an empty letter, or one that answers a message of a staff mailbox."""
         answered = request.query_params.get("answer")
         if not answered:
-            return self._page("write.html", letter=Letter(self._staff, ()), all=False)
+            return self._page("write.html", letter=Letter(self._staff, ()))
         delivery = self._deliveries.get(answered)
         if delivery is None:
             raise LookupError
-        reading = read(delivery.content())
+        original = delivery.content()
         everybody = "all" in request.query_params
-        others = tuple(one for one in reading.to + reading.cc if one != delivery.recipient) if everybody else ()
-        letter = Letter(
-            delivery.recipient,
-            (reading.from_,),
-            cc=others,
-            subject=reading.subject if reading.subject.lower().startswith("re:") else f"Re: {reading.subject}",
-            text=_quoted(reading),
-            answers=reading.message_id,
-            thread=" ".join(reading.references),
-        )
+        letter = answer_to(read(original), original, delivery.recipient, everybody=everybody)
         return self._page("write.html", letter=letter)
 
     async def post(self, request: Request) -> Response:
@@ -189,12 +180,6 @@ async def _letter(form: FormData) -> Letter:
         field("answers"),
         field("thread"),
     )
-
-
-def _quoted(reading: Reading) -> str:
-    text = next((part.text for part in reading.parts if part.kind == "text"), "")
-    quoted = "\n".join(f"> {line}" for line in text.splitlines())
-    return f"\n\n{reading.from_name or reading.from_} wrote:\n{quoted}\n"
 
 
 def _headers() -> dict[str, str]:

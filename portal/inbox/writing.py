@@ -1,4 +1,4 @@
-"""Mail that the demo's staff write or answer: composed like an ordinary client's and sent through the gateway."""
+"""Mail that the demo's staff write or answer: composed as an ordinary client does it, and sent through the gateway."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,9 +8,13 @@ from email.utils import format_datetime, localtime, make_msgid
 import aiosmtplib
 
 from relay.config.values import Endpoint
+from relay.message.address_list import parse_addresses
+from relay.message.block import fields
 from relay.message.headers import header_value
+from relay.message.parts import Reading
 
 _TIMEOUT = 30.0  # seconds, for the whole conversation with the gateway
+_THREAD = 20  # Message-IDs of References that an answer repeats
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,38 @@ class Letter:
     def recipients(self) -> tuple[str, ...]:
         """The forward-paths, each once."""
         return tuple(dict.fromkeys(self.to + self.cc + self.bcc))
+
+
+def answer_to(reading: Reading, original: bytes, owner: str, *, everybody: bool = False) -> Letter:
+    """Return the answer that the owner of a mailbox begins to write: addressed, in the thread, the old text below.
+
+    As mail programs do it (RFC 5322 section 3.6.2): it goes to Reply-To where there is one, else to From;
+    with ``everybody`` also to those in To and Cc. Commands begin this way: a receipt's Reply-To leads to the gateway.
+    """
+    replies = [
+        str(found.mailbox)
+        for one in fields(original)
+        if one.name == b"reply-to"
+        for found in parse_addresses(one.value)
+    ]
+    to = tuple(dict.fromkeys(replies or [reading.from_]))
+    others = (one for one in reading.to + reading.cc if everybody and one.lower() != owner.lower() and one not in to)
+    subject = reading.subject
+    return Letter(
+        owner,
+        to,
+        cc=tuple(dict.fromkeys(others)),
+        subject=subject if subject.lower().startswith("re:") else f"Re: {subject}",
+        text=_quoted(reading),
+        answers=reading.message_id,
+        thread=" ".join((reading.references or reading.in_reply_to)[-_THREAD:]),
+    )
+
+
+def _quoted(reading: Reading) -> str:
+    text = next((part.text for part in reading.parts if part.kind == "text"), "")
+    quoted = "\n".join(f"> {line}".rstrip() for line in text.splitlines())
+    return f"\n\n{reading.from_name or reading.from_} wrote:\n{quoted}\n"
 
 
 def compose(letter: Letter) -> bytes:

@@ -13,7 +13,11 @@ from pathlib import Path
 import pytest
 
 from portal.inbox.app import FOLDER
+from tests.demo_inbox import DemoInbox
+from tests.reader import Reader
 
+ANNA = "anna.baker@example.org"
+JANE = "jane@example.net"
 ROOT = Path(__file__).parents[2]
 TOUR = re.compile(r"<!-- tour -->\n```sh\n(.*?)```", re.DOTALL)
 
@@ -88,3 +92,56 @@ def test_the_inbox_shows_what_arrived(demo: Path) -> None:
             break
         time.sleep(0.2)  # between looks at another process
     assert any(b"Delivered-To: anna.baker@example.org" in one and b"nhs-numbers" in one for one in files)
+
+
+@pytest.fixture
+def inbox(demo: Path) -> Iterator[DemoInbox]:
+    """The demo inbox in a browser."""
+    assert demo
+    window = DemoInbox("http://127.0.0.1:8025")
+    yield window
+    window.close()
+
+
+def _send(demo: Path, subject: str, text: str) -> None:
+    """Send one mail from Anna to Jane with the command that the README shows."""
+    _run(demo, f"swaks --server 127.0.0.1:2525 --from {ANNA} --to {JANE} --header 'Subject: {subject}' --body '{text}'")
+
+
+def test_the_conversation_works_as_told(demo: Path, inbox: DemoInbox) -> None:
+    """Jane reads and answers, Anna answers her, asks how it stands and takes it back: each from the page that is named."""
+    before = inbox.known(ANNA) | inbox.known(JANE)
+    _send(demo, "Your blood test", "NHS number 999 864 1969. Please call us.")
+    notice = inbox.wait_for(JANE, "A message for you", after=before)
+    link = re.search(r"http://127\.0\.0\.1:8080/p/\S+", notice.text)
+    assert link
+    jane = Reader(link[0])
+    jane.ask_for_code()
+    jane.enter(Reader.code_in(inbox.wait_for(JANE, "Your code", after=before).text), "Jane")
+    assert "Thank you. Your answer was sent." in jane.answer("Dear Anna,\nmay I call on Friday?")
+
+    answer = inbox.wait_for(ANNA, "Re: Your blood test", after=before)
+    assert "may I call on Friday?" in answer.text
+    read = inbox.known(ANNA) | inbox.known(JANE)
+    assert inbox.answer(answer, "Friday is fine.").startswith("The gateway answered: 250")
+    inbox.wait_for(JANE, "A message for you", after=read)
+    assert "Friday is fine." in jane.look_again()
+
+    receipt = inbox.wait_for(ANNA, "Sealed: Your blood test", after=before)
+    inbox.answer(receipt, "status")
+    state = inbox.wait_for(ANNA, "Re: Sealed: Your blood test", after=read)
+    assert "Read" in state.text
+    inbox.answer(receipt, "recall")
+    inbox.wait_for(ANNA, "Re: Sealed: Your blood test", after=read | {state.id})
+    assert "Friday is fine." not in jane.look_again()
+    jane.client.close()
+
+
+def test_a_held_mail_is_let_go_as_told(demo: Path, inbox: DemoInbox) -> None:
+    """[hold] in the subject: Anna is asked, nobody else has anything; she answers "send", and Jane has it."""
+    before = inbox.known(ANNA) | inbox.known(JANE)
+    _send(demo, "[hold] The offer", "We can do it for less.")
+    question = inbox.wait_for(ANNA, "Waits for your answer: [hold] The offer", after=before)
+    assert inbox.known(JANE) <= before
+    inbox.answer(question, "send")
+    assert "for less" in inbox.wait_for(JANE, "The offer", after=before).text
