@@ -5,65 +5,44 @@ Nobody below the edges takes a `Gateway`: functions take the two or three servic
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from zoneinfo import ZoneInfo
 
 from policies.ruleset import Ruleset, compile_rules
-from relay.config.model import Configuration, Listener
-from relay.config.users import User, read_users
+from relay.config.model import Configuration
 from relay.config.wordlists import read_lists
 from relay.conversation.bounces import Bounces
-from relay.conversation.control.answers import Answers
-from relay.conversation.control.desk import Controls
-from relay.conversation.control.orders import Bounds
-from relay.conversation.control.permission import Permission
-from relay.conversation.furnishing import Workroom
+from relay.conversation.furnishing import Workroom, release_of
 from relay.conversation.holding import Holding
-from relay.conversation.pickups import Pickups
 from relay.conversation.postmaster import Postmaster
 from relay.conversation.real_addresses import RealAddresses
 from relay.conversation.reception import Reception
-from relay.conversation.release import Release
 from relay.conversation.replies import ReturnedReplies
-from relay.conversation.senders import Delegates
 from relay.dkim.keys import open_signer
-from relay.errors import ConfigurationError
-from relay.grouping import Grouping
+from relay.front_door import doors_of, listeners_of
 from relay.intake import Intake
 from relay.judging import Judge, history_of
-from relay.mailings import Mailings
 from relay.message.extraction import Extractor
 from relay.message.secret_address import AddressKind
 from relay.notices.compose import Notices
-from relay.notices.controls import ControlNotices
-from relay.notices.holds import HoldNotices
-from relay.notices.letterhead import Letterhead
 from relay.notices.receipts import ReceiptNotices
+from relay.outgoing import ladder_of, letterhead_of, notices_of, reporter_of, routes_of, spooler_of
 from relay.planning import Planner
-from relay.queue.backoff import Ladder, ladder
 from relay.queue.delivery import Delivery
-from relay.queue.dsn import Reporter
 from relay.queue.errands import Clerk
 from relay.queue.reports import Reports
 from relay.queue.requests import RequestKind
 from relay.queue.return_path import ReturnPaths
-from relay.queue.routes import PARTNER, REPLIES, Route, Routes, TlsMode
+from relay.queue.routes import Routes
 from relay.queue.spooling import Spooler
 from relay.queue.transport import Transport
 from relay.receipts import Receipts
 from relay.recognition import Recognition
-from relay.smtp import access
-from relay.smtp.certificates import Authority, TlsFiles
 from relay.smtp.door import Door
 from relay.smtp.listener import Listener as SmtpListener
-from relay.smtp.own_addresses import OwnAddresses
-from relay.smtp.signing_in import FAILURES, SignIns
-from relay.smtp.tenants import Tenant
 from relay.store.audit import Audit
 from relay.store.schema import migrate
 from relay.store.slot import Slot, holder_is_gone
 from relay.store.writer import Store, open_store
-from relay.vault.blobs import BlobStore, FileBlobs
-from relay.vault.correspondence import Correspondence
+from relay.vault.blobs import FileBlobs
 from relay.vault.keyring import Keyring
 from relay.vault.vault import Vault
 
@@ -109,7 +88,7 @@ class Gateway(Lasting):
         """Let what runs already work under this configuration. Never fails; on the event loop of the process."""
         self.delivery.renew(
             routes=self.routes,
-            ladder=_ladder(self.configuration),
+            ladder=ladder_of(self.configuration),
             reports=self.reports,
             ehlo_name=self.configuration.gateway.host_name,
             couriers=self.configuration.delivery.connections_per_host,
@@ -213,7 +192,7 @@ def _furnish(configuration: Configuration, lasting: Lasting, running: Gateway | 
             configuration.gateway.domain,
             {
                 AddressKind.BOUNCE: Bounces(store, keyring, returns, reports, ReturnedReplies(lost_replies)),
-                AddressKind.CONTROL: _controls(configuration, lasting, letterhead, spooler, routes, judge, holding),
+                AddressKind.CONTROL: workroom.controls(judge, holding),
             },
             Postmaster(spooler, routes, configuration.fallback_mailbox, configuration.gateway.host_name),
             answers=workroom.answers(judge, receipts),
@@ -228,7 +207,7 @@ def _furnish(configuration: Configuration, lasting: Lasting, running: Gateway | 
         blobs=configuration.storage.blobs,
         reserve=configuration.storage.disk_reserve,
     )
-    doors = _doors(configuration, intake, returns)
+    doors = doors_of(configuration, intake, returns)
     return Gateway(
         keyring,
         lasting.slot,
@@ -249,7 +228,7 @@ def _furnish(configuration: Configuration, lasting: Lasting, running: Gateway | 
         delivery=delivery,
         intake=intake,
         doors=doors,
-        listeners=running.listeners if running else _listeners(configuration, doors),
+        listeners=running.listeners if running else listeners_of(configuration, doors),
     )
 
 
@@ -262,178 +241,9 @@ def _delivery(configuration: Configuration, lasting: Lasting, routes: Routes, re
         audit=lasting.audit,
         routes=routes,
         transport=Transport(ehlo_name=configuration.gateway.host_name, connections=couriers),
-        ladder=_ladder(configuration),
+        ladder=ladder_of(configuration),
         reports=reports,
         owner=lasting.owner,
         couriers=couriers,
         gone=holder_is_gone,
-    )
-
-
-def _ladder(configuration: Configuration) -> Ladder:
-    patience = configuration.delivery
-    return ladder(patience.retry, patience.give_up_after, patience.warn_after)
-
-
-def release_of(configuration: Configuration, store: Store, keyring: Keyring, blobs: BlobStore, audit: Audit) -> Release:
-    """Return what lets copies go that wait for a person, with all that it takes: sealing, notices, the queue."""
-    inline_limit = configuration.storage.inline_limit
-    letterhead = letterhead_of(configuration)
-    holds = HoldNotices(letterhead)
-    spooler = spooler_of(configuration, store, keyring, blobs)
-    vault = Vault(keyring, blobs, store, inline_limit=inline_limit)
-    correspondence = Correspondence(keyring, blobs, store, inline_limit=inline_limit)
-    mailings = Mailings(
-        keyring,
-        notices_of(configuration, letterhead),
-        holds,
-        reporter_of(configuration, letterhead),
-        spooler,
-        domains=configuration.organisation.domains,
-        own=configuration.gateway.domain,
-    )
-    return Release(
-        store=store,
-        keyring=keyring,
-        blobs=blobs,
-        vault=vault,
-        audit=audit,
-        grouping=Grouping(keyring, store, vault, correspondence, configuration.portal.expiry),
-        mailings=mailings,
-        notices=holds,
-        spooler=spooler,
-        return_after=configuration.holding.return_after,
-    )
-
-
-def _controls(  # noqa: PLR0917  # what it is made of
-    configuration: Configuration,
-    lasting: Lasting,
-    letterhead: Letterhead,
-    spooler: Spooler,
-    routes: Routes,
-    judge: Judge,
-    holding: Holding,
-) -> Controls:
-    keyring, domain = lasting.keyring, configuration.gateway.domain
-    pickups = Pickups(keyring, notices_of(configuration, letterhead), spooler, routes, domain)
-    return Controls(
-        store=lasting.store,
-        keyring=keyring,
-        delegates=Delegates.of(configuration.organisation.delegates),
-        permission=Permission(lasting.blobs, judge),
-        answers=Answers(keyring, ControlNotices(letterhead), pickups, spooler, routes, domain),
-        holding=holding,
-        bounds=Bounds(frozenset(configuration.organisation.domains), configuration.portal.longest_expiry),
-    )
-
-
-def notices_of(configuration: Configuration, letterhead: Letterhead) -> Notices:
-    """Return the writer of pickup notices and codes."""
-    return Notices(letterhead, original_subject=configuration.portal.notice_subject == "original")
-
-
-def spooler_of(configuration: Configuration, store: Store, keyring: Keyring, blobs: BlobStore) -> Spooler:
-    """Return the way into the queue, with the keys that sign what leaves; ConfigurationError for such a key."""
-    return Spooler(
-        store,
-        keyring,
-        blobs,
-        inline_limit=configuration.storage.inline_limit,
-        signer=open_signer(configuration.dkim),
-        returns=ReturnPaths(keyring, configuration.gateway.domain),
-    )
-
-
-def letterhead_of(configuration: Configuration) -> Letterhead:
-    """Return what every mail of this organisation has in common."""
-    return Letterhead(
-        organisation=configuration.organisation.name,
-        contact=configuration.organisation.contact,
-        domain=configuration.gateway.domain,
-        base_url=configuration.portal.base_url,
-        tags=configuration.organisation.languages,
-        zone=ZoneInfo(configuration.organisation.time_zone),
-    )
-
-
-def reporter_of(configuration: Configuration, letterhead: Letterhead) -> Reporter:
-    """Return the writer of delivery reports, in the organisation's first language."""
-    return Reporter(
-        configuration.organisation.name,
-        configuration.gateway.domain,
-        configuration.gateway.host_name,
-        letterhead.languages[letterhead.tag()],
-        ZoneInfo(configuration.organisation.time_zone),
-    )
-
-
-def routes_of(configuration: Configuration) -> Routes:
-    """Return the ways out: for staff, for everybody else, for what readers answer, and for each partner."""
-    route = configuration.route
-    named = {"inside": route.inside, "outside": route.outside, REPLIES: route.for_replies}
-    routes = [Route(name, route.hosts, TlsMode(route.tls)) for name, route in named.items()]
-    routes += [
-        Route(PARTNER + one.name, one.hosts, TlsMode.REQUIRED, one.certificate, one.authorities)
-        for one in configuration.partner
-    ]
-    return Routes(
-        routes,
-        inside_domains=configuration.organisation.domains,
-        partners={domain: PARTNER + name for domain, name in configuration.partner_names.items()},
-    )
-
-
-def _doors(configuration: Configuration, intake: Intake, returns: ReturnPaths) -> dict[str, Door]:
-    """Return the doors by name, all with one occupancy; OSError for a certificate that cannot be read."""
-    limits = configuration.limits
-    # The kernel deals connections out evenly over the processes: each allows its share, rounded up.
-    workers = configuration.gateway.workers
-    occupancy = access.Occupancy(
-        connections=-(-limits.connections // workers), per_client=-(-limits.connections_per_client // workers)
-    )
-
-    own = OwnAddresses(configuration.gateway.domain, returns.genuine)
-    sign_ins = SignIns(failures=max(2, -(-FAILURES // workers)))
-
-    def door(name: str, listener: Listener) -> Door:
-        files = None
-        if listener.tls != "none" and listener.certificate and listener.key:
-            authorities = tuple(Authority(one.authorities) for one in listener.trust)
-            files = TlsFiles(listener.certificate, listener.key, authorities)
-        return Door(
-            name=name,
-            hostname=configuration.gateway.host_name,
-            accept=intake,
-            access=_access(listener, own),
-            occupancy=occupancy,
-            limits=access.Limits(message_size=limits.message_size, recipients=limits.recipients),
-            tls=files.context() if files else None,
-            tls_files=files,
-            tls_at_once=listener.tls == "implicit",
-            users=_users(listener),
-            sign_ins=sign_ins,
-            postmaster=f"postmaster@{configuration.gateway.domain}",
-        )
-
-    return {name: door(name, listener) for name, listener in configuration.listen.items()}
-
-
-def _access(listener: Listener, own: OwnAddresses) -> access.Access:
-    tenants = tuple(Tenant(one.tenant, frozenset(one.domains)) for one in listener.trust)
-    return access.Access(listener.trusted_networks, tenants, listener.proxy_protocol_from, own)
-
-
-def _users(listener: Listener) -> Mapping[str, User] | None:
-    """Return who may sign in; ConfigurationError when the file was changed since it was checked."""
-    try:
-        return read_users(listener.users) if listener.users else None
-    except ValueError as error:
-        raise ConfigurationError((f"{listener.users} {error}",)) from None
-
-
-def _listeners(configuration: Configuration, doors: Mapping[str, Door]) -> tuple[SmtpListener, ...]:
-    return tuple(
-        SmtpListener(doors[name], listener.address.host, listener.address.port, reuse_port=True)
-        for name, listener in configuration.listen.items()
     )

@@ -15,11 +15,12 @@ from relay.config.source import Source
 from relay.conversation import read_reports, silence
 from relay.conversation.read_reports import ReadReports
 from relay.conversation.silence import Silence
-from relay.gateway import Gateway, letterhead_of, open_gateway, refurnish
+from relay.gateway import Gateway, open_gateway, refurnish
 from relay.health import Problem
 from relay.housekeeping import HOLDS_EVERY, RECEIPTS_EVERY, Duty, Housekeeping
 from relay.notices.receipts import ReceiptNotices
 from relay.notices.reminders import ReminderNotices
+from relay.outgoing import letterhead_of
 from relay.queue.errands import Errands
 from relay.renewing import renew_on_hangup
 from relay.services import Service

@@ -11,7 +11,7 @@ from relay.cli.opened import Opened, identifier, opened
 from relay.cli.session import Session, pass_session
 from relay.cli.terminal import examples, plural, say
 from relay.errors import NotFoundError, RefusedError
-from relay.gateway import letterhead_of, reporter_of, routes_of, spooler_of
+from relay.outgoing import letterhead_of, reporter_of, routes_of, spooler_of
 from relay.queue.entries import load
 from relay.queue.inspection import drop as take_out
 from relay.queue.outcomes import Failed, local_answer

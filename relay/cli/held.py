@@ -12,9 +12,9 @@ from relay.cli.queue import moment, span
 from relay.cli.session import Session, pass_session
 from relay.cli.terminal import examples, plural, print_json, print_table, say
 from relay.config.values import size_words
+from relay.conversation.furnishing import release_of
 from relay.conversation.release import BY_ADMINISTRATOR, Release
 from relay.errors import NotFoundError, OvertakenError, RefusedError
-from relay.gateway import release_of
 from relay.plan import Part
 from relay.queue.holds import Held, find_hold, list_holds
 from relay.queue.inspection import UNREADABLE

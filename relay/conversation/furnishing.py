@@ -1,19 +1,30 @@
-"""Builds what answers pass through, from the configuration: the desk for staff, the clerks for readers."""
+"""Builds what a conversation passes through, from the configuration: the desks for staff, the clerks for readers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from relay.config.model import Configuration
 from relay.conversation.answers import Answers
+from relay.conversation.control.answers import Answers as CommandAnswers
+from relay.conversation.control.desk import Controls
+from relay.conversation.control.orders import Bounds
+from relay.conversation.control.permission import Permission
+from relay.conversation.holding import Holding
 from relay.conversation.lost_links import LostLinks, Resealing
 from relay.conversation.pickups import Pickups
+from relay.conversation.release import Release
 from relay.conversation.replies import Replies
 from relay.conversation.senders import Delegates
+from relay.grouping import Grouping
 from relay.judging import Judge
+from relay.mailings import Mailings
 from relay.notices.compose import Notices
+from relay.notices.controls import ControlNotices
+from relay.notices.holds import HoldNotices
 from relay.notices.letterhead import Letterhead
 from relay.notices.replies import ReplyNotices
 from relay.notices.reply_mail import ReplyMail
+from relay.outgoing import letterhead_of, notices_of, reporter_of, spooler_of
 from relay.queue.code_mails import CodeMails
 from relay.queue.errands import Clerk
 from relay.queue.lost_replies import LostReplies
@@ -68,6 +79,20 @@ class Workroom:
             host_name=self.configuration.gateway.host_name,
         )
 
+    def controls(self, judge: Judge, holding: Holding) -> Controls:
+        """Return the desk for commands by mail."""
+        return Controls(
+            store=self.store,
+            keyring=self.keyring,
+            delegates=Delegates.of(self.configuration.organisation.delegates),
+            permission=Permission(self.blobs, judge),
+            answers=CommandAnswers(
+                self.keyring, ControlNotices(self.letterhead), self._pickups(), self.spooler, self.routes, self._domain
+            ),
+            holding=holding,
+            bounds=Bounds(frozenset(self.configuration.organisation.domains), self.configuration.portal.longest_expiry),
+        )
+
     def lost_replies(self) -> LostReplies:
         """Return what gives undeliverable answers to the organisation's own mailbox."""
         mailbox = self.configuration.fallback_mailbox
@@ -101,3 +126,34 @@ class Workroom:
             ),
             RequestKind.RESEAL: Resealing(self.store, self.keyring, audit),
         }
+
+
+def release_of(configuration: Configuration, store: Store, keyring: Keyring, blobs: BlobStore, audit: Audit) -> Release:
+    """Return what lets copies go that wait for a person, with all that it takes: sealing, notices, the queue."""
+    inline_limit = configuration.storage.inline_limit
+    letterhead = letterhead_of(configuration)
+    holds = HoldNotices(letterhead)
+    spooler = spooler_of(configuration, store, keyring, blobs)
+    vault = Vault(keyring, blobs, store, inline_limit=inline_limit)
+    correspondence = Correspondence(keyring, blobs, store, inline_limit=inline_limit)
+    mailings = Mailings(
+        keyring,
+        notices_of(configuration, letterhead),
+        holds,
+        reporter_of(configuration, letterhead),
+        spooler,
+        domains=configuration.organisation.domains,
+        own=configuration.gateway.domain,
+    )
+    return Release(
+        store=store,
+        keyring=keyring,
+        blobs=blobs,
+        vault=vault,
+        audit=audit,
+        grouping=Grouping(keyring, store, vault, correspondence, configuration.portal.expiry),
+        mailings=mailings,
+        notices=holds,
+        spooler=spooler,
+        return_after=configuration.holding.return_after,
+    )

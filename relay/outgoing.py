@@ -1,0 +1,78 @@
+"""What leaves, built from the configuration: letterhead and notices, signatures, routes, the queue's way in and out."""
+
+from zoneinfo import ZoneInfo
+
+from relay.config.model import Configuration
+from relay.dkim.keys import open_signer
+from relay.notices.compose import Notices
+from relay.notices.letterhead import Letterhead
+from relay.queue.backoff import Ladder, ladder
+from relay.queue.dsn import Reporter
+from relay.queue.return_path import ReturnPaths
+from relay.queue.routes import PARTNER, REPLIES, Route, Routes, TlsMode
+from relay.queue.spooling import Spooler
+from relay.store.writer import Store
+from relay.vault.blobs import BlobStore
+from relay.vault.keyring import Keyring
+
+
+def letterhead_of(configuration: Configuration) -> Letterhead:
+    """Return what every mail of this organisation has in common."""
+    return Letterhead(
+        organisation=configuration.organisation.name,
+        contact=configuration.organisation.contact,
+        domain=configuration.gateway.domain,
+        base_url=configuration.portal.base_url,
+        tags=configuration.organisation.languages,
+        zone=ZoneInfo(configuration.organisation.time_zone),
+    )
+
+
+def notices_of(configuration: Configuration, letterhead: Letterhead) -> Notices:
+    """Return the writer of pickup notices and codes."""
+    return Notices(letterhead, original_subject=configuration.portal.notice_subject == "original")
+
+
+def reporter_of(configuration: Configuration, letterhead: Letterhead) -> Reporter:
+    """Return the writer of delivery reports, in the organisation's first language."""
+    return Reporter(
+        configuration.organisation.name,
+        configuration.gateway.domain,
+        configuration.gateway.host_name,
+        letterhead.languages[letterhead.tag()],
+        ZoneInfo(configuration.organisation.time_zone),
+    )
+
+
+def spooler_of(configuration: Configuration, store: Store, keyring: Keyring, blobs: BlobStore) -> Spooler:
+    """Return the way into the queue, with the keys that sign what leaves; ConfigurationError for such a key."""
+    return Spooler(
+        store,
+        keyring,
+        blobs,
+        inline_limit=configuration.storage.inline_limit,
+        signer=open_signer(configuration.dkim),
+        returns=ReturnPaths(keyring, configuration.gateway.domain),
+    )
+
+
+def routes_of(configuration: Configuration) -> Routes:
+    """Return the ways out: for staff, for everybody else, for what readers answer, and for each partner."""
+    route = configuration.route
+    named = {"inside": route.inside, "outside": route.outside, REPLIES: route.for_replies}
+    routes = [Route(name, route.hosts, TlsMode(route.tls)) for name, route in named.items()]
+    routes += [
+        Route(PARTNER + one.name, one.hosts, TlsMode.REQUIRED, one.certificate, one.authorities)
+        for one in configuration.partner
+    ]
+    return Routes(
+        routes,
+        inside_domains=configuration.organisation.domains,
+        partners={domain: PARTNER + name for domain, name in configuration.partner_names.items()},
+    )
+
+
+def ladder_of(configuration: Configuration) -> Ladder:
+    """Return the pauses between attempts."""
+    patience = configuration.delivery
+    return ladder(patience.retry, patience.give_up_after, patience.warn_after)
