@@ -59,9 +59,9 @@ class _Places:
 def _fitted(raw: bytes, first: int, last: int, instead: bytes) -> bytes:
     """Return ``instead`` encoded, with soft line breaks around it where its line would become too long."""
     encoded = _UNPRINTABLE.sub(lambda match: b"=%02X" % match[0][0], instead)
-    before = first - (raw.rfind(b"\n", 0, first) + 1)
-    line_end = raw.find(b"\n", last)
-    after = len((raw[last:] if line_end < 0 else raw[last:line_end]).rstrip(b"\r"))
+    # No further than a line may be long: in text without line ends each change would cost a look at all of it.
+    before = len(raw[max(0, first - _LINE) : first].rpartition(b"\n")[2])
+    after = len(raw[last : last + _LINE + 1].partition(b"\n")[0].rstrip(b"\r"))
     lead = _SOFT_BREAK if before and before + len(encoded) >= _LINE else b""
     length = len(encoded) + (0 if lead else before)
     return lead + encoded + (_SOFT_BREAK if after and length + after > _LINE else b"")

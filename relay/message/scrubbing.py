@@ -1,30 +1,44 @@
 """Addresses with secrets go out of a message before it is sealed or relayed: real ones stand in their place.
 
 A secret belongs into the mailbox that it was mailed to and nowhere else, but people answer, forward and quote, and
-their mail programs copy the address into headers and text. So every header field, every text part and every message
-within the message is searched, under its transfer encoding and charset. A part in which nothing is found keeps its
-octets, and so does everything around a find. What was changed no longer fits a signature over it (DKIM, S/MIME,
-OpenPGP); that is the lesser harm.
+their mail programs copy the address into headers, texts and invitations. So every header field, every text and every
+message within the message is searched, attached ones too, under its transfer encoding and charset. A part in which
+nothing is found keeps its octets, and so does everything around a find. What was changed no longer fits a signature
+over it (DKIM, S/MIME, OpenPGP); that is the lesser harm.
 
-Not searched: texts that the sender encrypted, and files that are no text (PDF, Office, winmail.dat).
+Not searched: texts that the sender encrypted, and files that are no text (PDF, Office, .msg, winmail.dat).
 """
 
 import binascii
 import re
 from collections.abc import Iterator
 
+from relay.message.calendar_text import fold, unfold
 from relay.message.charsets import codec_of
+from relay.message.names import declared_name
 from relay.message.printable import change_printable
 from relay.message.spellings import LIKELY, Change, Real, Spellings, quick, splice
 from relay.message.structure import Leaf, walk
-from relay.message.transfer import IDENTITY, decode_base64
+from relay.message.transfer import IDENTITY, decode_base64, decode_transfer
 from relay.message.values import encoded_words
 from relay.message.words import decode_words
 
 _MESSAGES = frozenset({"message/rfc822", "message/global", "message/news"})
-_HTML = "text/html"
+_HTML, _CALENDAR = "text/html", "text/calendar"
+# What mail programs write that is text or a message, whatever they call it: by type, and by the end of its name.
+_BY_TYPE = {
+    "application/ics": _CALENDAR,
+    "application/xhtml+xml": _HTML,
+    **dict.fromkeys(("application/rtf", "application/json", "application/xml"), "text/plain"),
+}
+_BY_NAME = {
+    "eml": "message/rfc822",
+    **dict.fromkeys(("ics", "vcs"), _CALENDAR),
+    **dict.fromkeys(("htm", "html"), _HTML),
+    **dict.fromkeys(("txt", "csv", "rtf", "json", "xml", "vcf"), "text/plain"),
+}
 _BASE64, _PRINTABLE = frozenset({"base64", "base-64", "b"}), frozenset({"quoted-printable", "quotedprintable", "q"})
-_WORTH_A_WALK = quick(rb"base-?64|quoted-?printable|=\?|" + LIKELY)
+_WORTH_A_WALK = quick(rb"base-?64|quoted-?printable|begin:v|=\?|" + LIKELY)
 _WORDS = re.compile(rb"=\?[^?\s]{1,80}\?[bBqQ]\?[^?\s]*+\?=(?:\s++=\?[^?\s]{1,80}\?[bBqQ]\?[^?\s]*+\?=)*+")
 _LINE_END = re.compile(rb"\r?\n")
 _WIDE = ("utf_16", "utf_32")  # codecs under which ASCII is more than one octet
@@ -57,13 +71,19 @@ def _special(content: bytes) -> Iterator[Leaf]:
     """Yield the parts that need more than a look at their octets, in order."""
     position = 0
     for leaf in walk(content).leaves:
-        readable = leaf.type.word.startswith(("text/", "message/"))
-        special = leaf.encoding in _BASE64 or (
-            readable and (leaf.encoding in _PRINTABLE or leaf.type.word in _MESSAGES or leaf.type.word == _HTML)
-        )
-        if special and leaf.buffer is content and leaf.start >= position:
+        kind = _kind(leaf)
+        special = kind and (leaf.encoding not in IDENTITY or kind in _MESSAGES or kind in {_HTML, _CALENDAR})
+        if (special or leaf.encoding in _BASE64) and leaf.buffer is content and leaf.start >= position:
             position = leaf.end
             yield leaf
+
+
+def _kind(leaf: Leaf) -> str:
+    """Return as what a part is searched: the type of a text or message; empty for any other file."""
+    word = leaf.type.word
+    if word.startswith(("text/", "message/")):
+        return word
+    return _BY_TYPE.get(word) or _BY_NAME.get(declared_name(leaf).rpartition(".")[2].lower(), "")
 
 
 def _plain(content: bytes, start: int, end: int, spellings: Spellings) -> list[Change]:
@@ -85,24 +105,29 @@ def _words(piece: bytes, spellings: Spellings) -> Iterator[Change]:
 
 
 def _leaf(leaf: Leaf, spellings: Spellings, depth: int) -> bytes:
-    kind, raw = leaf.type.word, leaf.raw
-    markup = kind == _HTML
-    if leaf.encoding in IDENTITY:
-        inner = kind in _MESSAGES and depth < _DEPTH
-        return _message(raw, spellings, depth + 1) if inner else splice(raw, spellings.find(raw, markup=markup))
-    if leaf.encoding in _PRINTABLE:
-        return change_printable(raw, lambda data: spellings.find(data, markup=markup))
-    if not kind.startswith(("text/", "message/")):
+    kind, raw = _kind(leaf), leaf.raw
+    if not kind:
         return raw
+    if leaf.encoding in IDENTITY:
+        scrubbed = _decoded(leaf, raw, spellings, depth)
+        # A charset that does not fit hides nothing: programs show the octets then.
+        return splice(scrubbed, spellings.find(scrubbed, markup=kind == _HTML))
+    if leaf.encoding in _PRINTABLE:
+        if kind == _CALENDAR and spellings.find(unfold(decoded := decode_transfer(raw, leaf.encoding) or b"")):
+            return binascii.b2a_qp(_decoded(leaf, decoded, spellings, depth), istext=True)
+        return change_printable(raw, lambda data: spellings.find(data, markup=kind == _HTML))
     decoded = decode_base64(raw)
     scrubbed = _decoded(leaf, decoded, spellings, depth)
     return raw if scrubbed == decoded else _base64(scrubbed) + (b"\r\n" if raw.endswith(b"\n") else b"")
 
 
 def _decoded(leaf: Leaf, data: bytes, spellings: Spellings, depth: int) -> bytes:
-    if leaf.type.word in _MESSAGES and depth < _DEPTH:
+    kind = _kind(leaf)
+    if kind in _MESSAGES and depth < _DEPTH:
         return _message(data, spellings, depth + 1)
-    markup = leaf.type.word == _HTML
+    if kind == _CALENDAR and (changes := spellings.find(whole := unfold(data))):
+        return fold(splice(whole, changes))
+    markup = kind == _HTML
     codec = codec_of(leaf.type.parameters.get("charset", ""))
     if not codec.startswith(_WIDE):
         return splice(data, spellings.find(data, markup=markup))

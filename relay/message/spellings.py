@@ -19,6 +19,7 @@ Real = Callable[[SecretAddress], str | None]
 Change = tuple[int, int, bytes]  # from, to (exclusive), and what is to stand there
 
 UNKNOWN = "undisclosed"  # the part before the @ in place of somebody whom we do not know (any more)
+MOST_ADDRESSES = 1_000  # that are looked up for one message; the rest are nobody's, and whoever wrote them knows that
 _DOT = r"(?:\.|%(?:25)*+2e|&#0*+46;|&#x0*+2e;|&period;)"
 _AT = r"(?:@|%(?:25)*+40|&#0*+64;|&#x0*+40;|&commat;)"
 # What nearly all text does not hold: searched for ten times as fast as `re` would.
@@ -43,6 +44,7 @@ class Spellings:
     def __init__(self, domain: str, real: Real) -> None:
         self._domain = domain
         self._real = real
+        self._known: dict[str, str | None] = {}  # by local part: nobody can make us look up one twice
         own = _DOT.join(re.escape(label) for label in domain.split("."))
         # Whatever follows: the secret is complete, and nobody else's identifier is one of ours.
         pattern = rf"([rcb]){_DOT}([a-z2-7]{{26}}){_DOT}([a-z2-7]{{32}})({_AT}{own})?"
@@ -72,15 +74,23 @@ class Spellings:
 
     def _instead(self, spelled: str, local: str, rest: str, *, markup: bool) -> str | None:
         """Return what stands for one find; None leaves it as it is."""
-        found = read_secret_address(f"{local}@{self._domain}", self._domain)
-        if found is None:
-            return None  # no identifier of ours has these bits
-        address = self._real(found)
+        address = self._address(local.lower())
         if address is None:
+            return None
+        if not address:
             if not rest:
                 return None  # without a domain, and not ours: another house has such addresses too
             address = f"{UNKNOWN}@{self._domain}"
         return _alike(address, spelled, markup=markup)
+
+    def _address(self, local: str) -> str | None:
+        """Return whose address a local part is: empty for nobody's, None where no identifier of ours has its bits."""
+        if local not in self._known:
+            if len(self._known) >= MOST_ADDRESSES:
+                return ""
+            found = read_secret_address(f"{local}@{self._domain}", self._domain)
+            self._known[local] = None if found is None else self._real(found) or ""
+        return self._known[local]
 
 
 def splice(data: bytes, changes: list[Change]) -> bytes:

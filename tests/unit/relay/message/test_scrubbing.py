@@ -203,3 +203,51 @@ def test_the_text_around_an_address_stays(before: str, after: str, encoding: str
         encoded = quopri.encodestring(data[:-2]).replace(b"\n", b"\r\n") + b"\r\n"
         body = clean(part("text/plain", "quoted-printable", encoded)).partition(b"\r\n\r\n")[2]
         assert quopri.decodestring(body.replace(b"\r\n", b"\n")).rstrip(b"\n") == expected[:-2].replace(b"\r\n", b"\n")
+
+
+@pytest.mark.parametrize("encoding", ["7bit", "quoted-printable", "base64"])
+@pytest.mark.parametrize(
+    "kind", ["text/calendar; method=REQUEST", "application/ics", 'application/x; name="invite.ics"']
+)
+def test_invitations_are_searched_across_their_folds(kind: str, encoding: str) -> None:
+    """RFC 5545 cuts lines after 75 octets: in the middle of an address. The names of others keep their octets."""
+    line = f"ATTENDEE;ROLE=REQ-PARTICIPANT;CN=Zoë Zürn;RSVP=TRUE:mailto:{SECRET}".encode()
+    event = b"BEGIN:VEVENT\r\n" + line[:75] + b"\r\n " + line[75:140] + b"\r\n " + line[140:] + b"\r\nEND:VEVENT\r\n"
+    encoded = event
+    if encoding != "7bit":
+        encoded = base64.encodebytes(event) if encoding == "base64" else quopri.encodestring(event)
+    cleaned = clean(part(kind, encoding, encoded))
+    found = message_from_bytes(cleaned).get_payload(decode=True)
+    assert isinstance(found, bytes)
+    whole = found.replace(b"\r\n ", b"").replace(b"\n ", b"")
+    assert b"CN=Zo\xc3\xab Z\xc3\xbcrn;RSVP=TRUE:mailto:jane@example.net" in whole
+    assert LOCAL.encode() not in whole
+    assert max(map(len, found.splitlines())) <= 75
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ('application/octet-stream; name="Re.eml"', f"To: <{SECRET}>\r\n\r\nDear Jane\r\n"),
+        ('application/octet-stream; name="note.txt"', SECRET),
+        ("application/rtf", "{\\rtf1 " + SECRET + "}"),
+        ("application/json", f'{{"to": "{SECRET}"}}'),
+    ],
+)
+def test_attached_texts_are_searched_whatever_they_are_called(kind: str, text: str) -> None:
+    """Mail programs attach messages and texts under types that say nothing."""
+    cleaned = clean(part(kind, "base64", base64.encodebytes(text.encode())))
+    assert message_from_bytes(cleaned).get_payload(decode=True) == text.replace(SECRET, "jane@example.net").encode()
+
+
+def test_a_mail_full_of_made_up_addresses_is_searched_in_bounded_time() -> None:
+    """Each address is looked up once, a thousand at most, and a text without line ends is no reason to look twice."""
+    asked: list[SecretAddress] = []
+    made_up = [
+        SecretAddress(AddressKind.READER, bytes([1, n >> 8, n & 255]) + bytes(13), bytes(20)) for n in range(3000)
+    ]
+    text = " ".join(one.write(DOMAIN) for one in made_up for _ in range(2)).encode()
+    for encoding in ("8bit", "quoted-printable"):
+        asked.clear()
+        scrub(part("text/plain", encoding, text), DOMAIN, asked.append)
+        assert len(asked) == len(set(asked)) == 1000
