@@ -3,10 +3,15 @@
 Every domain that takes mail has to have these two (RFC 5321 section 4.5.1, RFC 2142 section 4), and strangers may write
 to them. Such mail comes in, so the rules, which watch what leaves, do not judge it; and it leaves with a reverse-path
 of our own, so that whatever becomes of it, no stranger whose address was forged gets a mail for it.
+
+Nobody else's mail is kept for a stranger. So strangers together may have only so much of it: room in the queue, and a
+mailbox in which a person still finds something.
 """
 
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from relay.clock import id_text, new_id
 from relay.message.headers import prepend
@@ -15,9 +20,15 @@ from relay.plan import Arrival, Part, Told
 from relay.queue.items import EntryEnvelope, QueuedEnvelope
 from relay.queue.routes import REPLIES, Routes
 from relay.queue.spooling import NewEntry, Spooler
-from relay.smtp.values import ForwardPath
+from relay.smtp.values import ForwardPath, Reply
 from relay.store.events import Event
 from relay.store.tables.queue import Kind
+
+MOST_OCTETS = 1 << 20  # of a stranger's mail: complaints come with a message attached, hardly with files
+MOST_MAILS, WINDOW = 60, timedelta(hours=1)  # of all strangers together, for each relay process
+
+_TOO_LARGE = Reply(552, "5.3.4", f"Mail for postmaster may have {MOST_OCTETS} octets: please leave out attachments")
+_TOO_MUCH = Reply(451, "4.7.1", "Too much mail for postmaster has come within an hour: try again later")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +39,19 @@ class Postmaster:
     routes: Routes
     mailbox: str
     host_name: str
+    _strangers: deque[datetime] = field(default_factory=lambda: deque(maxlen=MOST_MAILS), init=False, repr=False)
 
-    def take(self, arrival: Arrival, paths: Sequence[ForwardPath]) -> Part:
-        """Return the copy for the mailbox: one, however many of the addresses were named. Blocking; StoreError."""
+    def take(self, arrival: Arrival, paths: Sequence[ForwardPath]) -> Part | Reply:
+        """Return the copy for the mailbox: one, however many of the addresses were named. Blocking; StoreError.
+
+        The reply refuses what is too large, or too much, from a client that may send through us to nobody else.
+        """
+        if not arrival.authorised:
+            if len(arrival.content) > MOST_OCTETS:
+                return _TOO_LARGE
+            if len(self._strangers) == MOST_MAILS and arrival.at - self._strangers[0] < WINDOW:
+                return _TOO_MUCH
+            self._strangers.append(arrival.at)
         envelope, client = arrival.envelope, arrival.client
         queued_id = new_id()
         trace = received_field(

@@ -89,7 +89,7 @@ class Reception:
     def sort(self, arrival: Arrival) -> Sorted | Reply:
         """Hand addresses of ours to their desks; return the rest, or the reply that refuses the message.
 
-        From here on the message holds no secret of ours any more. Blocking where `concerns` says so.
+        From here on a message of staff's holds no secret of ours any more. Blocking where `concerns` says so.
         """
         arrival = self._without_secrets(arrival)
         ordinary = tuple(path for path in arrival.envelope.recipients if not self._ours(path))
@@ -102,7 +102,12 @@ class Reception:
             if address is None or not (address.kind in self._desks or self._answers_at(address)):
                 return _UNKNOWN
             waiting.setdefault(address.kind, []).append(Addressed(path, address))
-        parts = [self._postmaster.take(arrival, roles)] if roles and self._postmaster else []
+        parts: list[Part] = []
+        if roles and self._postmaster:
+            passed_on = self._postmaster.take(arrival, roles)
+            if isinstance(passed_on, Reply):
+                return passed_on
+            parts.append(passed_on)
         direction = _DIRECTIONS[next(iter(waiting))] if waiting and not ordinary else Direction.OUT
         answered = self._answered(arrival, waiting.pop(AddressKind.READER, ()), ordinary)
         if isinstance(answered, Reply):
@@ -132,8 +137,8 @@ class Reception:
         return written if isinstance(written, Reply) else (written, found.joined, found.floor)
 
     def _without_secrets(self, arrival: Arrival) -> Arrival:
-        if self._real is None:
-            return arrival
+        if self._real is None or not arrival.authorised:
+            return arrival  # secrets stand in staff's mailboxes; what strangers make up is not worth a search
         content = scrub(arrival.content, self._domain, self._real)
         return arrival if content is arrival.content else replace(arrival, content=content, reading=read(content))
 
