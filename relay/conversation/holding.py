@@ -17,12 +17,15 @@ from typing import Any, cast
 import structlog
 from sqlalchemy import Connection, Table, func, select
 
+from policies.model import RuleHit
 from relay import clock
+from relay.conversation.answered import FLOOR
 from relay.conversation.control.commands import Command, Verb
 from relay.conversation.release import BY_SENDER, BY_TIME, Decided, Release
 from relay.errors import LetterlockError
 from relay.grouping import Reader
 from relay.judging import Judge
+from relay.message.parts import Reading
 from relay.message.reading import read
 from relay.notices.holds import Decision
 from relay.plan import Change, Part
@@ -34,6 +37,7 @@ from relay.routing import Routed, Way, reasons, route
 from relay.smtp.values import ForwardPath
 from relay.store.tables import Decision as DecisionRow
 from relay.store.tables.queue import EntryState, HoldState, Kind
+from relay.vault.threads import by_thread
 
 _DECISION: Table = cast("Any", DecisionRow).__table__
 _log = structlog.get_logger()
@@ -132,7 +136,7 @@ class Holding:
         """Return what the rules say about the right address; the copy for the wrong one is destroyed in any case."""
         mail = self.release.opened(held)
         reading = read(mail.original)
-        judgement = self.judge.judge(mail.envelope.reverse_path, [right], reading)
+        judgement = self.judge.judge(mail.envelope.reverse_path, [right], reading, floor=self._floor(reading))
         [routed] = route(
             [ForwardPath(right)], judgement.verdicts, null_sender=False, auto_submitted=False, sender_inside=True
         ).copies
@@ -154,6 +158,12 @@ class Holding:
                 part = self._asked_again(part, held, routed, wrong, now)
                 return Decided(part, (say(Decision.CORRECTED_HELD),))
         return Decided(part, (say(Decision.CORRECTED_REFUSED, reasons=reasons([routed])),))
+
+    def _floor(self, reading: Reading) -> RuleHit | None:
+        """Return the rule for everybody outside where a message belongs to a sealed conversation, as at its arrival."""
+        with self.release.store.read() as conn:
+            named = by_thread(conn, self.release.keyring, (*reading.references, *reading.in_reply_to))
+        return FLOOR if named is not None else None
 
     def _asked_again(self, part: Part, held: Held, routed: Routed, wrong: HeldCopy, now: datetime) -> Part:
         entry = replace(self._entry(routed), held=True)

@@ -294,3 +294,14 @@ def test_a_held_blind_copy_stays_blind(house: House) -> None:
     answer(house, Verb.SEND_SEALED)
     notices = {one.recipient: one.content for one in house.posted(Kind.NOTICE)}
     assert HIDDEN.encode() not in notices[JANE]
+
+
+def test_correcting_the_address_does_not_unseal_a_conversation(house: House) -> None:
+    """An answer in a sealed conversation stays sealed for whoever gets it instead, though no rule asks for it."""
+    house.take(ANNA, [JANE], letter(to=[JANE], text="asthma\n", message_id="<root@desk.example.org>"))
+    further = b"References: <root@desk.example.org>\r\n" + letter(to=["a@mail.example"], text="hello\n")
+    house.take(ANNA, ["a@mail.example"], further)
+    assert states(house) == {"a@mail.example": "held"}
+    assert answer(house, Verb.TO, PARTNER)[0].startswith(f"Sealed for {PARTNER}")
+    assert states(house) == {"a@mail.example": "dropped"}
+    assert [one.recipient for one in house.posted(Kind.NOTICE)] == [JANE, PARTNER]
