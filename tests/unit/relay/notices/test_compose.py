@@ -250,10 +250,10 @@ def test_the_receipt_says_nothing_twice(because: str, finding: Finding) -> None:
 
 def test_a_pickup_notice_says_that_a_reply_is_not_protected() -> None:
     """Where a reply goes to the sender's ordinary mailbox, the notice says so; else it has no Reply-To."""
-    assert "goes to the sender as ordinary e-mail, without this protection." in parsed(pickup())[1]
+    assert "An answer on that page is protected; a plain reply to this e-mail is not." in parsed(pickup())[1]
     message, text, _ = parsed(pickup(sender="jürgen@example.org"))
     assert "Reply-To" not in message
-    assert "ordinary e-mail, without" not in text
+    assert "a plain reply to this e-mail" not in text
 
 
 def test_the_notices_look_like_one_house() -> None:
