@@ -16,9 +16,10 @@ from relay import clock
 from relay.config.certificates import read_certificate
 from relay.config.model import Configuration
 from relay.errors import StoreError
+from relay.queue.routes import REPLIES
 from relay.store.room import free_room
 from relay.store.tables import Entry, Meta
-from relay.store.tables.queue import EntryState
+from relay.store.tables.queue import EntryState, Kind
 from relay.store.writer import Store
 
 OVERDUE = timedelta(minutes=15)  # an entry that is due this long says that nothing is being sent
@@ -47,6 +48,7 @@ class Queue:
     waiting: int = 0
     overdue: timedelta = timedelta()
     oldest: timedelta = timedelta()
+    stranded: int = 0  # readers' answers that the organisation's own mailbox does not take
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,9 @@ def _queue(conn: Connection, now: datetime) -> Queue:
     unfinished = due | (_ENTRY.c.state == EntryState.LEASED.value)
     waiting, created = conn.execute(select(func.count(), func.min(_ENTRY.c.created_at)).where(unfinished)).one()
     due_at = conn.execute(select(func.min(_ENTRY.c.due_at)).where(due)).scalar_one()
-    return Queue(waiting, _since(now, due_at), _since(now, created))
+    to_mailbox = (_ENTRY.c.kind == Kind.REPLY.value, _ENTRY.c.route != REPLIES, _ENTRY.c.attempts > 0)
+    stranded = conn.execute(select(func.count()).where(due, *to_mailbox)).scalar_one()
+    return Queue(waiting, _since(now, due_at), _since(now, created), stranded)
 
 
 def _since(now: datetime, moment: datetime | None) -> timedelta:
@@ -158,6 +162,9 @@ def _problems(configuration: Configuration, queue: Queue, free: int | None, comm
     if queue.overdue > OVERDUE:
         minutes = int(queue.overdue.total_seconds() // 60)
         yield Problem(f"mail has been due for {minutes} minutes and is not being sent", urgent=True, fault="queue")
+    if queue.stranded:
+        sentence = "the mailbox of gateway.fallback_mailbox does not take what readers wrote and nobody else got"
+        yield Problem(sentence, urgent=True, fault="fallback mailbox")
     if free is not None and free < configuration.storage.disk_reserve:
         yield Problem(
             "the disk is fuller than storage.disk_reserve allows: new mail is put off", urgent=True, fault="disk"

@@ -16,13 +16,14 @@ from sqlalchemy import Connection, Row, exists, select, update
 
 from relay.conversation.reception import Addressed
 from relay.errors import OvertakenError
-from relay.message.delivery_status import ReportedDelivery, reported_deliveries
+from relay.message.delivery_status import ReportedDelivery, reported_deliveries, returned_message
 from relay.plan import Arrival, Part, Told
 from relay.queue.outcomes import Answer, local_answer, one_line, remote_answer
 from relay.queue.own_mail import about
 from relay.queue.recording import unreached
 from relay.queue.reports import Reports, Unreached
 from relay.queue.return_path import ReturnPaths
+from relay.queue.routes import REPLIES
 from relay.queue.settling import TO_READERS
 from relay.queue.spooling import Draft
 from relay.smtp import replies
@@ -46,8 +47,13 @@ _NO_REASON = "the mail server gave no reason"
 class LostReplies(Protocol):
     """What becomes of a reader's answer that came back."""
 
-    def returned(self, conn: Connection, queued_id: bytes, answer: Answer, at: datetime) -> Part:
-        """Return what is to be written besides the end of the entry; called while planning."""
+    def returned(
+        self, conn: Connection, queued_id: bytes, answer: Answer, at: datetime, mail: bytes | None = None
+    ) -> Part:
+        """Return what is to be written besides the end of the entry; called while planning.
+
+        ``mail`` is the answer as the report brought it back, None where it did not.
+        """
         ...
 
 
@@ -87,7 +93,7 @@ class Bounces:
             return [_dropped(queued_id, "it names nobody to whom this mail went")]
         if any(row.state in _WAITING for row, _ in matched):
             return _LATER
-        return [self._failure(conn, arrival.at, row, failure) for row, failure in matched]
+        return [self._failure(conn, arrival, row, failure) for row, failure in matched]
 
     def _matched(
         self, entries: Sequence[Row[Any]], failures: Sequence[ReportedDelivery]
@@ -107,15 +113,17 @@ class Bounces:
         }
         return [(row, named[row.recipient_hash]) for row in entries if row.recipient_hash in named]
 
-    def _failure(self, conn: Connection, at: datetime, row: Row[Any], failure: ReportedDelivery) -> Part:
+    def _failure(self, conn: Connection, arrival: Arrival, row: Row[Any], failure: ReportedDelivery) -> Part:
+        at = arrival.at
         if row.state != EntryState.DONE.value:
             return _dropped(row.message_id, "it was known before")
         answer = answer_of(failure)
         kind = Kind(row.kind)
         reader = person(conn, self.keyring, row.participant_id) if row.participant_id and kind in TO_READERS else None
         told = _came_back(row, answer, reader.address if reader else failure.recipient)
-        if kind is Kind.REPLY and self.lost_replies:
-            more = self.lost_replies.returned(conn, row.message_id, answer, at)
+        # What the organisation's own mailbox sends back has nowhere else to go: once more would be once more for ever.
+        if kind is Kind.REPLY and self.lost_replies and row.route == REPLIES:
+            more = self.lost_replies.returned(conn, row.message_id, answer, at, returned_message(arrival.content))
             return _joined([Part(told=(told,), changes=(_End(row.id, at),)), more])
         if reader is None:
             return Part(told=(told,), changes=(_End(row.id, at),))

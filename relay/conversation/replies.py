@@ -243,6 +243,8 @@ class ReturnedReplies:
 
     lost: LostReplies
 
-    def returned(self, conn: Connection, queued_id: bytes, answer: Answer, at: datetime) -> Part:
+    def returned(
+        self, conn: Connection, queued_id: bytes, answer: Answer, at: datetime, mail: bytes | None = None
+    ) -> Part:
         """Return the mail to the organisation's mailbox."""
-        return Part(drafts=(self.lost.draft_returned(conn, queued_id, answer, at),))
+        return Part(drafts=(self.lost.draft_returned(conn, queued_id, answer, at, mail),))

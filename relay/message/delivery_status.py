@@ -21,6 +21,7 @@ MAX_STATUS = 256 << 10  # octets of one machine part that are read; a report on 
 MAX_RECIPIENTS = 1_000
 _ADDRESS = 320  # characters
 _WORDS = 500  # characters of a diagnostic
+_RETURNED = frozenset({"message/rfc822", "message/global"})
 _TYPES = frozenset({"message/delivery-status", "message/global-delivery-status"})
 _ACTIONS = frozenset({"failed", "delayed", "delivered", "relayed", "expanded"})
 _STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3}", re.ASCII)
@@ -59,6 +60,12 @@ def reported_deliveries(original: bytes) -> tuple[ReportedDelivery, ...]:
         reported = [one for leaf in status for one in _of_status(leaf)]
         return tuple(reported[:MAX_RECIPIENTS])
     return _of_old_exim(found.headers)
+
+
+def returned_message(original: bytes) -> bytes | None:
+    """Return the mail that a report brings back whole (RFC 3462 section 2), None where it has at most its header."""
+    leaves = [leaf for leaf in walk(original).leaves if leaf.type.word in _RETURNED]
+    return decode_transfer(leaves[0].raw, leaves[0].encoding) if leaves else None
 
 
 def _of_status(leaf: Leaf) -> list[ReportedDelivery]:

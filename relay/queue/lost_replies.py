@@ -12,6 +12,7 @@ from sqlalchemy import Connection, select
 from relay.clock import new_id
 from relay.errors import LetterlockError
 from relay.message.block import header_end
+from relay.message.reading import read
 from relay.message.secret_address import SecretAddress
 from relay.message.spellings import Spellings, splice
 from relay.notices.replies import ReplyNotices
@@ -21,13 +22,14 @@ from relay.queue.own_mail import own_message_id
 from relay.queue.routes import Routes
 from relay.queue.settling import Settled
 from relay.queue.spooling import Draft, NewEntry, Spooler
-from relay.store.tables import Entry
+from relay.store.tables import Entry, QueuedMessage
 from relay.store.tables.queue import Direction, Kind
 from relay.store.writer import Store
 from relay.vault.keyring import Keyring
 from relay.vault.people import people, person
 
 _ENTRY = Entry.__table__  # type: ignore[attr-defined]
+_MESSAGE = QueuedMessage.__table__  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +53,15 @@ class LostReplies:
                 answer = None  # a mail without the answer is better than none
             return self._mail(conn, settled.consignment.message_id, settled.answer, settled.at, answer)
 
-    def draft_returned(self, conn: Connection, queued_id: bytes, why: Answer, at: datetime) -> Draft:
-        """Return the mail for an answer that came back after it had been taken: it is not at hand any more."""
-        return self._mail(conn, queued_id, why, at, None)
+    def draft_returned(
+        self, conn: Connection, queued_id: bytes, why: Answer, at: datetime, mail: bytes | None = None
+    ) -> Draft:
+        """Return the mail for an answer that came back after it had been taken: it is not at hand any more.
+
+        ``mail`` is what the report brought back; it is attached where it is that answer, which its Message-ID says.
+        """
+        ours = mail is not None and queued_id in self._of_same_answer(conn, mail)
+        return self._mail(conn, queued_id, why, at, self._without_secrets(conn, mail) if mail and ours else None)
 
     def _mail(  # one page of facts
         self, conn: Connection, queued_id: bytes, why: Answer, at: datetime, answer: bytes | None
@@ -81,6 +89,15 @@ class LostReplies:
             parent=queued_id,
             direction=Direction.REPLY,
         )
+
+    def _of_same_answer(self, conn: Connection, mail: bytes) -> set[bytes]:
+        """Return the queued ids of the answer that a mail claims to be by its Message-ID."""
+        message_id = read(mail).message_id
+        named = select(_MESSAGE.c.id).where(
+            _MESSAGE.c.message_id_hash == self.keyring.text_hash("message-id", message_id),
+            _MESSAGE.c.direction == Direction.REPLY.value,
+        )
+        return set(conn.execute(named).scalars()) if message_id else set()
 
     def _without_secrets(self, conn: Connection, mail: bytes) -> bytes:
         """Return an answer as it was to leave, with real addresses in its header; its text holds no secret of ours."""

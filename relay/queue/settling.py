@@ -52,6 +52,9 @@ def settle(
 ) -> Settled:
     """Return what one outcome means. ``spread`` draws jitter (`relay.queue.backoff.Ladder.pause`)."""
     attempts = entry.attempts + 1
+    if isinstance(outcome, Failed) and _last_resort(consignment, entry):
+        # It has nowhere else to go: it waits for somebody to mend the mailbox, and the administrator hears of it.
+        outcome = Deferred(outcome.answer)
     match outcome:
         case Delivered():
             state, due_at = EntryState.DONE, None
@@ -97,6 +100,11 @@ def wants(report: Report, entry: QueuedEntry, envelope: QueuedEnvelope) -> bool:
 
 TO_READERS = frozenset({Kind.NOTICE, Kind.CODE, Kind.REMINDER})  # what we write to the reader of a message
 _WORD: Mapping[Report, str] = {Report.FAILED: "FAILURE", Report.DELAYED: "DELAY"}
+
+
+def _last_resort(consignment: Consignment, entry: QueuedEntry) -> bool:
+    """Tell whether this is a reader's answer on its way to the organisation's own mailbox."""
+    return entry.kind is Kind.REPLY and consignment.route != REPLIES
 
 
 def _past(envelope: QueuedEnvelope, now: datetime) -> bool:

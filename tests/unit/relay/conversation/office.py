@@ -102,9 +102,10 @@ class Office:
         at: datetime = NOW,
         state: EntryState = EntryState.DONE,
         report_to: str = "",
+        route: str = "",
     ) -> Draft:
         """Put a mail of ours into the queue; by default it was handed over already."""
-        entry = NewEntry(kind, self.routes.name_for(to), EntryEnvelope(to), participant_id)
+        entry = NewEntry(kind, route or self.routes.name_for(to), EntryEnvelope(to), participant_id)
         draft = self.spooler.draft(QueuedEnvelope("", report_to=report_to), [entry], b"x", now=at, parent=parent)
         draft.entry_rows[0]["state"] = state.value
         self.store.run(lambda conn: insert_message(conn, draft))

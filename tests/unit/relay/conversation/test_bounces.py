@@ -12,6 +12,7 @@ from relay.message.delivery_status import ReportedDelivery
 from relay.message.secret_address import AddressKind, SecretAddress, read_secret_address
 from relay.plan import Part
 from relay.queue.own_mail import own_message_id, receipt_of
+from relay.queue.routes import REPLIES
 from relay.smtp.values import ForwardPath, Reply
 from relay.store.tables.queue import EntryState, Kind
 from relay.store.tables.sealed import ReaderState
@@ -238,3 +239,21 @@ def test_the_servers_answer_is_found_in_a_diagnostic(
     """Reply code and status where they are, a sentence where nothing is."""
     answer = answer_of(ReportedDelivery("a@example.net", "", "failed", status, diagnostic))
     assert (answer.code, answer.enhanced, answer.text) == (code, enhanced, text)
+
+
+def test_what_the_own_mailbox_sends_back_goes_round_in_no_circle(office: Office) -> None:
+    """A reader's answer that comes back goes to the organisation's mailbox; from there it goes nowhere."""
+    asked: list[bytes] = []
+
+    class Lost:
+        def returned(self, _conn: object, queued_id: bytes, *_more: object) -> Part:
+            asked.append(queued_id)
+            return Part()
+
+    desk = Bounces(office.store, office.keyring, office.returns, office.reports, Lost())
+    to_mailbox = office.queue(Kind.REPLY, "post@example.org", None, None)
+    take(office, desk, "postfix", to_mailbox.message_id)
+    assert (asked, office.state_of(to_mailbox.message_id)) == ([], "bounced")
+    answer = office.queue(Kind.REPLY, ANNA, None, None, route=REPLIES)
+    take(office, desk, "postfix", answer.message_id)
+    assert asked == [answer.message_id]

@@ -212,3 +212,20 @@ def test_a_newer_link_is_given_what_an_older_one_opens(exchange: Exchange) -> No
     assert exchange.reads(JANE) == ["first", "second"]
     exchange.reseal(JANE, 0)
     assert [line.split()[0] for line in exchange.office.told()].count("resealed") == 1
+
+
+def test_an_answer_that_a_report_brings_back_is_not_lost(exchange: Exchange) -> None:
+    """It goes to the mailbox with the report, without secrets; another mail, which anybody could enclose, does not."""
+    errand = exchange.request(JANE, "precious words")
+    deed = exchange.replies.prepare(errand)
+    exchange.write(deed)
+    why = remote_answer(550, "5.2.2 mailbox full", "mx:25", "")
+    whole = mail(deed.drafts[0])
+    for brought, kept in (
+        (whole.as_bytes(), True),
+        (whole.as_bytes().replace(b"Message-ID: <", b"Message-ID: <x"), False),
+    ):
+        with exchange.office.store.read() as conn:
+            returned = mail(exchange.lost.draft_returned(conn, errand.id, why, NOW, brought))
+        assert ("precious words" in returned.as_string()) is kept
+        assert whole["From"].addresses[0].addr_spec.partition("@")[0] not in returned.as_string()

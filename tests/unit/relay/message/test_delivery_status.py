@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.message.delivery_status import MAX_RECIPIENTS, ReportedDelivery, reported_deliveries
+from relay.message.delivery_status import MAX_RECIPIENTS, ReportedDelivery, reported_deliveries, returned_message
 
 REPORTS = Path(__file__).parents[3] / "mail" / "reports"
 
@@ -140,3 +140,12 @@ def test_a_damaged_report_never_raises(data: st.DataObject) -> None:
     for one in reported_deliveries(whole[:start] + data.draw(st.binary(max_size=40)) + whole[stop:]):
         assert one.action
         assert "\n" not in f"{one}"
+
+
+def test_the_mail_that_a_report_brings_back() -> None:
+    """A whole mail, decoded; of a report with a header only, or of no report, nothing."""
+    start = b"Content-Type: multipart/report; boundary=b\r\n\r\n--b\r\nContent-Type: "
+    whole = start + b"message/rfc822\r\n\r\nSubject: x\r\n\r\nwords\r\n--b--\r\n"
+    assert returned_message(whole) == b"Subject: x\r\n\r\nwords"
+    assert returned_message(start + b"text/rfc822-headers\r\n\r\nSubject: x\r\n--b--\r\n") is None
+    assert returned_message(b"Subject: x\r\n\r\nwords\r\n") is None

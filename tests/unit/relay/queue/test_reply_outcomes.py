@@ -40,6 +40,10 @@ def test_an_answer_is_given_up_after_a_day(
     assert (found.state, found.report) == (state, report)
 
 
-def test_what_the_own_mailbox_refuses_goes_round_in_no_circle() -> None:
-    """The mail to the organisation's mailbox causes no other."""
-    assert settled(Failed(local_answer("5.1.1", "nobody")), route="inside").report is None
+def test_what_the_own_mailbox_refuses_waits_and_goes_round_in_no_circle() -> None:
+    """The mail to the organisation's mailbox causes no other: it is tried again until the ladder ends."""
+    refused = Failed(local_answer("5.1.1", "nobody"))
+    found = settled(refused, route="inside")
+    assert (found.state, found.report) == (EntryState.DUE, None)
+    late = settled(refused, route="inside", now=NOW + timedelta(days=30))
+    assert (late.state, late.report) == (EntryState.BOUNCED, None)
