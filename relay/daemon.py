@@ -105,7 +105,8 @@ def children_of(configuration: Configuration, source: Source, services: dict[str
 
     def command(name: str, number: int) -> list[str]:
         words = (name, source.path, number, os.getpid(), source.accepted)
-        return [sys.executable, "-m", "relay.process", *map(str, words)]
+        # -P: the folder that somebody starts it in is no place to take modules from.
+        return [sys.executable, "-P", "-m", "relay.process", *map(str, words)]
 
     return [
         _Child(name, number, command(name, number), source)

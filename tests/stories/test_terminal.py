@@ -51,6 +51,23 @@ def test_a_closed_terminal_stops_it_in_order(installed: Gateway) -> None:
     assert os.waitstatus_to_exitcode(status) == 0
 
 
+def test_files_in_the_folder_of_the_start_are_no_modules(installed: Gateway) -> None:
+    """An administrator's own portal.py beside relay.toml is neither run nor in the way of ours."""
+    mark = installed.folder / "was-run"
+    for name in ("portal.py", "email.py"):
+        (installed.folder / name).write_text(f"open({str(mark)!r}, 'w').close()", encoding="utf-8")
+    command = [Path(sys.executable).parent / "letterlock", "run"]
+    process = subprocess.Popen(command, cwd=installed.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for_port(installed.smtp, process)
+        wait_for_port(installed.portal, process)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(40) == 0
+    finally:
+        process.kill()
+    assert not mark.exists()
+
+
 def _everything(terminal: int) -> str:
     found = b""
     try:
