@@ -219,7 +219,7 @@ class Delivery:
     async def _send(self, consignment: Consignment) -> tuple[Outcome, ...]:
         envelope = consignment.envelope
         if envelope.until is not None and self._now() >= envelope.until:
-            return _for_all(consignment, "4.4.7", "it was no longer worth sending")
+            return _for_all(consignment, "4.4.7", "it was not taken in time")
         mail = Transaction(
             reverse_path=envelope.reverse_path,
             paths=tuple(
