@@ -156,12 +156,10 @@ def settle(
     """
     ids = [copy.entry_id for copy in copies]
     waiting = (_ENTRY.c.message_id == held.message_id, _ENTRY.c.state == EntryState.HELD.value)
-    finished = None if entry_state is EntryState.DUE else now
-    changed = conn.execute(
-        update(_ENTRY)
-        .where(*waiting, _ENTRY.c.id.in_(ids))
-        .values(state=entry_state.value, due_at=now, finished_at=finished, lease_epoch=_ENTRY.c.lease_epoch + 1)
-    ).rowcount
+    values: dict[str, Any] = {"state": entry_state.value, "due_at": now, "lease_epoch": _ENTRY.c.lease_epoch + 1}
+    # How long delivery is tried counts from here: the time for the answer may have been as long as that for delivery.
+    values |= {"created_at": now} if entry_state is EntryState.DUE else {"finished_at": now}
+    changed = conn.execute(update(_ENTRY).where(*waiting, _ENTRY.c.id.in_(ids)).values(values)).rowcount
     if changed != len(ids):
         raise OvertakenError("somebody else decided about this copy meanwhile")
     others = [copy.entry_id for copy in held.copies if copy.entry_id not in ids]

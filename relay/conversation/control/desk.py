@@ -113,6 +113,7 @@ class Controls:
         stands = status(conn, self.keyring, conversation_id, arrival.at)
         if not _wrote_it(stands, capability):
             return _NOT_YOURS
+        stands = seen_by(capability.holder.participant_id, stands)
         fresh = renew_sender(conn, self.keyring, capability, arrival.at) if stands.expires_at else None
         inquiry = Inquiry.of(arrival, capability.holder.address, address)
         asked = parse(arrival.reading)
@@ -160,6 +161,16 @@ def _wrote_it(stands: ConversationStatus, capability: Capability) -> bool:
     """Say whether the holder of the secret wrote in this conversation: a colleague who got a copy commands nothing."""
     holder = capability.holder.participant_id
     return any(one.author is Author.STAFF and one.author_id == holder for one in stands.messages)
+
+
+def seen_by(holder: bytes, stands: ConversationStatus) -> ConversationStatus:
+    """Return how a conversation stands for one who wrote in it: without the blind readers of others' messages.
+
+    A blind copy is told to nobody, colleagues no less than others (`relay.planning`).
+    """
+    own = {reader for one in stands.messages if one.author_id == holder for reader in one.readers}
+    readers = tuple(one for one in stands.readers if not one.blind or one.participant_id in own)
+    return replace(stands, readers=readers)
 
 
 def _dropped(address: SecretAddress, reason: str) -> Part:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 
 from relay import clock
 from relay.conversation.control.commands import Command, Verb, parse
@@ -305,3 +305,15 @@ def test_correcting_the_address_does_not_unseal_a_conversation(house: House) -> 
     assert answer(house, Verb.TO, PARTNER)[0].startswith(f"Sealed for {PARTNER}")
     assert states(house) == {"a@mail.example": "dropped"}
     assert [one.recipient for one in house.posted(Kind.NOTICE)] == [JANE, PARTNER]
+
+
+def test_the_time_for_delivery_begins_when_a_copy_is_let_go(house: House) -> None:
+    """After five days of waiting a next hop that asks to try later is no reason to give up."""
+    house.take(ANNA, ["a@mail.example"], letter(to=["a@mail.example"]))
+    held = the_hold(house)
+    later = clock.now() + timedelta(days=5)
+    decided = house.gateway.holding.decide(held, Command(Verb.SEND), now=later)
+    house.gateway.holding.release.carry_out(held, decided.part, later)
+    with house.gateway.store.read() as conn:
+        [row] = conn.execute(select(ENTRY).where(ENTRY.c.kind == Kind.MAIL.value)).all()
+    assert (row.state, row.created_at, row.due_at, row.finished_at) == ("due", later, later, None)

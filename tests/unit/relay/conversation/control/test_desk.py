@@ -13,7 +13,7 @@ import pytest
 from policies.ruleset import RuleSpec, compile_rules
 from relay.clock import new_id
 from relay.conversation.control.answers import Answers
-from relay.conversation.control.desk import Controls
+from relay.conversation.control.desk import Controls, seen_by
 from relay.conversation.control.orders import Bounds
 from relay.conversation.control.permission import Permission
 from relay.conversation.pickups import Pickups
@@ -35,6 +35,7 @@ from relay.store.tables.sealed import ReaderState
 from relay.store.writer import Store
 from relay.vault.blobs import FileBlobs
 from relay.vault.people import people
+from relay.vault.status import status
 from relay.vault.vault import SealedDraft
 from tests.unit.relay.conversation.office import ANNA, BOB, DOMAIN, JANE, NOW, Office
 
@@ -349,3 +350,15 @@ def test_the_audit_has_commands_and_outcomes_and_no_secret(desk: Desk) -> None:
     assert '"recall"' in told
     assert '"recalled"' in told
     assert desk.control.write(DOMAIN).split(".")[2].split("@")[0] not in told
+
+
+def test_a_blind_reader_is_shown_to_who_wrote_to_them_alone(desk: Desk) -> None:
+    """A colleague who answered in the conversation asks for its status, and does not learn of the Bcc."""
+    with desk.office.store.read() as conn:
+        stands = status(conn, desk.office.keyring, desk.sealed.conversation_id, NOW)
+    jane, bob = sorted(stands.readers, key=lambda one: one.address, reverse=True)
+    hidden = replace(stands, readers=(replace(jane, blind=True), bob))
+    (letter,) = stands.messages
+    assert letter.author_id is not None
+    assert seen_by(letter.author_id, hidden) == hidden
+    assert [one.address for one in seen_by(new_id(), hidden).readers] == [BOB]
