@@ -223,6 +223,25 @@ def test_a_refusal_is_reported_per_recipient(yard: Yard) -> None:
     asyncio.run(work())
 
 
+def test_an_address_that_the_next_hop_cannot_carry_is_reported(yard: Yard) -> None:
+    """A next hop without SMTPUTF8 is not offered the mail; the sender reads 5.6.7 and the address as it is written."""
+    yard.queue("ünal@example.net", envelope=QueuedEnvelope("bob@example.org", smtputf8=True))
+
+    async def work() -> None:
+        async with NextHop(offers=("PIPELINING", "8BITMIME")) as hop, NextHop() as inside:
+            worker = yard.delivery(yard.routes([hop], [inside]))
+            await worker.start()
+            await until(lambda: yard.states() == ["bounced", "done"])
+            await worker.stop()
+            assert hop.taken == []
+            text, status, _ = report_in(inside.taken[0].content)
+            assert "ünal@example.net" in text
+            assert "Status: 5.6.7" in str(status)
+            assert "Final-Recipient: utf-8; \\x{FC}nal@example.net" in str(status)
+
+    asyncio.run(work())
+
+
 def test_a_delay_is_reported_once(yard: Yard) -> None:
     """After four hours the sender is told that the message is delayed: once, and that nothing need be done."""
     yard.queue("ann@example.net")
