@@ -14,7 +14,7 @@ from portal.access.company import Fellow
 from portal.access.throttle import Limit, Throttles
 from portal.access.visits import Guest
 from relay.queue.requests import request_reply
-from relay.store.tables import PortalRequest, Sealed
+from relay.store.tables import PortalRequest, QueuedMessage, Sealed
 from relay.vault.drafts import Draft, Drafts
 from relay.vault.keyring import Keyring
 from relay.vault.opener import OpenedMessage
@@ -26,6 +26,7 @@ SENT_DAY = Limit("answers of a link in a day", 60, _DAY)
 SAVED_HOUR = Limit("drafts saved with a link in an hour", 200, _HOUR)
 LATE_DAY = Limit("drafts saved with a link after its visit in a day", 20, _DAY)
 
+_MESSAGE = QueuedMessage.__table__  # type: ignore[attr-defined]
 _REQUEST = PortalRequest.__table__  # type: ignore[attr-defined]
 _SEALED = Sealed.__table__  # type: ignore[attr-defined]
 
@@ -58,11 +59,15 @@ class Answers:
     throttles: Throttles
 
     def known(self, conn: Connection, answer_id: bytes) -> bool:
-        """Say whether an answer with this id was sent: a form that comes twice sends one answer."""
+        """Say whether an answer with this id was sent: a form that comes twice sends one answer.
+
+        The id comes with the form, and a reader knows other ids: none that is taken can become an answer's.
+        """
         return bool(
             conn.execute(
                 select(
                     or_(
+                        exists().where(_MESSAGE.c.id == answer_id),
                         exists().where(_REQUEST.c.id == answer_id),
                         exists().where(or_(_SEALED.c.id == answer_id, _SEALED.c.answer_id == answer_id)),
                     )

@@ -7,6 +7,7 @@ accounts that signed in, from nobody else.
 from collections import Counter
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Protocol
 
 from relay.config.values import too_wide
 from relay.smtp import replies
@@ -53,12 +54,14 @@ class Occupancy:
     """Counts connections and octets of messages in memory, over all listeners of one process.
 
     A client is one IPv4 address or one IPv6 /64. ``memory`` bounds the octets of all messages that are being
-    received or judged at one time.
+    received or judged at one time. Strangers, who may send reports and mail for postmaster, get a part of both:
+    however many there are, staff's mail goes on. ``strangers`` is that part of the memory.
     """
 
     def __init__(self, *, connections: int = 500, per_client: int = 100, memory: int = 512 << 20) -> None:
         self.bounds = connections, per_client  # may change while clients are in
         self._memory = memory
+        self.strangers = Share(self, memory // 4)
         self._clients: Counter[str] = Counter()
         self._total = 0
 
@@ -72,11 +75,14 @@ class Occupancy:
         """How many octets of messages still fit."""
         return self._memory
 
-    def enter(self, ip: str) -> Reply | None:
-        """Count one more connection of this client, or say why it must go away (then it is not counted)."""
+    def enter(self, ip: str, *, stranger: bool = False) -> Reply | None:
+        """Count one more connection of this client, or say why it must go away (then it is not counted).
+
+        ``stranger``: it comes from no trusted network. A quarter of the connections is not for those.
+        """
         client = counted_as(ip)
         connections, per_client = self.bounds
-        if self._total >= connections:
+        if self._total >= connections - (connections // 4 if stranger else 0):
             return replies.TOO_MANY_CONNECTIONS
         if self._clients[client] >= per_client:
             return replies.TOO_MANY_OF_YOURS
@@ -102,6 +108,38 @@ class Occupancy:
     def give_back(self, octets: int) -> None:
         """Return memory that ``take`` reserved."""
         self._memory += octets
+
+
+class Room(Protocol):
+    """Memory for messages."""
+
+    def take(self, octets: int) -> bool:
+        """Reserve memory; False, and nothing reserved, when there is not enough."""
+        ...
+
+    def give_back(self, octets: int) -> None:
+        """Return memory that ``take`` reserved."""
+        ...
+
+
+class Share:
+    """A part of the memory of ``whole``: at most so many octets of it."""
+
+    def __init__(self, whole: Room, octets: int) -> None:
+        self._whole = whole
+        self._left = octets
+
+    def take(self, octets: int) -> bool:
+        """Reserve memory of this part; False, and nothing reserved, when there is not enough."""
+        if octets > self._left or not self._whole.take(octets):
+            return False
+        self._left -= octets
+        return True
+
+    def give_back(self, octets: int) -> None:
+        """Return memory that ``take`` reserved."""
+        self._left += octets
+        self._whole.give_back(octets)
 
 
 @dataclass(frozen=True, slots=True)

@@ -249,7 +249,8 @@ class Connection(SMTP, ABC):
 
     def _enter(self) -> Reply | None:
         """Count the client in unless that was done; or say why it must go away."""
-        refusal = None if self._entered else self.door.occupancy.enter(self.client.ip)
+        stranger = not self.in_trusted_network
+        refusal = None if self._entered else self.door.occupancy.enter(self.client.ip, stranger=stranger)
         self._entered = refusal is None
         if refusal is not None:
             _log.warning("connection-refused", **self.who(), code=refusal.code, enhanced=refusal.enhanced)

@@ -8,7 +8,7 @@ whole, after its true end. Outcomes do not depend on how the network cut the oct
 import re
 
 from relay.smtp import replies
-from relay.smtp.access import Occupancy
+from relay.smtp.access import Room
 from relay.smtp.values import Reply
 
 _END = b"\r\n.\r\n"
@@ -31,7 +31,7 @@ class Content:
     Memory comes from ``room`` and must be returned with `release`.
     """
 
-    def __init__(self, *, limit: int, room: Occupancy, mend_lines: bool = False) -> None:
+    def __init__(self, *, limit: int, room: Room, mend_lines: bool = False) -> None:
         self._limit = limit
         self._room = room
         self._mend_lines = mend_lines

@@ -59,7 +59,8 @@ class Doorstep:
             connected.close()
             return
         ip = visitor.ip
-        refusal = self._door.occupancy.enter(ip)
+        stranger = not (visitor.named and self._door.access.trusts(ip))
+        refusal = self._door.occupancy.enter(ip, stranger=stranger)
         if refusal is not None:  # said to nobody: a reply in the clear means nothing here
             _log.warning("connection-refused", network=client_network(ip), listener=self._door.name, code=refusal.code)
             connected.close()

@@ -201,8 +201,10 @@ class TransactionCommands(SessionCommands):
         return self.begun
 
     def _new_content(self) -> Content:
-        mend = self.begun is not None and bool(self.begun.client.authenticated)
-        return Content(limit=self.door.limits.message_size, room=self.door.occupancy, mend_lines=mend)
+        client = self.begun.client if self.begun is not None else self.client
+        occupancy, signed_in = self.door.occupancy, bool(client.authenticated)
+        room = occupancy if client.trusted or signed_in else occupancy.strangers
+        return Content(limit=self.door.limits.message_size, room=room, mend_lines=signed_in)
 
     async def _read_data(self, content: Content) -> None:
         reader = DataReader(content)

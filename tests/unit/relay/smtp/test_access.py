@@ -60,3 +60,20 @@ def test_connections_are_counted() -> None:
     assert occupancy.connections == 4
     occupancy.leave("2001:db8::1")
     assert occupancy.enter("2001:db8::9") is None
+
+
+def test_strangers_leave_room_for_staff() -> None:
+    """Of connections and of memory they get a part, together; what they give back they may have again."""
+    occupancy = Occupancy(connections=4, per_client=9, memory=100)
+    assert [occupancy.enter(f"192.0.2.{n}", stranger=True) for n in range(4)] == [None] * 3 + [
+        replies.TOO_MANY_CONNECTIONS
+    ]
+    assert occupancy.enter("10.0.0.1") is None
+    strangers = occupancy.strangers
+    assert [strangers.take(20), strangers.take(6), occupancy.take(80)] == [True, False, True]
+    strangers.give_back(20)
+    assert strangers.take(20)
+    assert occupancy.memory_left == 0
+    strangers.give_back(20)
+    assert occupancy.take(20)
+    assert not strangers.take(1)
