@@ -7,10 +7,10 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint bench drill format locks clean
+.PHONY: help run demo test lint bench drill screenshots format locks clean
 
 help:            ## List the targets
-	@awk -F '##' '/^[a-z]+:.*##/ {split($$1, t, ":"); printf "  make %-8s%s\n", t[1], $$2}' Makefile
+	@awk -F '##' '/^[a-z]+:.*##/ {split($$1, t, ":"); printf "  make %-12s%s\n", t[1], $$2}' Makefile
 
 $(VENV)/.run: requirements-build.lock requirements.lock pyproject.toml
 	@sh tools/need.sh python "$(PYTHON)"
@@ -50,6 +50,9 @@ bench: $(VENV)/.test ## Measure against Postfix in one run and print the ratios
 drill: $(VENV)/.test ## Long crash and fuzz runs (about half an hour)
 	@LETTERLOCK_DRILL=1 LETTERLOCK_FUZZ_EXAMPLES=20000 $(BIN)/python -m pytest --timeout 3600 \
 		tests/stories/test_power_cut.py tests/fuzz tests/unit/relay/store/test_kill.py
+
+screenshots: $(VENV)/.test ## Take the pictures of docs/gallery.md anew
+	@LETTERLOCK_GALLERY=anew $(BIN)/python -m pytest tests/gallery
 
 format: $(VENV)/.test ## Format the code
 	@$(BIN)/ruff format .

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection, select
 
 from relay.clock import new_id
-from relay.config.model import Configuration
+from relay.config.model import Configuration, Gateway
 from relay.health import Problem, facts
 from relay.message.headers import named_address
 from relay.notices.mime import message, text_part
@@ -113,17 +113,24 @@ class Alerts:
     def _draft(self, problems: Sequence[Problem], now: datetime) -> Draft:
         gateway = self.configuration.gateway
         queued_id, to = new_id(), gateway.admin_alert
-        subject = f"{gateway.host_name}: {_subject(problems)}"
-        content = message(
-            from_=named_address(self.configuration.organisation.name, f"alerts@{gateway.domain}"),
-            to=to,
-            subject=subject,
-            now=now,
-            message_id=own_message_id(queued_id, gateway.domain),
-            body=text_part("plain", _text(gateway.host_name, problems)),
-        )
+        organisation, message_id = self.configuration.organisation.name, own_message_id(queued_id, gateway.domain)
+        content = alert_mail(organisation, gateway, problems, message_id=message_id, now=now)
         entry = NewEntry(Kind.ALERT, self.routes.name_for(to), EntryEnvelope(to))
         return self.spooler.draft(QueuedEnvelope(""), [entry], content, now=now, message_id=queued_id)
+
+
+def alert_mail(
+    organisation: str, gateway: Gateway, problems: Sequence[Problem], *, message_id: str, now: datetime
+) -> bytes:
+    """Return the mail to ``gateway.admin_alert`` about these problems; without any: that all is well again."""
+    return message(
+        from_=named_address(organisation, f"alerts@{gateway.domain}"),
+        to=gateway.admin_alert,
+        subject=f"{gateway.host_name}: {_subject(problems)}",
+        now=now,
+        message_id=message_id,
+        body=text_part("plain", _text(gateway.host_name, problems)),
+    )
 
 
 def _ending(certificates: Mapping[str, datetime], now: datetime) -> Iterator[Problem]:

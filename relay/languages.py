@@ -34,8 +34,9 @@ class Language:
         return self.translations.ngettext
 
     def moment(self, moment: datetime, zone: tzinfo) -> str:
-        """Return a date with its time of day as people write it, in ``zone``."""
-        return format_datetime(moment, "long", tzinfo=zone, locale=self._locale())
+        """Return a date with its time of day, to the minute, and the short name of ``zone``."""
+        name = format_datetime(moment, "z", tzinfo=zone, locale=self._locale())
+        return f"{self.date(moment, zone)}, {self.clock(moment, zone)} {name}"
 
     def date(self, moment: datetime, zone: tzinfo) -> str:
         """Return the day, in words, in ``zone``."""

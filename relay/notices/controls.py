@@ -268,7 +268,10 @@ class ControlNotices:
             Progress.DIRECT: _("Delivered directly on %(at)s: whether it was opened cannot be seen."),
             Progress.DIRECT_FAILED: _("Sent as an ordinary message, which could not be delivered."),
         }[line.progress]
-        details = [words % {"at": self._moment(line.at, language)}]
+        # Who has read, and when, says by itself that it was read.
+        details = (
+            [] if line.reads and line.progress is Progress.READ else [words % {"at": self._moment(line.at, language)}]
+        )
         for read in line.reads:
             said = _("Read by %(name)s, %(at)s") if read.name else _("Read on %(at)s")
             details.append(said % {"name": header_value(read.name, 100), "at": self._moment(read.at, language)})

@@ -42,7 +42,7 @@ class ReplyNotices:
             more=thread,
             reader=shown,
             date=language.date(written_at, self.letterhead.zone),
-            command=f"resend {shown}",
+            command=language.gettext("resend %(reader)s") % {"reader": shown},
         )
 
     def undelivered(

@@ -15,7 +15,7 @@ _FIRST = (
 _SECOND = "Dear Anna,\n\nThursday is fine. May my brother come with me?\nHe has the papers from 2019.\n\nJane\n"
 _THIRD = (
     "Dear Jane,\n\nof course. Please bring the papers.\n\nAnna\n\n"
-    "On Monday, 23 November 2026 at 09:12, Jane wrote:\n> Thursday is fine. May my brother come with me?\n"
+    "On Friday, 20 November 2026 at 09:12, Jane wrote:\n> Thursday is fine. May my brother come with me?\n"
 )
 
 
@@ -25,8 +25,13 @@ def talk(stage: Stage) -> SealedDraft:
     sent = letter(
         to=[JANE, BROTHER], subject=f"[secure] {SUBJECT}", text=_FIRST, attachments=[("visits.xlsx", XLSX, visits)]
     )
-    first = stage.seal_draft(sent, [JANE, BROTHER])
+    first = stage.seal_draft(_dated(sent, b"Thu, 19 Nov 2026 10:04"), [JANE, BROTHER])
     own = letter(to=[ANNA], sender=JANE, subject=f"Re: {SUBJECT}", text=_SECOND)
-    stage.join(first, own.replace(b"Anna Baker <", b"<"), JANE, [JANE])
-    stage.join(first, letter(to=[JANE], cc=[BROTHER], subject=f"RE: {SUBJECT}", text=_THIRD), ANNA, [JANE, BROTHER])
+    stage.join(first, _dated(own, b"Fri, 20 Nov 2026 09:12").replace(b"Anna Baker <", b"<"), JANE, [JANE])
+    answer = letter(to=[JANE], cc=[BROTHER], subject=f"RE: {SUBJECT}", text=_THIRD)
+    stage.join(first, _dated(answer, b"Fri, 20 Nov 2026 14:31"), ANNA, [JANE, BROTHER])
     return first
+
+
+def _dated(written: bytes, date: bytes) -> bytes:
+    return written.replace(b"Sun, 22 Nov 2026 12:00", date)

@@ -1,11 +1,10 @@
 """Link, code, read: a minute, without an account and without JavaScript."""
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser
 
 from tests.chromium import launched
 from tests.gateway import Gateway
@@ -59,13 +58,11 @@ def test_a_scanner_burns_nothing_and_jane_reads(
     page.goto(link)
     page.get_by_role("button", name="Send me the code").click()
     code = Reader.code_in(world.wait_for(JANE, 2)[1].text)
-    _shoot(page, "code")
     page.get_by_label("Code", exact=True).fill(f"{code[:4]} {code[4:]}")
     page.get_by_role("button", name="Open the message").click()
 
     assert page.get_by_role("heading", level=1).inner_text() == "Your referral"
     assert "bring this letter" in page.content() or page.frames[1:]
-    _shoot(page, "conversation")
     with page.expect_download() as download:
         page.get_by_role("link", name="visits.xlsx").click()
     assert Path(download.value.path()).read_bytes() == SHEET
@@ -116,10 +113,3 @@ def test_wrong_links_end_on_a_helpful_page(gateway: Gateway, sealed: tuple[str, 
     assert pages[0].status_code == pages[1].status_code == 404
     assert pages[0].text == pages[1].text
     assert "+44 20 7946 0000" in pages[0].text
-
-
-def _shoot(page: Page, name: str) -> None:
-    """Save a screenshot for the README where a folder for it is named."""
-    if folder := os.environ.get("LETTERLOCK_SCREENSHOTS"):
-        page.set_viewport_size({"width": 900, "height": 760})
-        page.screenshot(path=str(Path(folder) / f"{name}.png"))

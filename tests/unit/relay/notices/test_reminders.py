@@ -4,7 +4,8 @@ from email.message import EmailMessage
 
 import pytest
 
-from relay.conversation.control.vocabulary import PHRASES, Verb
+from relay.conversation.control.commands import Instructions, Verb, parse
+from relay.message.reading import read
 from relay.notices.letterhead import Composed, Letterhead
 from relay.notices.reminders import ReminderNotices, Silent
 
@@ -54,7 +55,7 @@ def test_a_reminder_leads_nowhere_but_to_the_sender(tag: str) -> None:
 
 @pytest.mark.parametrize("tag", TAGS)
 def test_the_note_teaches_a_command_that_is_understood(tag: str) -> None:
-    """What the sender is told to write is a word of that language for "send a new link"."""
+    """What the sender is told to write is a whole command, in that language, for one who has not read."""
     silent = [Silent("jane@example.net", SENT, opened=True), Silent("bob@example.net", SENT, opened=False)]
     composed = NOTICES.unread(
         to="anna@example.org",
@@ -67,8 +68,10 @@ def test_the_note_teaches_a_command_that_is_understood(tag: str) -> None:
     )
     mail, text, _ = parts(composed)
     assert mail["In-Reply-To"] == "<receipt@letter.example.org>"
-    taught = text.split('"')[1].casefold()
-    assert taught in {phrase.casefold() for phrase in PHRASES[tag][Verb.RESEND]}
+    taught = text.split('"')[1]
+    understood = parse(read(f"Content-Type: text/plain; charset=utf-8\r\n\r\n{taught}\r\n".encode()))
+    assert isinstance(understood, Instructions)
+    assert [(one.verb, one.addresses) for one in understood.commands] == [(Verb.RESEND, ("jane@example.net",))]
     assert text.index("jane@example.net") < text.index("bob@example.net")
 
 
