@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.gateway import Gateway, running
+from tests.postgresql import PostgreSQL
 from tests.postoffice import PostOffice
 from tests.reader import Reader
 
@@ -21,6 +22,14 @@ def gateway(installed: Gateway) -> Iterator[Gateway]:
     """A running gateway."""
     with running(installed):
         yield installed
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgreSQL]:
+    """A PostgreSQL server of a module's own."""
+    postgresql = PostgreSQL()
+    yield postgresql
+    postgresql.stop()
 
 
 @pytest.fixture

@@ -3,6 +3,8 @@
 import re
 import smtplib
 from collections.abc import Callable
+from html import escape
+from pathlib import Path
 
 import pytest
 
@@ -10,15 +12,24 @@ from tests.gateway import Gateway
 from tests.letters import ANNA, HIDDEN, JANE, NHS_NUMBER, letter
 from tests.postoffice import Delivered, PostOffice
 from tests.reader import Reader
+from tests.replies import Answered, reply
 from tests.stories.links import link_in
 
 pytestmark = pytest.mark.story
 
 BOB = "bob@example.com"  # outside
+FOUR = ("outlook-desktop", "gmail-web", "apple-mail-macos", "thunderbird-html")
 READER_ADDRESS = re.compile(r"r\.[a-z2-7]{26}\.([a-z2-7]{32})@letter\.example\.org")
 OUTSIDE = (JANE, BOB, HIDDEN)
 
 Enter = Callable[[str, int], Reader]
+
+
+@pytest.fixture(params=["sqlite"])
+def installed(request: pytest.FixtureRequest, tmp_path: Path, world: PostOffice) -> Gateway:
+    """An installed gateway on the kind of database that the test asks for."""
+    database = request.getfixturevalue("server").new_database() if request.param == "postgresql" else ""
+    return Gateway.install(tmp_path, world.port, database=database)
 
 
 @pytest.fixture
@@ -44,6 +55,9 @@ def answers_of(world: PostOffice, count: int) -> list[Delivered]:
     raise AssertionError("no answer came")
 
 
+@pytest.mark.parametrize(
+    "installed", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)], indirect=True
+)
 def test_two_readers_and_a_third_in_secret(gateway: Gateway, world: PostOffice, enter: Enter) -> None:
     """Reply, answer, answer: everybody reads what was meant for them, and nobody learns of the Bcc reader.
 
@@ -82,16 +96,21 @@ def test_two_readers_and_a_third_in_secret(gateway: Gateway, world: PostOffice, 
     assert "secondword" in bob.page
     assert world.of(HIDDEN)[-1].message["Subject"].startswith("Your code")
 
-    # Anna answers Jane alone, quoting, from an ordinary client; then both.
+    # Anna answers Jane alone from four mail programs, each quoting in its own way; then both.
     to_jane = message["From"].addresses[0].addr_spec
-    private = letter(
-        to=[to_jane],
-        subject="Re: Your results",
-        text=f"thirdword for Jane only\n\nOn Sunday {message['From']} wrote:\n> secondword\n",
-        message_id="<private@desk.example.org>",
+    quoted = f"From: {message['From']}\n{at_anna.text.strip()}"
+    answered = Answered(
+        control=to_jane,
+        author=to_jane,
+        message_id=message["Message-ID"],
+        subject="Your results",
+        text=quoted,
+        html=f"<html><body><a href='mailto:{to_jane}'>{JANE}</a><pre>{escape(quoted)}</pre></body></html>",
     )
-    gateway.send(ANNA, [to_jane], private)
-    world.wait_for(JANE, 3)
+    for number, program in enumerate(FOUR):
+        private = reply(program, f"thirdword{number} for Jane only", answered)
+        gateway.send(ANNA, [to_jane], private)
+        world.wait_for(JANE, 3 + number)
     to_bob = message["Cc"].addresses[0].addr_spec
     both = letter(
         to=[to_jane, to_bob],
@@ -101,8 +120,8 @@ def test_two_readers_and_a_third_in_secret(gateway: Gateway, world: PostOffice, 
     )
     gateway.send(ANNA, [to_jane, to_bob], both)
 
-    jane = enter(JANE, 4)
-    for word in ("firstword", "secondword", "thirdword", "fourthword"):
+    jane = enter(JANE, 7)
+    for word in ("firstword", "secondword", *(f"thirdword{number}" for number in range(4)), "fourthword"):
         assert word in jane.page
     bob = enter(BOB, 4)
     assert "fourthword" in bob.page

@@ -11,6 +11,7 @@ from tests.gateway import Gateway, running
 from tests.letters import ANNA, JANE, NHS_NUMBER, letter, photograph
 from tests.postoffice import PostOffice
 from tests.reader import Reader
+from tests.replies import Answered, reply
 from tests.signatures import Receiver
 from tests.stories.links import link_in
 
@@ -41,7 +42,7 @@ def warnings(gateway: Gateway) -> str:
 def test_everything_that_leaves_is_signed(
     installed: Gateway, world: PostOffice, reader: Callable[[str], Reader]
 ) -> None:
-    """Anna's clean letter, Jane's notice and code, Anna's receipt and a report all verify with what was published."""
+    """Letters, notices, codes, receipts, readers' answers, answers to commands and reports verify as published."""
     assert "no [[dkim]] key" in warnings(installed)
     receiver = Receiver.knowing(
         [
@@ -61,14 +62,30 @@ def test_everything_that_leaves_is_signed(
         installed.send(ANNA, [JANE], letter(to=[JANE], text=f"NHS number {NHS_NUMBER}\n"))
         notice = world.wait_for(JANE, 2)[1]
         assert receiver.verified(notice.content) == OURS
-        reader(link_in(notice)).ask_for_code()
-        assert receiver.verified(world.wait_for(JANE, 3)[2].content) == OURS
+        jane = reader(link_in(notice))
+        jane.ask_for_code()
+        code = world.wait_for(JANE, 3)[2]
+        assert receiver.verified(code.content) == OURS
         [receipt] = world.wait_for(ANNA)
         assert receiver.verified(receipt.content) == OURS
 
+        jane.enter(Reader.code_in(code.text))
+        jane.answer("Thank you ✓", files=[("résumé.txt", b"x" * 2000)])
+        answer = world.wait_for(ANNA, 2)[1]
+        assert receiver.verified(answer.content) == OURS
+        to_jane = answer.message["From"].addresses[0].addr_spec
+        assert to_jane.startswith("r.")
+        installed.send(ANNA, [to_jane], letter(to=[to_jane]))
+        assert receiver.verified(world.wait_for(JANE, 4)[3].content) == OURS
+        asked = Answered.of(receipt)
+        installed.send(ANNA, [asked.control], reply("outlook-desktop", "status", asked))
+        told = world.wait_for(ANNA, 3)[2]
+        assert told.message["Auto-Submitted"] == "auto-replied"
+        assert receiver.verified(told.content) == OURS
+
         world.refusals[JANE] = "550 5.1.1 nobody of that name here"
         installed.send(ANNA, [JANE], letter(to=[JANE]))
-        report = world.wait_for(ANNA, 2)[1]
+        report = world.wait_for(ANNA, 4)[3]
         assert report.message.get_content_type() == "multipart/report"
         assert receiver.verified(report.content) == OURS
 

@@ -2,8 +2,9 @@
 
 import contextlib
 import shutil
+import smtplib
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import takewhile
 from pathlib import Path
 from tempfile import gettempdir
@@ -13,6 +14,8 @@ import pytest
 from tests.gateway import Gateway, free_port, running
 from tests.letters import ANNA, JANE, NHS_NUMBER, letter
 from tests.postoffice import PostOffice
+from tests.reader import Reader
+from tests.replies import Answered, reply
 from tests.stories.links import link_in
 
 pytestmark = pytest.mark.story
@@ -114,3 +117,37 @@ def test_postfix_behind_the_gateway(tmp_path: Path, world: PostOffice) -> None:
             gateway.send(ANNA, [JANE], sent)
             [mail] = world.wait_for(JANE)
     assert mail.content.endswith(sent)
+
+
+def test_a_conversation_with_postfix_on_both_sides(
+    tmp_path: Path, world: PostOffice, reader: Callable[[str], Reader]
+) -> None:
+    """Letter, answer, answer and a command by reply: Anna's mail goes through one Postfix, ours through another."""
+
+    def enter(mails: int) -> Reader:
+        person = reader(link_in(world.wait_for(JANE, mails)[-1]))
+        person.ask_for_code()
+        person.enter(Reader.code_in(world.wait_for(JANE, mails + 1)[-1].text))
+        return person
+
+    with postfix(tmp_path / "behind", world.port) as next_hop:
+        home = tmp_path / "gateway"
+        home.mkdir()
+        gateway = Gateway.install(home, next_hop)
+        with running(gateway), postfix(tmp_path / "front", gateway.smtp) as port:
+
+            def send(recipient: str, content: bytes) -> None:
+                with smtplib.SMTP("127.0.0.1", port, local_hostname="desk.example.org", timeout=60) as client:
+                    assert client.sendmail(ANNA, [recipient], content) == {}
+
+            send(JANE, letter(to=[JANE], text=f"firstword, NHS number {NHS_NUMBER}\n"))
+            enter(1).answer("secondword")
+            receipt, answer = world.wait_for(ANNA, 2)
+            assert "secondword" in answer.text
+            to_jane = answer.message["From"].addresses[0].addr_spec
+            send(to_jane, letter(to=[to_jane], subject="Re: Thursday", text="thirdword\n"))
+            page = enter(3).page
+            assert [word for word in ("firstword", "secondword", "thirdword") if word not in page] == []
+            control = Answered.of(receipt)
+            send(control.control, reply("thunderbird-plain", f"recall {JANE}", control))
+            assert f"{JANE}: taken back" in world.wait_for(ANNA, 3)[2].text

@@ -23,14 +23,6 @@ pytestmark = pytest.mark.story
 CAROL = "carol@example.net"
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgreSQL]:
-    """A PostgreSQL of this module's own."""
-    postgresql = PostgreSQL()
-    yield postgresql
-    postgresql.stop()
-
-
 def settle(folder: Path, first: Gateway, machine: str) -> Gateway:
     """Install one more machine: the relay.toml of the first with another name and other ports, nothing else."""
     smtp, portal = free_port(), free_port()
