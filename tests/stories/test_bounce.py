@@ -1,9 +1,10 @@
 """Mail of ours that comes back, and mail that nobody reads: each is told once, to the right person, in plain words."""
 
 import json
+import re
 import smtplib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import pytest
 from tests.gateway import Gateway, free_port, running, wait_for_port
 from tests.letters import ANNA, COLLEAGUE, JANE, letter
 from tests.postoffice import Delivered, PostOffice
+from tests.reader import Reader
+from tests.stories.links import link_in
 
 pytestmark = pytest.mark.story
 
@@ -91,6 +94,35 @@ def test_a_notice_that_comes_back_is_told_once(gateway: Gateway, world: PostOffi
     gateway.until(lambda: "known before" in gateway.letterlock("trace", queue_id))
     assert "notice came back after it was handed over" in gateway.letterlock("trace", queue_id)
     assert len(world.of(ANNA)) == 2
+
+
+def test_the_page_tells_what_became_of_code_and_answer(
+    gateway: Gateway, world: PostOffice, stranger: World, reader: Callable[[str], Reader]
+) -> None:
+    """Put off, taken, sent back: Jane reads it on her page; an answer that Anna's server refuses reaches a person."""
+    _, notice, _ = sealed_for_jane(gateway, world)
+    jane = reader(link_in(notice))
+
+    def page_says(words: str) -> None:
+        gateway.until(lambda: words in jane.look_again())
+
+    world.refusals[JANE] = "451 4.7.1 greylisted"
+    jane.ask_for_code()
+    page_says("Your mail server asked us to wait. We try again at")
+    del world.refusals[JANE]
+    code = world.wait_for(JANE, 2)[1]
+    page_says("Your mail server accepted the mail with the code at")
+    assert stranger.send(code.reverse_path, report("postfix")) == 250
+    page_says("Your mail server refused the mail with the code. Please ask Example Council")
+
+    jane.enter(Reader.code_in(code.text))  # it arrived all the same
+    world.refusals[ANNA] = "550 5.1.1 nobody of that name here"
+    jane.answer("preciousword")
+    [given] = world.wait_for(POSTMASTER)
+    assert "nobody of that name here" in given.text
+    assert b"preciousword" in given.content
+    assert not re.search(rb"\b[rc]\.[a-z2-7]{26}\.", given.content)  # no address that opens anything
+    page_says("we gave it to a mailbox of Example Council that somebody looks after")
 
 
 def test_forged_bounces_are_refused(gateway: Gateway, world: PostOffice, stranger: World) -> None:
