@@ -1,0 +1,30 @@
+"""The ways out, as relay.toml names them."""
+
+from pathlib import Path
+
+import pytest
+
+from relay.config import load
+from relay.outgoing import routes_of
+from relay.queue.routes import REPLIES
+from tests.gateway import CONFIGURATION
+
+VALUES = {
+    "smtp": 2525,
+    "portal": 8080,
+    "world": 2526,
+    "workers": 1,
+    "trusted": "127.0.0.0/8",
+    "database": "sqlite:///x",
+}
+ANSWERS = '\n[route.replies]\nhosts = ["127.0.0.1:2600"]\ntls = "none"\n'
+
+
+@pytest.mark.parametrize(("more", "port"), [("", 2526), (ANSWERS, 2600)], ids=["as inside", "on their own"])
+def test_readers_answers_have_a_way_of_their_own(tmp_path: Path, more: str, port: int) -> None:
+    """[route.replies] is where answers go; without it they go where staff's mail goes."""
+    file = tmp_path / "relay.toml"
+    file.write_text(CONFIGURATION.format(**VALUES) + more)
+    routes = routes_of(load(file))
+    assert [hop.port for hop in routes[REPLIES].hosts] == [port]
+    assert [hop.port for hop in routes[routes.name_for("anna@example.org")].hosts] == [2526]
