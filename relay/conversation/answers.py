@@ -7,7 +7,7 @@ anybody. Everybody else whom such a message goes to is judged like all mail, and
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from policies.model import Action, Receipt, Verdict
@@ -193,7 +193,7 @@ class Answers:
             told=(Told(Event.SEALED, sealed.audit_facts, people_told, sealed.message_id),),
             drafts=(self._record(arrival, sealed), *self._notices(arrival, thread, sealed)),
             sealed=(sealed,),
-            changes=self._receipt(arrival, judgement, sealed, readers) if flagged else (),
+            changes=self._receipt(arrival, thread, judgement, sealed, readers) if flagged else (),
             decisions=self._decisions(arrival, readers, judgement.verdicts),
         )
 
@@ -225,14 +225,16 @@ class Answers:
         )
 
     def _receipt(
-        self, arrival: Arrival, judgement: Judgement, sealed: SealedDraft, readers: Sequence[Person]
+        self, arrival: Arrival, thread: Thread, judgement: Judgement, sealed: SealedDraft, readers: Sequence[Person]
     ) -> tuple[Change, ...]:
         lines = tuple(
             ReceiptLine.of(reader.address, verdict.deciding, sealed.expires_at, verdict.milder)
             for reader, verdict in zip(readers, judgement.verdicts, strict=True)
             if verdict.action is not Action.PASS
         )
-        received = Received(arrival, judgement, Routing((), None, receipt=True))
+        # It holds a secret of the author's: it goes to them, or to who acts for them, whoever else stands in From.
+        told = replace(judgement, sender=self.delegates.spokesman(arrival, thread.author.address))
+        received = Received(arrival, told, Routing((), None, receipt=True))
         return (self.receipts.part(received, [sealed], lines),)
 
     def _decisions(

@@ -53,6 +53,17 @@ class Delegates:
         written = authors(arrival)
         return canonical in written or not self._deputies(canonical).isdisjoint(written)
 
+    def spokesman(self, arrival: Arrival, address: str) -> str:
+        """Return which author of a message is this address, or acts for it, as it is spelled there; else the address.
+
+        Who speaks is who is answered: with From and Sender of two people, one of them may be nobody's.
+        """
+        deputies = self._deputies(canonical := canonical_address(address))
+        for one in (arrival.reading.from_, arrival.envelope.reverse_path, *authors(arrival)):
+            if one and (canonical_address(one) == canonical or canonical_address(one) in deputies):
+                return one
+        return address
+
     def _deputies(self, address: str) -> frozenset[str]:
         return self.acting.get(address, frozenset())
 

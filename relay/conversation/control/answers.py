@@ -31,7 +31,10 @@ _THREAD = 20  # Message-IDs of the thread that an answer names
 
 @dataclass(frozen=True, slots=True)
 class Inquiry:
-    """A mail at a control address whose sender is obeyed: ``by`` gets the answer, ``principal`` is whose word it is."""
+    """A mail at a control address whose sender is obeyed: ``by`` gets the answer, ``principal`` is whose word it is.
+
+    The answer may hold a secret of the principal's: ``by`` is the principal, or somebody who acts for them.
+    """
 
     reading: Reading
     by: str
@@ -41,10 +44,15 @@ class Inquiry:
     lease: Lease | None
 
     @classmethod
-    def of(cls, arrival: Arrival, principal: str, address: SecretAddress) -> "Inquiry":
-        """Return the inquiry that a mail is; the answer goes to its author, else to who handed it over."""
-        by = arrival.reading.from_ or arrival.envelope.reverse_path
+    def of(cls, arrival: Arrival, principal: str, by: str, address: SecretAddress) -> "Inquiry":
+        """Return the inquiry that a mail is."""
         return cls(arrival.reading, by, principal, address, arrival.at, arrival.lease)
+
+    @property
+    def writer(self) -> Writer:
+        """Whose message the readers are told of: by name when the principal wrote the mail, else by address."""
+        wrote_it = self.reading.from_.casefold() == self.principal.casefold()
+        return Writer(self.principal, self.reading.from_name if wrote_it else "")
 
     def asked(self, control: str) -> Asked:
         """Return what the answer says about it; ``control`` is where the next answer goes."""
@@ -93,7 +101,7 @@ class Answers:
             for one in links
             for draft in self.pickups.for_links(
                 one.links.values(),
-                Writer(inquiry.principal),
+                inquiry.writer,
                 until=orders.until or inquiry.now,
                 parent=inquiry.address.id,
                 now=inquiry.now,

@@ -93,7 +93,7 @@ class Controls:
     def _about_hold(self, arrival: Arrival, address: SecretAddress, held: Held) -> Part | Reply:
         if not self._tagged(address) or not self.delegates.may_speak_for(arrival, held.sender):
             return _NOT_YOURS
-        inquiry = Inquiry.of(arrival, held.sender, address)
+        inquiry = self._inquiry(arrival, held.sender, address)
         asked = parse(arrival.reading)
         if isinstance(asked, NotUnderstood):
             return self.answers.help(inquiry, asked, held=True)
@@ -115,7 +115,7 @@ class Controls:
             return _NOT_YOURS
         stands = seen_by(capability.holder.participant_id, stands)
         fresh = renew_sender(conn, self.keyring, capability, arrival.at) if stands.expires_at else None
-        inquiry = Inquiry.of(arrival, capability.holder.address, address)
+        inquiry = self._inquiry(arrival, capability.holder.address, address)
         asked = parse(arrival.reading)
         if isinstance(asked, NotUnderstood):
             reader = next((one.address for one in stands.readers if one.reads), "")
@@ -139,11 +139,14 @@ class Controls:
         """Answer about a message of which nothing was sealed: it has left, and that is all there is to say."""
         if not self._tagged(address) or not self._had_receipt(conn, arrival, address.id):
             return _NOT_YOURS
-        inquiry = Inquiry.of(arrival, arrival.reading.from_ or arrival.envelope.reverse_path, address)
+        inquiry = self._inquiry(arrival, arrival.reading.from_ or arrival.envelope.reverse_path, address)
         asked = parse(arrival.reading)
         if isinstance(asked, NotUnderstood):
             return self.answers.help(inquiry, asked)
         return self.answers.ordinary(inquiry, asked, direct_copies(conn, self.keyring, [address.id]))
+
+    def _inquiry(self, arrival: Arrival, principal: str, address: SecretAddress) -> Inquiry:
+        return Inquiry.of(arrival, principal, self.delegates.spokesman(arrival, principal), address)
 
     def _had_receipt(self, conn: Connection, arrival: Arrival, message_id: bytes) -> bool:
         """Say whether the receipt for a message went to an author of this mail, or to whom they act for."""

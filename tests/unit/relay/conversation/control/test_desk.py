@@ -362,3 +362,10 @@ def test_a_blind_reader_is_shown_to_who_wrote_to_them_alone(desk: Desk) -> None:
     assert letter.author_id is not None
     assert seen_by(letter.author_id, hidden) == hidden
     assert [one.address for one in seen_by(new_id(), hidden).readers] == [BOB]
+
+
+def test_the_answer_goes_to_who_may_ask(desk: Desk) -> None:
+    """Anna writes in somebody else's name (From Ben, Sender Anna): her secret does not go to Ben."""
+    outcome = desk.take(desk.arrival("status", by="ben@example.org", more=f"Sender: Anna <{ANNA}>\r\n"))
+    assert isinstance(outcome, Part)
+    assert mail_in(outcome)["To"] == ANNA
