@@ -5,17 +5,21 @@
 
 import re
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
+from sqlalchemy import select
 
 from relay.notices.letterhead import FOLDER
 from relay.queue.settling import Report
+from relay.store.tables import Sealed
 from relay.store.tables.queue import Kind
 from relay.vault.vault import PickupLink
-from tests.browser.test_journey import HTML, SHEET
+from tests.browser.talk import talk
+from tests.browser.test_journey import HTML, SHEET, enter
 from tests.browser.test_pages import PAGES
 from tests.chromium import launched
 from tests.gallery.album import KEPT, digest, digest_in, rewriting, take
@@ -24,12 +28,14 @@ from tests.gallery.mails import SECTIONS, Specimen
 from tests.gateway import free_port
 from tests.letters import JANE, XLSX, letter
 from tests.portal_stage import Clock, Served, Stage
+from tests.unit.portal.test_code_mail import queue_code_mail
 
 pytestmark = pytest.mark.browser
 
 Show = Callable[[Served, Page, PickupLink], None]
 GALLERY = KEPT.parent / "gallery.md"
 TEMPLATES = Path(__file__).parents[2] / "portal" / "templates"
+MINUTE = timedelta(minutes=1)
 SUBJECT = "Your appointment at the memory clinic"
 MAILS = [specimen for group in SECTIONS.values() for specimen in group]
 _INTRODUCTION = """\
@@ -61,7 +67,68 @@ def too_many(served: Served, page: Page, link: PickupLink) -> None:
     raise AssertionError("there is always another code")
 
 
-SHOWN: list[Show] = [*PAGES, too_many]
+def mailed(served: Served, page: Page, link: PickupLink, **columns: object) -> None:
+    """Show the page for the code when its mail has come so far."""
+    page.goto(served.url(link))
+    page.get_by_role("button", name="Send me the code").click()
+    stage = served.stage
+    queue_code_mail(stage, link.participant_id, stage.now(), **columns)
+    page.goto(served.url(link) + "/code")
+
+
+def code_accepted(served: Served, page: Page, link: PickupLink) -> None:
+    """The page for the code when the reader's mail server has accepted the mail."""
+    mailed(served, page, link, state="done", attempts=1, finished_at=served.stage.now() + 2 * MINUTE)
+
+
+def code_put_off(served: Served, page: Page, link: PickupLink) -> None:
+    """The page for the code when that server asks to wait."""
+    mailed(served, page, link, attempts=1, due_at=served.stage.now() + 5 * MINUTE)
+
+
+def code_refused(served: Served, page: Page, link: PickupLink) -> None:
+    """The page for the code when that server refused the mail."""
+    mailed(served, page, link, state="bounced", attempts=1)
+
+
+def answered(served: Served, page: Page, **columns: object) -> None:
+    """Show a conversation whose answer by Jane has come so far."""
+    stage = served.stage
+    first = talk(stage)
+    author = first.links[JANE].participant_id
+    sealed: Any = Sealed
+    with stage.store.read() as conn:
+        [answer_id] = conn.execute(select(sealed.id).where(sealed.author_id == author)).scalars()
+    jane = first.links[JANE]
+    queue_code_mail(stage, jane.participant_id, stage.now(), kind="reply", message_id=answer_id, **columns)
+    enter(served, page, jane, "Jane")
+
+
+def answer_handed_over(served: Served, page: Page, _link: PickupLink) -> None:
+    """A conversation: the reader's answer was handed over to the organisation's mail server."""
+    answered(served, page, state="done", attempts=1, finished_at=served.stage.now())
+
+
+def answer_put_off(served: Served, page: Page, _link: PickupLink) -> None:
+    """A conversation: the organisation's mail server asks to wait with the answer."""
+    answered(served, page, attempts=1, due_at=served.stage.now() + 5 * MINUTE)
+
+
+def answer_redirected(served: Served, page: Page, _link: PickupLink) -> None:
+    """A conversation: the answer reached not the person but the organisation's mailbox."""
+    answered(served, page, state="bounced", attempts=1, finished_at=served.stage.now())
+
+
+SHOWN: list[Show] = [
+    *PAGES,
+    too_many,
+    code_accepted,
+    code_put_off,
+    code_refused,
+    answer_handed_over,
+    answer_put_off,
+    answer_redirected,
+]
 MADE_OF = {
     "home.html": "home",
     "arrive.html": "arrive",
