@@ -10,6 +10,7 @@ from typing import Any
 import click
 from sqlalchemy import Connection, func, select
 
+from policies.engine import BUILT_IN
 from policies.model import Action
 from relay import clock
 from relay.cli.opened import opened
@@ -18,8 +19,11 @@ from relay.cli.session import Session, pass_session
 from relay.cli.terminal import examples, plural, print_json, print_table, say
 from relay.config import Configuration
 from relay.config.values import duration
+from relay.conversation.answered import FLOOR
 from relay.store.tables import Decision
 
+_DONE = {"pass": "passed", "notify": "relayed with a receipt", "seal": "sealed", "hold": "held", "refuse": "refused"}
+_BUILT_IN = BUILT_IN | {FLOOR.rule}
 _DECISION = Decision.__table__  # type: ignore[attr-defined]
 
 
@@ -132,7 +136,7 @@ def _rule_rows(tally: Tally, configuration: Configuration) -> Iterable[tuple[str
     for name in seen:
         live = Counter({action: copies for (rule, action), copies in tally.rules.items() if rule == name})
         shadow = Counter({action: copies for (rule, action), copies in tally.shadow.items() if rule == name})
-        mode = modes.get(name, "built in" if name == "not-inspectable" else "gone")
+        mode = modes.get(name, "built in" if name in _BUILT_IN else "gone")
         if live or not shadow:
             yield name, mode, f"{live.total():,}", _list(live, "")
         if shadow:
@@ -140,8 +144,7 @@ def _rule_rows(tally: Tally, configuration: Configuration) -> Iterable[tuple[str
 
 
 def _list(counted: Counter[str], before: str) -> str:
-    words = {"pass": "passed", "notify": "relayed with a receipt", "seal": "sealed", "refuse": "refused"}
-    return ", ".join(f"{copies:,} {before}{words.get(action, action)}" for action, copies in counted.most_common())
+    return ", ".join(f"{copies:,} {before}{_DONE.get(action, action)}" for action, copies in counted.most_common())
 
 
 def _as_json(tally: Tally, since: datetime) -> dict[str, Any]:

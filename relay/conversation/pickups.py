@@ -1,4 +1,4 @@
-"""Notices to readers about a message in a conversation that is there already: each with the reader's fresh link."""
+"""Notices to readers about a conversation that is there already: each with the reader's fresh link."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -57,6 +57,7 @@ class Pickups:
             report_to=report_to,
             subject=subject,
             lease=lease,
+            further=True,
         )
 
     def for_links(
@@ -70,11 +71,13 @@ class Pickups:
         report_to: str = "",
         subject: str = "",
         lease: Lease | None = None,
+        further: bool = False,
     ) -> Iterable[Draft]:
         """Yield one notice for each of these links, which open their conversation until ``until``.
 
         ``parent`` is the sealed message that the notice speaks of; ``report_to`` is who inside hears when it cannot be
-        delivered, by default the writer.
+        delivered, by default the writer. ``further`` says that there is a new message beside those that the reader was
+        told of: not so with a fresh link, nor for who is only now added.
         """
         for link in links:
             queued_id = new_id()
@@ -88,7 +91,7 @@ class Pickups:
                 subject=subject,
                 message_id=own_message_id(queued_id, self.domain),
                 thread=reader_thread(self.keyring, link.participant_id, self.domain),
-                further=True,
+                further=further,
             )
             yield self.spooler.draft(
                 QueuedEnvelope("", report_to=report_to or writer.address, smtputf8=not link.address.isascii()),

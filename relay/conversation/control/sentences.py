@@ -20,6 +20,7 @@ _FOUND = re.compile(
 _QUOTED_NAME = re.compile(r'"[^"]*"(?=\s*<[^<>]*@)')
 _OF_WORD = rf"[^\s,;:.!?()\[\]{{}}<>*_\"{_MARKS}/\\|#\u2013\u2014\0\1-]+"
 _WORD = re.compile(rf"{_OF_WORD}(?:[-{_APOSTROPHES}]{_OF_WORD})*[{_APOSTROPHES}]?|[\0\1]")
+_BELOW_ZERO = re.compile(r"(?<!\S)[-\u2212\u2013]\d")
 _BRACKETED, _BARE = "\0", "\1"  # where an address stood
 _PARTICLES = frozenset({"van", "von", "de", "der", "den", "het", "ter", "ten", "zu", "la", "le", "du", "di", "da"})
 
@@ -30,7 +31,7 @@ class Sentence:
 
     ``readings`` are its folded words, first as they stand, then with more and more of the display name in front of the
     first address left out. ``number`` is the first number in it, in days where a unit stands behind it, None for none;
-    ``odd`` says that something in the line cannot be meant so: a broken address, a second number.
+    ``odd`` says that something in the line cannot be meant so: a broken address, a second number, one below zero.
     """
 
     readings: tuple[tuple[str, ...], ...]
@@ -71,7 +72,7 @@ def read_sentence(line: str) -> Sentence:
         readings=_readings(words),
         addresses=tuple(found.values()),
         number=numbers[0] if numbers else None,
-        odd=odd or len(numbers) > 1 or len(found) > MAX_ADDRESSES,
+        odd=odd or _BELOW_ZERO.search(text) is not None or len(numbers) > 1 or len(found) > MAX_ADDRESSES,
     )
 
 

@@ -86,6 +86,8 @@ def test_a_number_of_days_is_needed(line: str) -> None:
         "extend to 14 December",
         "extend 14 or 20",
         "extend -14x",
+        "extend -3",
+        "extend \u22123 days",
         f"extend 14 {JANE}",
         "recall jane",
         f"recall {JANE} maybe",

@@ -28,7 +28,7 @@ from relay.notices.letterhead import Letterhead
 from relay.plan import Arrival, Earlier, Part
 from relay.queue.items import QueuedEnvelope
 from relay.queue.own_mail import control_address
-from relay.queue.spooling import insert_message
+from relay.queue.spooling import Draft, insert_message
 from relay.smtp.values import ClientFacts, ForwardPath, Reply
 from relay.store.tables.queue import Direction, Kind
 from relay.store.tables.sealed import ReaderState
@@ -116,8 +116,11 @@ class Desk:
 
 def mail_in(part: Part) -> EmailMessage:
     """The answer of a part: its first draft."""
-    content = b"".join(part.drafts[0].consignments[0].content.pieces())
-    return message_from_bytes(content, policy=policy.default)
+    return _written(part.drafts[0])
+
+
+def _written(draft: Draft) -> EmailMessage:
+    return message_from_bytes(b"".join(draft.consignments[0].content.pieces()), policy=policy.default)
 
 
 @pytest.fixture
@@ -192,6 +195,18 @@ def test_resend_says_when_the_old_links_end(desk: Desk) -> None:
     answer, notice = outcome.drafts
     assert [draft.entry_rows[0]["kind"] for draft in (answer, notice)] == [Kind.CONTROL.value, Kind.NOTICE.value]
     assert "The old links are no longer valid" in " ".join(str(mail_in(outcome)).split()).replace("= ", "")
+
+
+@pytest.mark.parametrize("command", [f"resend {JANE}", f"add {CAROL}"])
+def test_a_fresh_link_is_no_further_message(desk: Desk, command: str) -> None:
+    """Who is added was told of nothing before; the notice names the sender as the message did."""
+    arrival = desk.arrival(command)
+    outcome = desk.take(replace(arrival, reading=replace(arrival.reading, from_name="Anna Baker")))
+    assert isinstance(outcome, Part)
+    said = _written(outcome.drafts[1]).as_string()
+    assert "keeps a message for you" in said
+    assert f"From: Anna Baker <{ANNA}>" in said
+    assert "told of before" not in said
 
 
 def test_extending_stops_at_what_the_organisation_allows(desk: Desk) -> None:
