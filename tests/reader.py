@@ -39,6 +39,11 @@ class Reader:
         """Type the code and return the page that follows."""
         return self._post(f"{self.link}/code", code=code, name=name)
 
+    def ask_for_new_link(self) -> str:
+        """Press the button on the page of a link that opens nothing any more; return the page that follows."""
+        self.arrive()
+        return self._post(f"{self.link}/new")
+
     def answer(self, text: str, *, also: Sequence[str] = (), files: Sequence[tuple[str, bytes]] = ()) -> str:
         """Send an answer, ``also`` to the readers whose boxes have these labels; return the page that follows."""
         form = re.search(r'<form method="post" action="([^"]+/answer)".*?</form>', self._page, re.DOTALL)
