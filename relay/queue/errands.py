@@ -107,6 +107,7 @@ class Errands:
         self._owner = owner
         large = [kind.value for kind in clerks if kind is not RequestKind.CODE]
         self._large: ColumnElement[bool] = _REQUEST.c.kind.in_(large)
+        self._behind: set[bytes] = set()  # requests that failed; their turn comes again when no other waits
 
     async def run(self) -> None:
         """Carry out requests for ever; cancel to stop."""
@@ -132,12 +133,19 @@ class Errands:
         return await self._carry_out(rows, now)
 
     async def _carry_out_large(self, now: datetime) -> int:
-        rows = await asyncio.to_thread(self._waiting, self._large, 1)
+        rows = await asyncio.to_thread(self._waiting, self._large & _REQUEST.c.id.not_in(self._behind), 1)
+        if not rows:
+            self._behind.clear()
         if rows and not await self._store.commit(
             lambda conn: hold(conn, "errands", self._owner, clock.now(), _DUTY_SECONDS)
         ):
             return 0  # another process is at it
-        return await self._carry_out(rows, now)
+        try:
+            return await self._carry_out(rows, now)
+        except (StoreError, OvertakenError):
+            # A file that is gone from the disk may stay gone: the answers of others do not wait for it.
+            self._behind.add(rows[0].id)
+            raise
 
     def _waiting(self, which: ColumnElement[bool], most: int) -> list[Row[Any]]:
         with self._store.read() as conn:

@@ -1,7 +1,9 @@
 """The portal's requests: carried out once, and only when everything about them is true."""
 
 import asyncio
+import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from email import message_from_bytes, policy
 from typing import Any
@@ -9,11 +11,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Row, insert, select, update
 
+from relay.clock import new_id
+from relay.errors import StoreError
 from relay.notices.compose import Notices
 from relay.notices.letterhead import Letterhead
 from relay.queue.code_mails import CodeMails
 from relay.queue.delivery import Delivery
-from relay.queue.errands import Errands
+from relay.queue.errands import Deed, Errand, Errands
 from relay.queue.requests import RequestKind, request_code
 from relay.store.tables import AuditEvent, Key, Participant, PortalRequest
 from relay.store.tables.queue import Kind
@@ -225,3 +229,38 @@ def test_the_budget_comes_back(office: Office) -> None:
             await worker.stop()
 
     asyncio.run(work())
+
+
+def test_a_request_that_cannot_be_carried_out_keeps_no_other_waiting(office: Office) -> None:
+    """A file of one answer is gone from the disk: the next request has its turn, then this one again."""
+    seen: list[bytes] = []
+
+    class Clerk:
+        def prepare(self, errand: Errand) -> Deed:
+            seen.append(errand.id)
+            if errand.id == ids[0]:
+                raise StoreError("a stored part is not where it should be")
+            return Deed()
+
+        def give_up(self, _conn: Connection, _request_id: bytes) -> None:
+            raise AssertionError("nothing is given up")
+
+    ids = sorted(new_id() for _ in range(2))
+    for day, request_id in enumerate(ids):
+        item = seal_request(office.portal, RequestKind.LOST_LINK, request_id, json.dumps(["ab" * 16] * 2).encode())
+        at = office.yard.clock() + day * MINUTE
+        row = {"id": request_id, "kind": RequestKind.LOST_LINK.value, "item": item, "created_at": at}
+        office.yard.store.run(lambda conn, row=row: conn.execute(insert(REQUEST), [row]) and None)  # type: ignore[misc]
+
+    async def work() -> None:
+        async with NextHop() as hop:
+            worker = office.yard.delivery(office.yard.routes([hop]), poll_seconds=3600)
+            yard = office.yard
+            clerks: dict[RequestKind, Any] = {RequestKind.LOST_LINK: Clerk()}
+            errands = Errands(yard.store, yard.keyring, yard.audit, worker, clerks, b"o" * 16)
+            for _ in range(5):
+                with suppress(StoreError):
+                    await errands.carry_out(yard.clock())
+
+    asyncio.run(work())
+    assert seen == [ids[0], ids[1], ids[0]]
