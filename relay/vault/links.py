@@ -44,12 +44,17 @@ class Reader:
 
 
 def state_of(row: Row[Any], now: datetime, recalled_at: datetime | None = None) -> LinkState:
-    """Return the state of a key row; revoked wins over expired, expired over the recall of its participant."""
+    """Return the state of a key row. The recall of its participant wins: no link of theirs, old or new, brings it back.
+
+    Of the rest revoked wins over expired.
+    """
+    if recalled_at is not None:
+        return LinkState.RECALLED
     if row.revoked_at is not None:
         return LinkState.REVOKED
     if row.expires_at <= now:
         return LinkState.EXPIRED
-    return LinkState.LIVE if recalled_at is None else LinkState.RECALLED
+    return LinkState.LIVE
 
 
 def reader_of(connection: Connection, keyring: Keyring, link_id: bytes, now: datetime) -> Reader | None:
