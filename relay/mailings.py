@@ -182,7 +182,11 @@ def receipt_lines(received: Received, until: datetime | None) -> tuple[ReceiptLi
     """Return what a receipt says of each copy: by which rules, what else was noticed, until when it can be read."""
     return tuple(
         ReceiptLine.of(
-            copy.path.address, copy.verdict.deciding, until if copy.way is Way.SEAL else None, copy.verdict.milder
+            copy.path.address,
+            copy.verdict.deciding,
+            until if copy.way is Way.SEAL else None,
+            copy.verdict.milder,
+            copy.verdict.recipient.partner,
         )
         for copy in received.routing.copies
         if copy.worth_a_word

@@ -178,7 +178,12 @@ class Receipts:
 def _packed(statement: Statement) -> bytes:
     control, conversation_id = statement.control, statement.conversation_id
     lines = [
-        [line.recipient, line.until.timestamp() if line.until else None, [astuple(one) for one in line.reasons]]
+        [
+            line.recipient,
+            line.until.timestamp() if line.until else None,
+            [astuple(one) for one in line.reasons],
+            line.partner,
+        ]
         for line in statement.lines
     ]
     fields = [
@@ -203,8 +208,9 @@ def _unpacked(payload: bytes) -> Statement:
                 recipient,
                 tuple(Reason(decided, rule, because, tuple(evidence)) for decided, rule, because, evidence in reasons),
                 datetime.fromtimestamp(until, UTC) if until is not None else None,
+                partner,
             )
-            for recipient, until, reasons in lines
+            for recipient, until, reasons, partner in lines
         ),
         SecretAddress(AddressKind.CONTROL, bytes.fromhex(control[0]), bytes.fromhex(control[1])),
         bytes.fromhex(conversation_id) if conversation_id else None,

@@ -91,6 +91,10 @@ def _summary(session: Session, configuration: Configuration) -> None:
         ("readers' answers", configuration.route.for_replies),
     ):
         say(f"Sends {name} to {', '.join(map(str, route.hosts))} (TLS {route.tls}).")
+    for partner in configuration.partner:
+        name = f"partner {partner.name} ({', '.join(partner.domains)})"
+        certificate = partner.certificate or "of the host's name"
+        say(f"Sends {name} to {', '.join(map(str, partner.hosts))} (TLS required, certificate {certificate}).")
     for key in configuration.dkim:
         say(f"Signs mail from {key.domain} (DKIM selector {key.selector}).")
     say(f"Portal at {configuration.portal.base_url}.")

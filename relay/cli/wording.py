@@ -1,6 +1,6 @@
 """Rules in words, so that a person can read in one line what a rule does."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from policies.model import Mode
@@ -27,8 +27,18 @@ _SHOWN = 3  # words of a list written into the rule itself
 def rule_words(rule: RuleSpec) -> str:
     """Return a rule as a sentence: what is done, for mail to whom, when."""
     condition = condition_words(rule.when.model_dump(by_alias=True, exclude_none=True))
-    sentence = f"{_DO[str(rule.action)]} when mail to {to_words(rule.to)} {condition}"
+    sentence = f"{_DO[str(rule.action)]} when mail to {to_words(rule.to)} {condition}{''.join(_besides(rule))}"
     return sentence if rule.mode is Mode.LIVE else f"({rule.mode.value}) {sentence}"
+
+
+def _besides(rule: RuleSpec) -> Iterator[str]:
+    """Yield what a rule says beside its action, where it is not the ordinary thing."""
+    if rule.partners == "enough":
+        yield "; a partner's proven connection is enough"
+    if rule.release == "any":
+        yield "; the sender may let it go unsealed"
+    if rule.receipt in ("problems", "never"):
+        yield {"problems": "; a receipt only when something fails", "never": "; no receipt"}[rule.receipt]
 
 
 def to_words(to: str) -> str:

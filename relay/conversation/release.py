@@ -94,9 +94,8 @@ class Release:
     def give_back(self, held: Held, *, by: str, now: datetime) -> Part:
         """Return the end of copies that nobody let go: the sender gets them reported as undelivered."""
         part = self.end(held, held.copies, HoldState.RETURNED, outcome="returned", by=by, now=now)
-        why = dict.fromkeys(f"{because} (rule {rule})" for copy in held.copies for rule, because in copy.reasons)
-        waited = f"the question about it was not answered within {self.return_after} working days"
-        said = f"{waited if by == BY_TIME else 'the administrator returned it'}; it was held because {'; '.join(why)}"
+        why = dict.fromkeys(reason for copy in held.copies for reason in copy.reasons)
+        said = self.notices.why_returned(tuple(why), days=self.return_after if by == BY_TIME else None)
         report = self.mailings.returned(self.opened(held), said, now)
         return replace(part, drafts=(report,) if report else ())
 

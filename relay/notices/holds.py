@@ -41,6 +41,21 @@ class HoldNotices:
     def __init__(self, letterhead: Letterhead) -> None:
         self._letterhead = letterhead
 
+    def why_returned(self, reasons: Sequence[tuple[str, str]], *, days: int | None) -> str:
+        """Return why held copies come back, as one sentence in the organisation's language.
+
+        ``reasons`` are pairs of rule and reason; ``days`` says how many working days nobody answered the question, None
+        that the administrator returned them.
+        """
+        _ = self._letterhead.languages[self._letterhead.tag()].gettext
+        said = "; ".join(f"{because} ({rule})" for rule, because in reasons)
+        if days is None:
+            return _("The administrator returned it. It was held because: %(reasons)s") % {"reasons": said}
+        words = _(
+            "Nobody answered the question about it within %(days)s working days. It was held because: %(reasons)s"
+        )
+        return words % {"days": days, "reasons": said}
+
     def question(
         self,
         *,

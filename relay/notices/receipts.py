@@ -29,11 +29,15 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class ReceiptLine:
-    """What happened to one recipient's copy: sealed until a moment, or (``until`` None) relayed and worth a word."""
+    """What happened to one recipient's copy: sealed until a moment, or (``until`` None) relayed and worth a word.
+
+    ``partner`` names the partner over whose proven transport it was relayed.
+    """
 
     recipient: str
     reasons: tuple[Reason, ...]
     until: datetime | None = None
+    partner: str = ""
 
     @classmethod
     def of(
@@ -42,6 +46,7 @@ class ReceiptLine:
         deciding: Sequence[RuleHit],
         until: datetime | None = None,
         milder: Sequence[RuleHit] = (),
+        partner: str = "",
     ) -> "ReceiptLine":
         """Return the line for a verdict's hits: those that decided, then the milder ones."""
         reasons = [(True, hit) for hit in deciding] + [(False, hit) for hit in milder]
@@ -49,6 +54,7 @@ class ReceiptLine:
             recipient,
             tuple(Reason(decided, hit.rule, hit.because, _evidence(hit, recipient)) for decided, hit in reasons),
             until,
+            partner,
         )
 
 
@@ -150,6 +156,7 @@ class ReceiptNotices:
         return {
             "recipient": header_value(line.recipient, 254),
             "until": language.date(line.until, self._letterhead.zone) if line.until else "",
+            "partner": header_value(line.partner, 100),
             "reasons": [
                 {
                     "decided": reason.decided,

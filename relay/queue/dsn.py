@@ -135,11 +135,11 @@ class _Words:
             until = self._language.moment(one.until, one.until.tzinfo) if one.until.tzinfo else ""
             lines.append(_("We go on trying until %(until)s.") % {"until": until})
         if one.action is not Report.RELAYED:
-            answer = header_value(f"{one.answer.code or ''} {one.answer.enhanced} {one.answer.text}".strip(), 600)
             if one.answer.code:
+                answer = header_value(f"{one.answer.code} {one.answer.enhanced} {one.answer.text}", 600)
                 lines.append(_("The mail server answered: %(answer)s") % {"answer": answer})
-            else:
-                lines.append(_("The reason: %(reason)s") % {"reason": answer})
+            else:  # our own words; their enhanced code stands in the part for machines
+                lines.append(_("The reason: %(reason)s") % {"reason": header_value(one.answer.text, 600)})
         return lines
 
 

@@ -37,19 +37,23 @@ def remember_hash(connection: Connection, conversation_id: bytes, message_id_has
 
 
 def by_thread(connection: Connection, keyring: Keyring, message_ids: Sequence[str]) -> bytes | None:
-    """Return the newest conversation that one of these Message-IDs belongs to, None when there is none.
+    """Return the conversation that an answer with these Message-IDs belongs to, None when there is none.
 
-    Give In-Reply-To and References as they come; of more than 100 the last count.
+    Give References and then In-Reply-To, as they come: the last one known is what was answered (RFC 5322 section
+    3.6.4); of more than 100 the last count. Where several conversations know it, the oldest counts: who writes a
+    Message-ID again, by mistake or to draw a colleague's answer to himself, comes later.
     """
     hashes = [thread_hash(keyring, one) for one in message_ids[-_MOST:] if one]
+    if not hashes:
+        return None
     found = (
-        select(_CONVERSATION.c.id)
-        .join(THREAD, THREAD.c.conversation_id == _CONVERSATION.c.id)
+        select(THREAD.c.message_id_hash, _CONVERSATION.c.id)
+        .join(_CONVERSATION, THREAD.c.conversation_id == _CONVERSATION.c.id)
         .where(THREAD.c.message_id_hash.in_(hashes))
         .order_by(_CONVERSATION.c.created_at.desc(), _CONVERSATION.c.id)
-        .limit(1)
     )
-    return connection.execute(found).scalar_one_or_none() if hashes else None
+    oldest: dict[bytes, bytes] = {row.message_id_hash: row.id for row in connection.execute(found)}
+    return next((oldest[one] for one in reversed(hashes) if one in oldest), None)
 
 
 def conversation_of(connection: Connection, message_id: bytes) -> bytes | None:

@@ -359,8 +359,7 @@ ABOUT_HOLDS = (
             Report.FAILED,
             local_answer(
                 "5.7.1",
-                "the question about it was not answered within 3 working days; it was held because it speaks of the "
-                "merger (rule second-look)",
+                _HOLDS.why_returned([("second-look", "it speaks of the merger")], days=3),
             ),
         ),
     ),

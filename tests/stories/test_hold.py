@@ -135,7 +135,7 @@ def test_without_an_answer_it_comes_back(tmp_path: Path, world: PostOffice) -> N
     with running(installed):
         report = world.wait_for(ANNA, 2)[-1]
     assert report.message.get_content_type() == "multipart/report"
-    assert "was not answered within 3 working days" in report.text
+    assert "Nobody answered the question about it within 3 working days" in report.text
     assert b"A plain word." not in report.content
     assert world.of(WRONG) == []
 
@@ -160,7 +160,7 @@ def test_the_administrator_decides_from_the_command_line(holding: Gateway, world
     assert "Returned; the sender is told." in holding.letterlock("held", "return", ids[PARTNER])
     told = world.wait_for(ANNA, 6)[3:]
     assert sum(mail.message["Subject"].startswith("Decided: ") for mail in told) == 2
-    assert any("the administrator returned it" in mail.text for mail in told)
+    assert any("The administrator returned it" in mail.text for mail in told)
     assert world.of(PARTNER) == []
     trace = holding.letterlock("trace", listed[0]["message"])
     assert "as an administrator decided" in trace

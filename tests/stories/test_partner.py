@@ -76,6 +76,9 @@ def test_a_partner_gets_it_over_tls_and_jane_gets_a_link(
     gateway: Gateway, world: PostOffice, hospital: Hospital
 ) -> None:
     """One mail to both: the partner's copy leaves unsealed over verified TLS, Jane's is sealed, Anna is told of both."""
+    said = gateway.letterlock("check")
+    assert "Sends partner hospital (hospital.example)" in said
+    assert "a partner's proven connection is enough" in said
     sent = letter(to=[RECORDS, JANE], text=f"NHS number {NHS_NUMBER}\n")
     gateway.send(ANNA, [RECORDS, JANE], sent)
     gateway.until(lambda: len(hospital.hop.taken) == 1)
@@ -84,6 +87,7 @@ def test_a_partner_gets_it_over_tls_and_jane_gets_a_link(
     [notice] = world.wait_for(JANE)
     assert NHS_NUMBER.encode() not in notice.content
     [receipt] = world.wait_for(ANNA)
+    assert "over the proven connection to the partner hospital" in receipt.text
     assert RECORDS in receipt.text
     assert JANE in receipt.text
 
