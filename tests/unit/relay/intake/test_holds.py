@@ -56,7 +56,7 @@ def test_a_held_copy_waits_and_its_sender_is_asked(house: House) -> None:
     assert asked.recipient == ANNA
     assert JANE in asked.text
     assert COLLEAGUE not in asked.text
-    assert "it speaks of gout (second-look)" in asked.text
+    assert "it speaks of gout (rule second-look)" in asked.text
     assert "1 December 2026, 15:00 CET" in asked.text
     assert asked.message["Subject"] == "Waits for your answer: Thursday"
     assert asked.message["In-Reply-To"] == "<g@desk.example.org>"
