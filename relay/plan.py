@@ -4,14 +4,16 @@ A plan has parts, because one message may go several ways at once: copies relaye
 into a conversation, a command to the gateway. Whatever it is, it happens in one transaction or not at all.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Connection
 
+from relay.clock import id_text
 from relay.judging import Judgement
 from relay.message.parts import Reading
+from relay.message.trace import received_field
 from relay.queue.spooling import Draft, Lease, insert_message
 from relay.routing import Routing
 from relay.smtp.values import ClientFacts, ForwardPath, Reply, SmtpEnvelope
@@ -81,6 +83,25 @@ class Arrival:
         """Return the same message for these recipients only."""
         return replace(self, envelope=replace(self.envelope, recipients=recipients))
 
+    def trace(self, by: str, queue_id: bytes, recipients: Sequence[ForwardPath]) -> tuple[str, str]:
+        """Return name and value of the Received field of a copy that is queued under this id (RFC 5321 section 4.4).
+
+        ``by`` is our name; ``recipients`` are those of the transaction.
+        """
+        return received_field(
+            helo=self.client.helo,
+            client=self.client.ip,
+            by=by,
+            queue_id=id_text(queue_id),
+            when=self.at,
+            esmtp=self.client.esmtp,
+            smtputf8=self.envelope.smtputf8,
+            tls_version=self.client.tls_version,
+            cipher=self.client.cipher,
+            authenticated=bool(self.client.authenticated),
+            recipients=tuple(one.address for one in recipients),
+        )
+
     @property
     def authorised(self) -> bool:
         """Say whether the client may speak for the organisation's staff."""
@@ -110,6 +131,18 @@ class Part:
     changes: tuple[Change, ...] = ()
     decisions: tuple[dict[str, object], ...] = ()
     observed: Observed | None = None
+
+    @classmethod
+    def joined(cls, parts: Sequence["Part"]) -> "Part":
+        """Return everything that ``parts`` want written as one; at most one of them has seen who wrote to whom."""
+        return cls(
+            told=tuple(told for part in parts for told in part.told),
+            drafts=tuple(draft for part in parts for draft in part.drafts),
+            sealed=tuple(sealed for part in parts for sealed in part.sealed),
+            changes=tuple(change for part in parts for change in part.changes),
+            decisions=tuple(decision for part in parts for decision in part.decisions),
+            observed=next((part.observed for part in parts if part.observed), None),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ from relay.judging import Judgement
 from relay.mailings import Mailings, receipt_lines
 from relay.message.headers import prepend, remove_authentication_results, remove_field
 from relay.message.loop_evidence import mark
-from relay.message.trace import received_field
 from relay.plan import Arrival, Change, Facts, Observed, Part, Plan, Received, Told
 from relay.queue.holds import Held, HeldCopy, insert_hold, new_hold
 from relay.queue.items import EntryEnvelope, QueuedEnvelope
@@ -187,7 +186,8 @@ class Planner:
         if not entries:
             return self._record(arrival, b"", entries, Direction.OUT), None
         loop, rest = mark(clean, clock.id_text(arrival.id), arrival.at, self._loop_tag)
-        draft = self._record(arrival, prepend([self._trace(arrival), loop], rest), entries, Direction.OUT)
+        trace = arrival.trace(self._name, arrival.id, arrival.envelope.recipients)
+        draft = self._record(arrival, prepend([trace, loop], rest), entries, Direction.OUT)
         waiting = [
             _held_copy(copy, row["id"])
             for copy, row in zip(going, draft.entry_rows, strict=True)
@@ -221,22 +221,6 @@ class Planner:
             message_key=arrival.key,
             size=len(arrival.content),
             lease=arrival.lease,
-        )
-
-    def _trace(self, arrival: Arrival) -> tuple[str, str]:
-        envelope, client = arrival.envelope, arrival.client
-        return received_field(
-            helo=client.helo,
-            client=client.ip,
-            by=self._name,
-            queue_id=clock.id_text(arrival.id),
-            when=arrival.at,
-            esmtp=client.esmtp,
-            smtputf8=envelope.smtputf8,
-            tls_version=client.tls_version,
-            cipher=client.cipher,
-            authenticated=bool(client.authenticated),
-            recipients=tuple(one.address for one in envelope.recipients),
         )
 
     def _decisions(self, received: Received) -> tuple[dict[str, object], ...]:

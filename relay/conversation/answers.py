@@ -102,7 +102,7 @@ class Answers:
                 parts.append(self._sealed(arrival, thread, readers, judgement))
             except RefusedError as error:
                 return Reply(550, "5.7.1", str(error))
-        return _joined(parts)
+        return Part.joined(parts)
 
     def dropped(self, arrival: Arrival) -> Part | None:
         """Return the record of a machine's mail to readers' addresses, which answers nobody; None for a person's."""
@@ -275,13 +275,3 @@ def _together(one: Capability | None, other: Capability) -> Capability:
     if one is None:
         return other
     return Capability(other.conversation_id, other.holder, {**one.messages, **other.messages})
-
-
-def _joined(parts: Sequence[Part]) -> Part:
-    return Part(
-        told=tuple(told for part in parts for told in part.told),
-        drafts=tuple(draft for part in parts for draft in part.drafts),
-        sealed=tuple(sealed for part in parts for sealed in part.sealed),
-        changes=tuple(change for part in parts for change in part.changes),
-        decisions=tuple(decision for part in parts for decision in part.decisions),
-    )

@@ -79,7 +79,7 @@ class Bounces:
                 if isinstance(outcome, Reply):
                     return outcome
                 parts += outcome
-        return _joined(parts)
+        return Part.joined(parts)
 
     def _report(
         self, conn: Connection, arrival: Arrival, queued_id: bytes, reported: Sequence[ReportedDelivery]
@@ -124,7 +124,7 @@ class Bounces:
         # What the organisation's own mailbox sends back has nowhere else to go: once more would be once more for ever.
         if kind is Kind.REPLY and self.lost_replies and row.route == REPLIES:
             more = self.lost_replies.returned(conn, row.message_id, answer, at, returned_message(arrival.content))
-            return _joined([Part(told=(told,), changes=(_End(row.id, at),)), more])
+            return Part.joined([Part(told=(told,), changes=(_End(row.id, at),)), more])
         if reader is None:
             return Part(told=(told,), changes=(_End(row.id, at),))
         return self._unreached(conn, at, row, reader, answer, told)
@@ -202,12 +202,3 @@ def _came_back(row: Row[Any], answer: Answer, address: str) -> Told:
         "status": answer.enhanced,
     }
     return Told(Event.CAME_BACK, facts, {"recipient": address, "reply": answer.text}, row.message_id)
-
-
-def _joined(parts: Sequence[Part]) -> Part:
-    return Part(
-        told=tuple(told for part in parts for told in part.told),
-        drafts=tuple(draft for part in parts for draft in part.drafts),
-        sealed=tuple(sealed for part in parts for sealed in part.sealed),
-        changes=tuple(change for part in parts for change in part.changes),
-    )

@@ -13,9 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from relay.clock import id_text, new_id
+from relay.clock import new_id
 from relay.message.headers import prepend
-from relay.message.trace import received_field
 from relay.plan import Arrival, Part, Told
 from relay.queue.items import EntryEnvelope, QueuedEnvelope
 from relay.queue.routes import REPLIES, Routes
@@ -52,21 +51,9 @@ class Postmaster:
             if len(self._strangers) == MOST_MAILS and arrival.at - self._strangers[0] < WINDOW:
                 return _TOO_MUCH
             self._strangers.append(arrival.at)
-        envelope, client = arrival.envelope, arrival.client
+        envelope = arrival.envelope
         queued_id = new_id()
-        trace = received_field(
-            helo=client.helo,
-            client=client.ip,
-            by=self.host_name,
-            queue_id=id_text(queued_id),
-            when=arrival.at,
-            esmtp=client.esmtp,
-            smtputf8=envelope.smtputf8,
-            tls_version=client.tls_version,
-            cipher=client.cipher,
-            authenticated=bool(client.authenticated),
-            recipients=tuple(path.address for path in paths),
-        )
+        trace = arrival.trace(self.host_name, queued_id, paths)
         route = REPLIES if REPLIES in self.routes.names() else self.routes.name_for(self.mailbox)
         draft = self.spooler.draft(
             QueuedEnvelope("", smtputf8=envelope.smtputf8, body=envelope.body),

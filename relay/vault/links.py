@@ -85,14 +85,8 @@ def check_key_row(keyring: Keyring, row: Row[Any]) -> None:
     )
 
 
-def _checked_reader(connection: Connection, keyring: Keyring, key: Row[Any]) -> tuple[str, datetime | None]:
-    """Return the address of a link's reader, and since when they are recalled.
-
-    SealingError (row) unless both rows belong together as they were written.
-    """
-    row = connection.execute(select(PARTICIPANT).where(PARTICIPANT.c.id == key.participant_id)).one_or_none()
-    if row is None or row.conversation_id != key.conversation_id or row.role != Role.READER:
-        raise SealingError(Layer.ROW, "this key and its participant do not belong together")
+def checked_address(keyring: Keyring, row: Row[Any]) -> str:
+    """Return the address in a participant row; SealingError (row) unless the relay wrote the row as it stands."""
     address = keyring.open_address(row.address)
     _, row_key = keyring.row_key(row.mac_version)
     check_participant(
@@ -104,4 +98,15 @@ def _checked_reader(connection: Connection, keyring: Keyring, key: Row[Any]) -> 
         flags=row.flags,
         address=address,
     )
-    return address, row.recalled_at
+    return address
+
+
+def _checked_reader(connection: Connection, keyring: Keyring, key: Row[Any]) -> tuple[str, datetime | None]:
+    """Return the address of a link's reader, and since when they are recalled.
+
+    SealingError (row) unless both rows belong together as they were written.
+    """
+    row = connection.execute(select(PARTICIPANT).where(PARTICIPANT.c.id == key.participant_id)).one_or_none()
+    if row is None or row.conversation_id != key.conversation_id or row.role != Role.READER:
+        raise SealingError(Layer.ROW, "this key and its participant do not belong together")
+    return checked_address(keyring, row), row.recalled_at

@@ -12,9 +12,9 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
 
 from relay.store.tables.sealed import ReaderState
 from relay.vault.keyring import Keyring
-from relay.vault.links import KEY, PARTICIPANT
+from relay.vault.links import KEY, PARTICIPANT, checked_address
 from relay.vault.sealing.errors import Layer, SealingError
-from relay.vault.sealing.rows import Role, check_participant
+from relay.vault.sealing.rows import Role
 
 __all__ = ["BLIND", "Person", "Role", "people", "person"]
 
@@ -72,17 +72,7 @@ def _select(which: ColumnElement[bool]) -> Select[Any]:
 
 
 def _checked(keyring: Keyring, row: Row[Any]) -> Person:
-    address = keyring.open_address(row.address)
-    _, row_key = keyring.row_key(row.mac_version)
-    check_participant(
-        row_key,
-        row.mac,
-        conversation_id=row.conversation_id,
-        participant_id=row.id,
-        role=row.role,
-        flags=row.flags,
-        address=address,
-    )
+    address = checked_address(keyring, row)
     try:
         role, state = Role(row.role), ReaderState(row.state)
     except ValueError:
