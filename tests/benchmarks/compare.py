@@ -13,7 +13,7 @@ from pathlib import Path
 from relay.config.demo import demo_text
 from tests.benchmarks.letters import Writer
 from tests.benchmarks.load import Measured, Sink, build, measure, sink
-from tests.benchmarks.peers import letterlock, postfix
+from tests.benchmarks.peers import LETTERLOCK_PORT, letterlock, postfix
 
 # kind of letter, connections, messages, whether connections are kept
 CASES = (
@@ -82,9 +82,9 @@ def main() -> None:
         with (
             sink() as into,
             postfix(home / "postfix") as first,
-            letterlock(home / "letterlock", example_rules()) as second,
+            letterlock(home / "letterlock", example_rules(), smtp=LETTERLOCK_PORT) as second,
         ):
-            run(into, {"postfix": first, "letterlock": second}, options.repeats, options.only)
+            run(into, {"postfix": first, "letterlock": second.smtp}, options.repeats, options.only)
 
 
 if __name__ == "__main__":

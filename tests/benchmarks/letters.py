@@ -15,6 +15,7 @@ HEADER = (
 PLAIN = {"t5k": 5_000, "t10k": 10_000, "t20k": 20_000, "t50k": 50_000, "t100k": 100_000, "t150k": 150_000}
 ATTACHED = {"a100k": 100_000, "a1m": 1_000_000, "a5m": 5_000_000, "a25m": 25_000_000}
 FLAGGED = {"flag10k": 10_000}
+FLAGGED_ATTACHED = {"flag5m": 5_000_000}
 FLAG = "\nConfidential: salary list. Card 4111 1111 1111 1111, IBAN DE89370400440532013000.\n"
 MIX = {
     "t5k": 250,
@@ -63,6 +64,8 @@ class Writer:
             self._plain(name, size, FLAG)
         for name, size in ATTACHED.items():
             self._attached(name, size)
+        for name, size in FLAGGED_ATTACHED.items():
+            self._attached(name, size, FLAG)
         lines = [f"{weight} {self._folder / name}.eml\n" for name, weight in MIX.items()]
         (self._folder / "mix.list").write_text("".join(lines))
 
@@ -83,7 +86,7 @@ class Writer:
         head = HEADER.format(name=name) + "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 7bit\n\n"
         self._keep(name, head + self._text(size - len(head) - len(extra)) + extra)
 
-    def _attached(self, name: str, size: int) -> None:
+    def _attached(self, name: str, size: int, extra: str = "") -> None:
         # What is no picture by its first octets would be sealed as not inspectable.
         picture = b"\x89PNG\r\n\x1a\n" + self._random.randbytes(int((size - 6000) * 57 / 78))
         encoded = base64.encodebytes(picture).decode()
@@ -93,6 +96,7 @@ class Writer:
             + 'Content-Type: multipart/mixed; boundary="=_b0undary42"\n\n--=_b0undary42\n'
             + "Content-Type: text/plain; charset=utf-8\n\n"
             + self._text(5000)
+            + extra
             + '--=_b0undary42\nContent-Type: image/png; name="photo.png"\nContent-Transfer-Encoding: base64\n'
             + 'Content-Disposition: attachment; filename="photo.png"\n\n'
             + encoded

@@ -68,13 +68,13 @@ def build() -> None:
 
 
 @contextlib.contextmanager
-def sink() -> Iterator[Sink]:
+def sink(port: int = SINK_PORT) -> Iterator[Sink]:
     """Keep one sink alive: stopping it between runs would make a peer defer mail on its kept connections."""
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
         path = Path(folder) / "sink"
         path.touch()
         process = subprocess.Popen(
-            [HERE / "bin" / "smtpsink", "-p", str(SINK_PORT), "-o", path, "-D", "0"],
+            [HERE / "bin" / "smtpsink", "-p", str(port), "-o", path, "-D", "0"],
             stdout=subprocess.DEVNULL,
         )
         time.sleep(0.3)

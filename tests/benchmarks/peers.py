@@ -36,15 +36,15 @@ def postfix(folder: Path) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def letterlock(folder: Path, rules: str) -> Iterator[int]:
-    """Run a private Letterlock with these rules and the other settings of the stories; yield its port."""
+def letterlock(
+    folder: Path, rules: str, *, smtp: int = 0, sink: int = SINK_PORT, workers: int = 0
+) -> Iterator[Gateway]:
+    """Run a private Letterlock with these rules and the other settings of the stories, a relay process for each core."""
     folder.mkdir(parents=True)
     for name, words in word_lists().items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(words)
     limits = "\n[limits]\nconnections_per_client = 500\n"
-    gateway = Gateway.install(
-        folder, SINK_PORT, rules=limits + rules, workers=os.cpu_count() or 1, smtp=LETTERLOCK_PORT
-    )
+    gateway = Gateway.install(folder, sink, rules=limits + rules, workers=workers or os.cpu_count() or 1, smtp=smtp)
     with running(gateway):
-        yield LETTERLOCK_PORT
+        yield gateway

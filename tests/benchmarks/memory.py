@@ -1,0 +1,70 @@
+"""How much memory one relay process takes while many large messages come at once: `python -m tests.benchmarks.memory`.
+
+VmHWM is the most that the process ever had in memory, code and libraries included; it is set back before each case.
+Memory hardly depends on what else the machine does, so one run is enough.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from tests.benchmarks.compare import LETTERS, example_rules
+from tests.benchmarks.letters import Writer
+from tests.benchmarks.load import build, measure, sink
+from tests.benchmarks.peers import letterlock
+from tests.gateway import Gateway, free_port
+
+# kind of letter, connections: each sends one message, all at the same time; flag… is sealed, nothing of it is relayed
+CASES = (("t10k", 100), ("a5m", 100), ("a25m", 20), ("flag5m", 100))
+HEAD = ("case", "at rest, MB", "peak, MB", "accepted/s", "errors")
+
+
+def relay_of(gateway: Gateway) -> int:
+    """Return the process id of the one relay process of a gateway."""
+    for pid in gateway.worker_ids():
+        if b"relay.process\0relay\0" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            return pid
+    raise LookupError("this gateway has no relay process")
+
+
+def status(pid: int, name: str) -> float:
+    """Return a line of /proc/PID/status in MB."""
+    lines = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return int(lines[name].split()[0]) * 1024 / 1e6
+
+
+def forget_peak(pid: int) -> None:
+    """Set VmHWM back to what the process has in memory now (proc(5), clear_refs)."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+def main() -> None:
+    """Start one relay process and send it every case."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help="cases whose kind of letter begins so, for example a25m")
+    options = parser.parse_args()
+    build()
+    if not (LETTERS / "flag5m.list").exists():
+        Writer(LETTERS).write_all()
+    print(f"| {' | '.join(HEAD)} |\n{'|---' * len(HEAD)}|", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        port = free_port()
+        with sink(port) as into, letterlock(Path(folder) / "one", example_rules(), sink=port, workers=1) as gateway:
+            pid = relay_of(gateway)
+            for kind, connections in (case for case in CASES if case[0].startswith(options.only)):
+                rest = status(pid, "VmRSS")
+                forget_peak(pid)
+                letters = LETTERS / f"{kind}.list"
+                found = measure(into, gateway.smtp, letters, connections=connections, count=connections, kept=False)
+                cells = (
+                    f"{connections} x {kind}",
+                    f"{rest:.0f}",
+                    f"{status(pid, 'VmHWM'):.0f}",
+                    f"{found.accepted_rate:.1f}",
+                    str(found.errors),
+                )
+                print(f"| {' | '.join(cells)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
