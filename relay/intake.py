@@ -17,6 +17,7 @@ import structlog
 from relay import clock
 from relay.conversation.reception import Reception, Sorted
 from relay.errors import OvertakenError, StoreError
+from relay.fail_points import reached
 from relay.judging import Judge
 from relay.message.content import reads_alone
 from relay.message.headers import count_received
@@ -102,6 +103,7 @@ class Intake:
         # the entries are in the queue under a lease that lapses.
         if reservation:
             self._delivery.offer(reservation, plan.drafts)
+        reached("reception: handed over")
         if plan.refusal:
             return plan.refusal
         queue_id = clock.id_text(plan.message_id)
@@ -123,7 +125,9 @@ class Intake:
 
     async def _attempt(self, arrival: Arrival, *, quick: bool, again: bool) -> Plan:
         plan = self._prepare(arrival, again) if quick else await self._aside(partial(self._prepare, arrival, again))
+        reached("reception: planned")
         await self._store.commit(partial(write, plan=plan, vault=self._vault, audit=self._audit))
+        reached("reception: committed")
         return plan
 
     def _prepare(self, arrival: Arrival, again: bool) -> Plan:
@@ -154,6 +158,7 @@ class Intake:
         envelope, reading = arrival.envelope, arrival.reading
         addresses = [one.address for one in envelope.recipients]
         judgement = self._judge.judge(envelope.reverse_path, addresses, reading, floor=sorted_.floor)
+        reached("reception: judged")
         routing = route(
             envelope.recipients,
             judgement.verdicts,

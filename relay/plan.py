@@ -11,6 +11,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from relay.clock import id_text
+from relay.fail_points import reached
 from relay.judging import Judgement
 from relay.message.parts import Reading
 from relay.message.trace import received_field
@@ -177,8 +178,10 @@ def write(conn: Connection, plan: Plan, vault: Vault, audit: Audit) -> None:
     for part in plan.parts:
         for sealed in part.sealed:
             vault.insert(conn, sealed)
+            reached("plan: sealed message written")
         for draft in part.drafts:
             insert_message(conn, draft)
+            reached("plan: mail or notice queued")
         if part.decisions:
             insert_later(conn, _DECISION, list(part.decisions))
         if part.observed:
@@ -186,5 +189,7 @@ def write(conn: Connection, plan: Plan, vault: Vault, audit: Audit) -> None:
             observe(conn, plan.at, part.observed.sender, part.observed.recipients)
         for change in part.changes:
             change(conn)
+            reached("plan: change made")
         for told in part.told:
             audit.append(conn, told.event, told.message_id or plan.message_id, told.facts, told.personal, at=plan.at)
+            reached("plan: audit written")

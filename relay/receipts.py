@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Table, delete, select
 
 from relay import clock
 from relay.errors import LetterlockError
+from relay.fail_points import reached
 from relay.message.secret_address import AddressKind, SecretAddress
 from relay.notices.receipts import Reason, ReceiptLine, ReceiptNotices
 from relay.plan import Change, Received
@@ -129,6 +130,7 @@ class Receipts:
                 # A row that nobody wrote as it stands must not keep the other receipts back.
                 _log.warning("a receipt was left out", queue_id=clock.id_text(row.message_id), reason=str(error))
         draft = self._draft(statements, now) if statements else None
+        reached("receipt: composed")
         conversations = {one.statement.conversation_id for one in statements} - {None}
         ids = [row.id for row in rows]
 
@@ -140,12 +142,15 @@ class Receipts:
             if draft is None:
                 return False
             insert_message(conn, draft)
+            reached("receipt: parts merged")
             for conversation_id in conversations:
                 assert conversation_id is not None  # noqa: S101  # taken out above
                 remember(conn, self.keyring, conversation_id, own_message_id(draft.message_id, self.domain))
             return True
 
-        return self.store.run(write)
+        written = self.store.run(write)
+        reached("receipt: committed")
+        return written
 
     def _draft(self, parts: Sequence[_Waiting], now: datetime) -> Draft:
         """Return one mail for all parts; commands go to the oldest that was sealed: its secret opens everything."""

@@ -16,6 +16,7 @@ from relay.clock import new_id
 from relay.conversation.pickups import Pickups, Writer
 from relay.conversation.shown import Shown, people_of, thread_of
 from relay.errors import OvertakenError
+from relay.fail_points import reached
 from relay.message.reading import read
 from relay.message.secret_address import AddressKind, SecretAddress
 from relay.notices.reply_mail import Enclosure, Heading, ReplyMail
@@ -233,6 +234,7 @@ class Replies:
         if not consume(conn, list(reply.request.pieces), reply.errand.at):
             raise OvertakenError("a piece of this answer is gone")
         self.vault.insert(conn, sealed)
+        reached("answer: sealed message written")
         personal = {"sender": reply.writer.address, "recipients": ", ".join(one.address for one in reply.inside)}
         self.audit.append(conn, Event.SEALED, reply.errand.id, sealed.audit_facts, personal, at=reply.errand.at)
 

@@ -24,6 +24,7 @@ from sqlalchemy.engine import Row
 
 from relay.clock import id_text
 from relay.errors import StoreError
+from relay.fail_points import reached
 from relay.queue import entries as leases
 from relay.queue.backoff import Ladder
 from relay.queue.budget import Budget
@@ -120,6 +121,7 @@ class Delivery:
     async def start(self) -> None:
         """Take back the leases of this worker's earlier life and begin to work; StoreError when that fails."""
         recovered = await self._store.commit(lambda conn: leases.recover(conn, self._owner))
+        reached("queue: leases recovered")
         if recovered:
             _log.info("leases recovered", entries=recovered)
         loop = asyncio.get_running_loop()
@@ -202,6 +204,7 @@ class Delivery:
             self._budget.sent(consignment)
             self._let_go(consignment.entries)
             return
+        reached("delivery: taken up")
         outcomes = _for_all(consignment, "4.3.2", "the gateway was stopped while it was sending")
         try:
             outcomes = await self._send(consignment)
@@ -240,6 +243,7 @@ class Delivery:
             settle(consignment, entry, outcome, ladder=self._ladder, now=now, spread=self._spread)
             for entry, outcome in zip(consignment.entries, outcomes, strict=True)
         )
+        reached("delivery: settled")
 
     def _recorded(self, group: Iterable[Settled]) -> None:
         self._let_go(one.entry for one in group)
@@ -280,8 +284,10 @@ class Delivery:
         self._more_due = len(wanted) < len(self._lanes) or any(taken[name] == room for name, room in wanted.items())
         if not rows:
             return
+        reached("queue: claimed")
         try:
             consignments, damaged = await asyncio.to_thread(self._load, rows)
+            reached("queue: opened")
         except Exception:
             ids = [row.id for row in rows]
             await self._store.commit(lambda conn: leases.release(conn, self._owner, ids))

@@ -16,6 +16,7 @@ from sqlalchemy.engine import Row
 
 from relay import clock
 from relay.errors import LetterlockError, OvertakenError, StoreError
+from relay.fail_points import reached
 from relay.queue.delivery import Delivery, Reservation
 from relay.queue.requests import Request, RequestKind, UnfitRequestError, read
 from relay.queue.spooling import Draft, Lease, insert_message
@@ -157,8 +158,10 @@ class Errands:
         answers: list[_Answer] = []
         try:
             for row in rows:
-                answers.append(await self._answer(row, now))  # noqa: PERF401  # what is done so far must be given back
+                answers.append(await self._answer(row, now))  # what is done so far must be given back
+                reached("errand: prepared")
             written = await self._store.commit(lambda conn: self._write(conn, answers, now))
+            reached("errand: committed")
         except BaseException:
             self._cancel(answers)
             raise
@@ -202,6 +205,7 @@ class Errands:
             if not conn.execute(delete(_REQUEST).where(_REQUEST.c.id == answer.request_id)).rowcount:
                 continue
             written.add(answer.request_id)
+            reached("errand: request taken")
             if answer.deed is None:
                 facts: dict[str, str | int] = {"kind": answer.kind, "reason": answer.refusal}
                 self._audit.append(conn, Event.REQUEST_REFUSED, None, facts, at=now)

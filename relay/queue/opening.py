@@ -8,6 +8,7 @@ from aiosmtplib.esmtp import parse_esmtp_extensions
 from aiosmtplib.response import SMTPResponse
 
 from relay.config.values import Endpoint
+from relay.fail_points import reached
 from relay.queue.dialogue import Dialogue
 from relay.queue.outcomes import Answer, local_answer, remote_answer
 from relay.queue.patience import Patience
@@ -60,6 +61,7 @@ async def open_session(hop: Endpoint, protection: Protection, client: Client) ->
     except (OSError, TimeoutError) as error:
         why = "timed out" if isinstance(error, TimeoutError) else (error.strerror or type(error).__name__)
         return Unusable(local_answer("4.4.1", f"no connection: {why}", str(hop)))
+    reached("delivery: connected")
     session = Session(hop, dialogue, client.patience)
     try:
         problem = (
@@ -71,6 +73,7 @@ async def open_session(hop: Endpoint, protection: Protection, client: Client) ->
         session.drop()
         raise
     if problem is None:
+        reached("delivery: greeted")
         return session
     session.drop()
     return Unusable(problem)

@@ -8,6 +8,7 @@ import structlog
 
 from relay.clock import id_text
 from relay.errors import StoreError
+from relay.fail_points import reached
 from relay.queue.recording import ReportDraft, record, record_plainly
 from relay.queue.reports import Reports
 from relay.queue.settling import Settled
@@ -91,11 +92,13 @@ class Recorder:
             try:
                 if drafts is None:
                     drafts = await self._drafts(group)
+                    reached("outcome: report drafted")
                 if plainly:
                     await self._store.commit(partial(record_plainly, settled=group))
                 else:
                     work = partial(record, keyring=self._keyring, audit=self._audit, settled=group, reports=drafts)
                     await self._store.commit(work)
+                reached("outcome: recorded")
                 break
             except StoreError as error:
                 _log.warning("outcomes not recorded", entries=len(group), reason=str(error))

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, exists, or_, select, update
 
+from relay.fail_points import reached
 from relay.queue.entries import Damaged
 from relay.queue.items import REPLY
 from relay.queue.outcomes import Delivered
@@ -106,6 +107,7 @@ def record(
     stay as they are, and nothing is reported twice.
     """
     written = _write(conn, keyring, settled)
+    reached("outcome: states written")
     for report in reports:
         if report.entry_ids & written:
             insert_message(conn, report.draft)
@@ -125,6 +127,7 @@ def _write(conn: Connection, keyring: Keyring, settled: Sequence[Settled]) -> se
         notified = [_notified(one) for one in quick if _reached(one)]
         if notified:
             conn.execute(_NOTIFIED, notified)
+            reached("outcome: reader notified")
     for one in filter(_one_by_one, settled):
         if not conn.execute(_RECORD, _row(one, keyring)).rowcount:
             continue
@@ -176,6 +179,7 @@ def let_go(conn: Connection, message_ids: Iterable[bytes], now: datetime) -> Non
     ids = list(message_ids)
     for start in range(0, len(ids), _IDS_AT_ONCE):
         gone = conn.execute(_RELEASE, {"ids": ids[start : start + _IDS_AT_ONCE]}).scalars()
+        reached("outcome: octets let go")
         if doomed := [blob_id for blob_id in gone if blob_id is not None]:
             journal.doom(conn, doomed, now)
 

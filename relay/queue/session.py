@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from aiosmtplib.response import SMTPResponse
 
 from relay.config.values import Endpoint
+from relay.fail_points import reached, reached_on_wire
 from relay.queue.content import END_OF_DATA, DotStuffer, UncleanError
 from relay.queue.dialogue import Dialogue
 from relay.queue.outcomes import Answer, Deferred, Delivered, Failed, Outcome, local_answer, outcome_of, remote_answer
@@ -82,6 +83,7 @@ class Session:
         sender = mail_command(mail, self.extensions)
         rcpts = [rcpt_command(path, self.extensions) for path in mail.paths]
         self._stale_envelope = True
+        reached("delivery: before MAIL")
         if "pipelining" in self.extensions:
             replies = (await self._ask(*opening, sender, *rcpts, b"DATA"))[len(opening) :]
         else:
@@ -104,10 +106,12 @@ class Session:
             if not await self._ask(command):
                 return []
         replies = await self._ask(sender)
+        reached("delivery: MAIL answered")
         if not replies or not _is(replies[0], _DONE):
             return replies
         for rcpt in rcpts:
             got = await self._ask(rcpt)
+            reached("delivery: RCPT answered")
             replies += got
             if not got or got[0].code == CLOSING:
                 return replies
@@ -125,6 +129,7 @@ class Session:
                 await self._dialogue.final_reply(self._patience.final)
             accepted: Outcome | None = None
         elif _is(go_ahead, _GO_ON):
+            reached("delivery: DATA answered")
             accepted = await self._content(mail)
         else:
             accepted = outcome_of(self._answer(go_ahead))
@@ -139,6 +144,7 @@ class Session:
             while (piece := await _next(pieces, in_memory=mail.content.in_memory)) is not None:
                 if ready:
                     self._dialogue.send(ready, replies=0)
+                    await reached_on_wire("delivery: piece sent")
                     if not await self._dialogue.drained(self._patience.block):
                         return Deferred(self._broken())
                 ready = stuffer.stuff(piece)
@@ -150,12 +156,15 @@ class Session:
         except Exception:  # noqa: BLE001  # a failing disk, a damaged blob: half may not be taken for whole
             self._dialogue.hang_up()
             return Deferred(self._local("4.3.0", "the stored message could not be read"))
+        reached("delivery: before the final dot")
         self._dialogue.send(ready, replies=1)
+        await reached_on_wire("delivery: final dot sent")
         if not await self._dialogue.drained(self._patience.block):
             return Deferred(self._broken("at the end of data: it may have arrived"))
         reply = await self._dialogue.final_reply(self._patience.final)
         if reply is None:
             return Deferred(self._broken("after the end of data: it may have arrived"))
+        reached("delivery: reply read")
         self._stale_envelope = False
         if reply.code == CLOSING:
             self._dialogue.hang_up()

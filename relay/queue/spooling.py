@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from relay.clock import new_id
 from relay.dkim.signer import Signer
+from relay.fail_points import reached
 from relay.queue.content import MemoryContent, header_section
 from relay.queue.items import (
     BLOCK,
@@ -180,6 +181,7 @@ class Spooler:
             return row | {"content": sealed, "epoch_id": sealed[:EPOCH_ID]}, None, 0
         blob_id = new_id()
         self._store.run(lambda conn: journal.begin(conn, [blob_id], now))
+        reached("spool: blob journalled")
         chunks = self._sealed(message_id, content, now)
         first = next(filter(None, chunks))  # the id of the key stands in front of what is sealed
         length = self._blobs.write(blob_id, chain([first], chunks))

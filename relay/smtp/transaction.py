@@ -8,6 +8,7 @@ from typing import NoReturn
 import structlog
 
 from relay.config.users import User
+from relay.fail_points import reached, reached_on_wire
 from relay.message.addresses import Mailbox
 from relay.smtp import replies
 from relay.smtp.chunking import ChunkReader, parse_chunk
@@ -247,9 +248,12 @@ class TransactionCommands(SessionCommands):
             if problem is not None:
                 raise CommandError(problem)
             octets = content.take()
+            reached("reception: data read")
             reply = await self._judge(begun.envelope(), octets, self._sender_known(begun, octets))
             self.say(reply)
             self.message_done(reply)
+            await self.flush()  # a reply to data waits for no other (RFC 2920 section 3.2)
+            await reached_on_wire("reception: 250 sent")
         finally:
             self.forget_transaction()
 

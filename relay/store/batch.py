@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Table, Transaction
 from sqlalchemy.exc import SQLAlchemyError
 
 from relay.errors import StoreError
+from relay.fail_points import reached
 from relay.store.faults import is_database_error, is_worth_retrying, translate
 
 BATCH_TRANSACTIONS = 128
@@ -23,7 +24,6 @@ BATCH_SECONDS = 0.02  # a batch takes no more transactions after this: the first
 _TRIES = 4  # of a transaction that lost a race on PostgreSQL
 _LATER = "letterlock rows of this batch"
 
-Step = Callable[[str], None]
 Flush = Callable[[Connection, list[Any]], None]
 T = TypeVar("T")
 
@@ -123,21 +123,21 @@ def forbid_commit(connection: Connection) -> None:
         raise StoreError("a transaction's work must not commit by itself")
 
 
-def run_batch(connection: Connection, jobs: Iterator[Job], step: Step) -> None:
+def run_batch(connection: Connection, jobs: Iterator[Job]) -> None:
     """Run what ``jobs`` hands out until it ends or the batch is full, under one COMMIT.
 
     When it returns, every job that was taken knows its outcome; a job that succeeded is durable.
     """
     taken: list[Job] = []
     try:
-        again = _run_together(connection, jobs, taken, step)
+        again = _run_together(connection, jobs, taken)
     except _SpoiledError:
         again = taken
     for job in again:
-        _run_alone(connection, job, step)
+        _run_alone(connection, job)
 
 
-def _run_together(connection: Connection, jobs: Iterator[Job], taken: list[Job], step: Step) -> list[Job]:
+def _run_together(connection: Connection, jobs: Iterator[Job], taken: list[Job]) -> list[Job]:
     """Return the jobs that lost a race with another transaction and are worth another try."""
     again: list[Job] = []
     done: list[tuple[Job, Any]] = []
@@ -149,6 +149,7 @@ def _run_together(connection: Connection, jobs: Iterator[Job], taken: list[Job],
             taken.append(job)
             try:
                 done.append((job, _in_savepoint(connection, job.work)))
+                reached("store: transaction run")
             except _SpoiledError:
                 raise
             except BaseException as error:  # noqa: BLE001 (whatever a transaction raises is its submitter's)
@@ -164,7 +165,7 @@ def _run_together(connection: Connection, jobs: Iterator[Job], taken: list[Job],
         _roll_back(transaction)
         raise
     connection.info.pop(_LATER)
-    step("store: before commit")
+    reached("store: before commit")
     try:
         transaction.commit()
     except BaseException as error:  # noqa: BLE001
@@ -172,7 +173,7 @@ def _run_together(connection: Connection, jobs: Iterator[Job], taken: list[Job],
         for job, _ in done:
             job.fail(translate(error))
         return again
-    step("store: after commit")
+    reached("store: after commit")
     for job, value in done:
         job.succeed(value)
     return again
@@ -210,7 +211,7 @@ def _roll_back(transaction: Transaction) -> None:
         transaction.rollback()
 
 
-def _run_alone(connection: Connection, job: Job, step: Step) -> None:
+def _run_alone(connection: Connection, job: Job) -> None:
     """Run one transaction under a COMMIT of its own; its outcome is final."""
     for tries_left in reversed(range(_TRIES)):
         transaction = None
@@ -221,7 +222,7 @@ def _run_alone(connection: Connection, job: Job, step: Step) -> None:
             value = job.work(connection)
             connection.info[_LATER].flush(connection)
             connection.info.pop(_LATER)
-            step("store: before commit")
+            reached("store: before commit")
             committing = True
             transaction.commit()
         except BaseException as error:  # noqa: BLE001
@@ -232,7 +233,7 @@ def _run_alone(connection: Connection, job: Job, step: Step) -> None:
                 continue
             job.fail(_for_submitter(error))
             return
-        step("store: after commit")
+        reached("store: after commit")
         job.succeed(value)
         return
 

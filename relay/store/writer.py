@@ -19,7 +19,7 @@ from sqlalchemy import Connection, event
 from sqlalchemy.exc import SQLAlchemyError
 
 from relay.errors import StoreError
-from relay.store.batch import Step, claim, forbid_commit, insert_later, run_batch
+from relay.store.batch import claim, forbid_commit, insert_later, run_batch
 from relay.store.engine import SameFile, check_durable, database_file, open_engine, truncate_log
 from relay.store.faults import translate
 from relay.store.gate import Gate, gate_file
@@ -93,11 +93,10 @@ class Store:
 
     A transaction is a function of the connection. It may run more than once (only its last run counts), so it
     touches nothing but the database, and it never commits by itself. What it raises comes out of the future;
-    errors of the database come out as StoreError or StoreFullError. ``on_step`` is told the name of each step
-    around COMMIT: the place where a test makes a process die.
+    errors of the database come out as StoreError or StoreFullError.
     """
 
-    def __init__(self, url: str, *, gate: Path | None, on_step: Step) -> None:
+    def __init__(self, url: str, *, gate: Path | None) -> None:
         file = database_file(url)
         self._writer = open_engine(url, writer=True)
         self._readers = open_engine(url, writer=False)
@@ -110,7 +109,6 @@ class Store:
         event.listen(self._writer, "commit", forbid_commit)
         self._file = SameFile(file)
         self._gate = Gate(gate or gate_file(file) if file is not None else None)
-        self._step = on_step
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closing = threading.Lock()
         self._closed = False
@@ -202,7 +200,7 @@ class Store:
             with self._gate.held():
                 self._file.check()
                 with self._writer.connect() as connection:
-                    run_batch(connection, jobs(), self._step)
+                    run_batch(connection, jobs())
         except BaseException as error:  # noqa: BLE001 (no connection, no gate: the thread must live on)
             for job in taken:
                 if job.error is not None:
@@ -228,13 +226,13 @@ class Store:
         self._writer.dispose()
 
 
-def open_store(url: str, *, gate: Path | None = None, on_step: Step = lambda _name: None) -> Store:
+def open_store(url: str, *, gate: Path | None = None) -> Store:
     """Open the database behind ``url`` for this process.
 
     ``gate`` is the lock file that processes sharing a SQLite file queue at (default: beside the database). Raises
     StoreError when the database does not answer, is damaged, or belongs to another version of Letterlock.
     """
-    return Store(url, gate=gate, on_step=on_step)
+    return Store(url, gate=gate)
 
 
 def _tell(jobs: list[_Job]) -> None:

@@ -19,6 +19,7 @@ from typing import Any, Protocol, cast
 from sqlalchemy import Connection, Table, bindparam, select
 
 from relay.errors import StoreError, StoreFullError
+from relay.fail_points import reached
 from relay.store.tables import Blob
 from relay.store.tables.sealed import BlobState
 
@@ -65,10 +66,12 @@ class FileBlobs:
             try:
                 length = _write(draft, chunks)
                 draft.rename(file)
+                reached("blob: named")
             except BaseException:
                 draft.unlink(missing_ok=True)
                 raise
             _sync(file.parent)
+        reached("blob: folder synced")
         return length
 
     def read(self, blob_id: bytes, start: int, stop: int) -> bytes:
@@ -86,6 +89,7 @@ class FileBlobs:
         file = self._file(blob_id)
         with _explained():
             file.unlink(missing_ok=True)
+            reached("blob: file removed")
             for draft in file.parent.glob(f"{file.name}.*{_DRAFT}"):
                 draft.unlink(missing_ok=True)
 
@@ -175,13 +179,16 @@ def unknown(connection: Connection, blob_ids: Sequence[bytes]) -> list[bytes]:
 def _write(draft: Path, chunks: Iterable[bytes]) -> int:
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
+        reached("blob: draft begun")
         length = 0
         for chunk in chunks:
             rest = memoryview(chunk)
             while rest:
                 rest = rest[os.write(descriptor, rest) :]
             length += len(chunk)
+            reached("blob: piece written")
         os.fsync(descriptor)
+        reached("blob: synced")
     finally:
         os.close(descriptor)
     return length

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from relay.errors import KeyringError
+from relay.fail_points import reached
 from relay.vault.keyfiles import SUFFIX, KeyFile, destroy_key, key_names, new_key, read_key, read_private, write_key
 from relay.vault.sealing.kek import FileKek
 from relay.vault.tombstones import Grave, buried, bury
@@ -100,6 +101,7 @@ class Keks(Mapping[bytes, FileKek]):
     def destroy(self, kek: KekFile) -> None:
         """Destroy a KEK for good: the tombstone first, so that no restored backup brings it back."""
         bury(self._tombstones, Grave.KEK, kek.id)
+        reached("retention: server key buried")
         destroy_key(self._folder, kek.name)
         self._loaded.pop(kek.id, None)
 

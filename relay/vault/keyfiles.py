@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from relay.errors import KeyringError
+from relay.fail_points import reached
 
 SUFFIX = ".key"
 _MAGIC = "LETTERLOCK-KEY-1"
@@ -88,6 +89,7 @@ def destroy_key(folder: Path, name: str) -> bool:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+        reached("key: overwritten")
         file.unlink(missing_ok=True)
         sync_folder(folder)
     return True
@@ -115,12 +117,14 @@ def write_new(file: Path, data: bytes, mode: int = 0o600) -> bool:
     draft = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
     with _explained(file):
         _write_draft(draft, data, mode)
+        reached("key: draft synced")
         try:
             os.link(draft, file)  # unlike a rename, this fails when another process was first
         except FileExistsError:
             return False
         finally:
             draft.unlink()
+        reached("key: named")
         sync_folder(file.parent)
     return True
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from relay.clock import new_id
+from relay.fail_points import reached
 from relay.message.parts import Reading
 from relay.store.writer import Store
 from relay.vault import blobs as journal
@@ -42,6 +43,7 @@ class Packer:
         StoreFullError and StoreError when they cannot be.
         """
         rows, entries, blobs = self._parts(key, contents(reading, original), now)
+        reached("sealing: parts sealed")
         listed = seal_manifest(key, manifest(reading, entries))
         rows.append(_part_row(key.header.message_id, listed.id, len(listed.blob), content=listed.blob))
         return Packed(listed.id, manifest_digest(listed.blob), rows, blobs)
@@ -55,6 +57,7 @@ class Packer:
         blob_ids = {number: new_id() for number in range(len(parts)) if number not in in_rows}
         if blob_ids:
             self._store.run(lambda connection: journal.begin(connection, list(blob_ids.values()), now))
+            reached("sealing: blobs journalled")
         rows, entries, lengths = [], [], {}
         for number, part in enumerate(parts):
             writer = PartWriter(key)

@@ -21,6 +21,7 @@ from typing import Any, cast
 
 from sqlalchemy import Connection, Table, delete, exists, select, union, update
 
+from relay.fail_points import reached
 from relay.store.audit import Audit, forget_until
 from relay.store.events import Event
 from relay.store.tables import Hold, Part, PortalRequest, ReceiptPart, Sealed, Spool, Stanza
@@ -139,6 +140,7 @@ def _expire_these(connection: Connection, audit: Audit, now: datetime, ids: list
     )
     if live:
         connection.execute(delete(_STANZA).where(_STANZA.c.message_id.in_(live)))
+        reached("retention: stanzas deleted")
         connection.execute(
             update(_SEALED).where(_SEALED.c.id.in_(live)).values(state=SealedState.EXPIRED.value, wrapped=b"")
         )
@@ -158,6 +160,7 @@ def _destroy(connection: Connection, audit: Audit, now: datetime) -> int:
         in_blobs = connection.execute(select(_PART.c.blob_id).where(of_these, _PART.c.blob_id.is_not(None))).scalars()
         journal.doom(connection, list(in_blobs), now)
         connection.execute(delete(_PART).where(of_these))
+        reached("retention: parts deleted")
         connection.execute(update(_SEALED).where(_SEALED.c.id.in_(ids)).values(state=SealedState.DESTROYED.value))
     for message_id in ids:
         audit.append(connection, Event.DESTROYED, message_id, at=now)
@@ -183,6 +186,7 @@ def _destroy_keks(store: Store, keyring: Keyring, audit: Audit, now: datetime, g
             ).first()
         if needed is None:
             keyring.keks.destroy(kek)
+            reached("retention: server key destroyed")
             facts = {"key": kek.name, "bucket": kek.bucket}
             store.run(partial(audit.append, event=Event.KEY_DESTROYED, facts=facts, at=now))
             destroyed += 1

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Connection, Table, delete, exists, func, select
 
+from relay.fail_points import reached
 from relay.store.duties import META
 from relay.store.tables import (
     Code,
@@ -143,6 +144,7 @@ def purge(store: Store, blobs: BlobStore) -> int:
         for blob_id in ids:
             blobs.remove(blob_id)
         store.run(partial(journal.gone, blob_ids=ids))
+        reached("retention: blobs purged")
         total += len(ids)
     return total
 

@@ -68,28 +68,30 @@ def test_transaction_is_visible_to_readers_when_run_returns(store: Store) -> Non
     assert names(store) == {"a"}
 
 
-def test_transactions_submitted_together_share_one_commit(database_url: str) -> None:
+def test_transactions_submitted_together_share_one_commit(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What arrives while the writer is busy is committed together, not one by one."""
     steps: list[str] = []
-    store = open_store(database_url, on_step=steps.append)
+    monkeypatch.setattr("relay.store.batch.reached", steps.append)
+    store = open_store(database_url)
     blocked = Blocked(store)
     futures = [store.submit(put(f"n{number}")) for number in range(50)]
     blocked.release()
     wait(futures, timeout=10)
     store.close()
-    assert steps == ["store: before commit", "store: after commit"]
+    assert steps == ["store: transaction run"] * 51 + ["store: before commit", "store: after commit"]
 
 
-def test_future_is_open_until_commit_returned(database_url: str) -> None:
+def test_future_is_open_until_commit_returned(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before COMMIT nobody is told that a transaction is done."""
     seen: list[bool] = []
     futures: list[Future[str]] = []
 
-    def on_step(name: str) -> None:
+    def reached(name: str) -> None:
         if name == "store: before commit" and futures:
             seen.append(futures[0].done())
 
-    store = open_store(database_url, on_step=on_step)
+    monkeypatch.setattr("relay.store.batch.reached", reached)
+    store = open_store(database_url)
     blocked = Blocked(store)
     futures.append(store.submit(put("a")))
     blocked.release()
