@@ -30,7 +30,6 @@ from portal.access.codes import CodeMail, Codes
 from portal.access.csrf import Csrf
 from portal.access.headers import SecurityHeaders
 from portal.access.hosts import FrontGate, allowed_hosts
-from portal.access.throttle import Throttles
 from portal.access.trail import Trail
 from portal.access.uploads import UploadLimits, Uploads
 from portal.access.visits import Visits
@@ -55,6 +54,7 @@ from relay.services import Service
 from relay.store.audit import Audit
 from relay.store.room import ensure_room
 from relay.store.slot import Slot
+from relay.store.throttle import Throttles
 from relay.store.writer import Store, open_store
 from relay.vault.blobs import FileBlobs
 from relay.vault.drafts import DraftLimits, Drafts

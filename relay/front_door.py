@@ -11,12 +11,12 @@ from relay.smtp.certificates import Authority, TlsFiles
 from relay.smtp.door import Door
 from relay.smtp.listener import Listener as SmtpListener
 from relay.smtp.own_addresses import OwnAddresses
-from relay.smtp.signing_in import FAILURES, SignIns
+from relay.smtp.signing_in import SignIns
 from relay.smtp.tenants import Tenant
 from relay.smtp.values import Accept
 
 
-def doors_of(configuration: Configuration, accept: Accept, returns: ReturnPaths) -> dict[str, Door]:
+def doors_of(configuration: Configuration, accept: Accept, returns: ReturnPaths, sign_ins: SignIns) -> dict[str, Door]:
     """Return the doors by name, all with one occupancy; OSError for a certificate that cannot be read."""
     limits = configuration.limits
     # The kernel deals connections out evenly over the processes: each allows its share, rounded up.
@@ -26,7 +26,6 @@ def doors_of(configuration: Configuration, accept: Accept, returns: ReturnPaths)
     )
 
     own = OwnAddresses(configuration.gateway.domain, returns.genuine)
-    sign_ins = SignIns(failures=max(2, -(-FAILURES // workers)))
 
     def door(name: str, listener: Listener) -> Door:
         files = None

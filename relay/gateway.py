@@ -37,10 +37,13 @@ from relay.queue.transport import Transport
 from relay.receipts import Receipts
 from relay.recognition import Recognition
 from relay.smtp.door import Door
+from relay.smtp.failed_sign_ins import FailedSignIns
 from relay.smtp.listener import Listener as SmtpListener
+from relay.smtp.signing_in import SignIns
 from relay.store.audit import Audit
 from relay.store.schema import migrate
 from relay.store.slot import Slot, holder_is_gone
+from relay.store.throttle import Throttles
 from relay.store.writer import Store, open_store
 from relay.vault.blobs import FileBlobs
 from relay.vault.keyring import Keyring
@@ -207,7 +210,8 @@ def _furnish(configuration: Configuration, lasting: Lasting, running: Gateway | 
         blobs=configuration.storage.blobs,
         reserve=configuration.storage.disk_reserve,
     )
-    doors = doors_of(configuration, intake, returns)
+    sign_ins = SignIns(FailedSignIns(store, Throttles(keyring.text_hash)))
+    doors = doors_of(configuration, intake, returns, sign_ins)
     return Gateway(
         keyring,
         lasting.slot,

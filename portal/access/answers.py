@@ -11,10 +11,11 @@ from enum import Enum
 from sqlalchemy import Connection, exists, or_, select
 
 from portal.access.company import Fellow
-from portal.access.throttle import Limit, Throttles
 from portal.access.visits import Guest
+from relay.fail_points import reached
 from relay.queue.requests import request_reply
 from relay.store.tables import PortalRequest, QueuedMessage, Sealed
+from relay.store.throttle import Limit, Throttles
 from relay.vault.drafts import Draft, Drafts
 from relay.vault.keyring import Keyring
 from relay.vault.opener import OpenedMessage
@@ -91,6 +92,7 @@ class Answers:
             return Outcome.EMPTY
         pen = Pen.of(guest.link)
         pieces = self.drafts.hand_over(conn, pen, answer.draft, answer.id) if pen else {}
+        reached("answer: pieces bound")
         if not pieces:
             return Outcome.CHANGED
         link = guest.link.link_id.hex()

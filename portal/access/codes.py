@@ -18,11 +18,11 @@ from typing import Any
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import Connection, Row, func, select, update
 
-from portal.access.throttle import Limit, Throttles
 from relay.clock import new_id
 from relay.errors import RefusedError
 from relay.store.tables import Code, Participant
 from relay.store.tables.visits import CodeState
+from relay.store.throttle import Limit, Throttles
 
 DIGITS = 8
 LIFETIME = timedelta(minutes=10)

@@ -15,7 +15,6 @@ from starlette.responses import RedirectResponse, Response
 from portal.access.code_mail import code_mail_state
 from portal.access.codes import LINK_MINUTE, Codes, CodesExhaustedError, Entered, LiveCode
 from portal.access.csrf import FIELD, Csrf, Verdict
-from portal.access.throttle import ThrottledError, network_of
 from portal.access.trail import Trail
 from portal.access.visits import NAME_LIMIT, Guest, Visits, visit_path
 from portal.pages.lost_link import LostLinkPages, own_path, scope_of
@@ -24,6 +23,7 @@ from portal.rendering.names import visible
 from portal.rendering.pages import Pages
 from relay.queue.requests import request_reseal
 from relay.store.events import Event
+from relay.store.throttle import ThrottledError, network_of
 from relay.store.writer import Store
 from relay.vault.keyring import Keyring
 from relay.vault.opener import Link, LinkState, Opener

@@ -13,12 +13,12 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from portal.access.csrf import FIELD, Csrf, Verdict
-from portal.access.throttle import Limit, ThrottledError, Throttles, network_of
 from portal.access.trail import Trail
 from portal.rendering.moments import full_minute
 from portal.rendering.pages import Pages
 from relay.queue.requests import request_new_link
 from relay.store.events import Event
+from relay.store.throttle import Limit, ThrottledError, Throttles, network_of
 from relay.store.writer import Store
 from relay.vault.keyring import Keyring
 from relay.vault.opener import Link, LinkState, Opener

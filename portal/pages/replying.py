@@ -17,7 +17,6 @@ from starlette.responses import RedirectResponse, Response
 from portal.access.answers import Answer, Answers, Outcome
 from portal.access.company import company
 from portal.access.csrf import FIELD, Csrf, Verdict
-from portal.access.throttle import ThrottledError
 from portal.access.uploads import Submission
 from portal.access.visits import Guest, scope_of
 from portal.pages.answer_form import Before, Done, Problem
@@ -27,6 +26,8 @@ from portal.rendering.moments import full_minute
 from portal.rendering.names import visible
 from portal.rendering.pages import Pages
 from relay.clock import id_from_text, id_text, new_id
+from relay.fail_points import reached
+from relay.store.throttle import ThrottledError
 from relay.vault.drafts import LinkClosedError, TooLargeError
 from relay.vault.keyring import Keyring
 from relay.vault.opener import SealingError
@@ -209,6 +210,7 @@ class ReplyPages:
             return Problem("wait", sending=True, until=full_minute(error.until))
         except TooLargeError as error:
             return Problem.too_large(error, sending=True)
+        reached("answer: handed over")
         if outcome in (Outcome.EMPTY, Outcome.CHANGED):
             return Problem(outcome.value, sending=True)
         return _back(guest, Before(Done.SENT, id_text(form.answer_id)))

@@ -14,6 +14,7 @@ from relay.smtp import replies
 from relay.smtp.own_addresses import OwnAddresses
 from relay.smtp.tenants import Tenant
 from relay.smtp.values import ClientFacts, Reply
+from relay.store.throttle import network_of
 
 Network = IPv4Network | IPv6Network
 
@@ -80,7 +81,7 @@ class Occupancy:
 
         ``stranger``: it comes from no trusted network. A quarter of the connections is not for those.
         """
-        client = counted_as(ip)
+        client = network_of(ip)
         connections, per_client = self.bounds
         if self._total >= connections - (connections // 4 if stranger else 0):
             return replies.TOO_MANY_CONNECTIONS
@@ -92,7 +93,7 @@ class Occupancy:
 
     def leave(self, ip: str) -> None:
         """Count off one connection that had entered."""
-        client = counted_as(ip)
+        client = network_of(ip)
         self._total -= 1
         self._clients[client] -= 1
         if not self._clients[client]:
@@ -187,8 +188,3 @@ class Access:
 def _within(ip: str, networks: tuple[Network, ...]) -> bool:
     address = ip_address(ip)
     return any(address in network for network in networks)
-
-
-def counted_as(ip: str) -> str:
-    """Return what counts as one client: an IPv4 address, an IPv6 /64."""
-    return client_network(ip) if ":" in ip else ip

@@ -8,9 +8,11 @@ from dataclasses import replace
 import structlog
 
 from relay.config.users import folded
+from relay.errors import StoreError
 from relay.smtp import replies
 from relay.smtp.connection import Connection
 from relay.smtp.door import NEVER
+from relay.smtp.failures import failure
 from relay.smtp.replies import CommandError
 from relay.smtp.signing_in import Answer, Credentials
 from relay.smtp.values import Reply
@@ -30,13 +32,13 @@ class AuthCommand(Connection):
     @property
     def mechanisms(self) -> tuple[str, ...]:
         """What EHLO announces: nothing without TLS, and nothing to who has signed in (RFC 4954 section 4)."""
-        ready = self.door.users is not None and self.client.tls_version and not self.client.authenticated
-        return MECHANISMS if ready else ()
+        offered = self.door.users is not None and self.door.sign_ins is not None
+        return MECHANISMS if offered and self.client.tls_version and not self.client.authenticated else ()
 
     async def smtp_AUTH(self, argument: str) -> None:  # noqa: N802  # aiosmtpd's naming
         """Sign in (RFC 4954 section 4)."""
-        users = self.door.users
-        if users is None:
+        users, sign_ins = self.door.users, self.door.sign_ins
+        if users is None or sign_ins is None:
             raise CommandError(replies.NOT_OFFERED)
         if not self.client.esmtp:
             raise CommandError(replies.HELO_FIRST)
@@ -45,9 +47,14 @@ class AuthCommand(Connection):
         if self.client.authenticated or not self.interruptible():
             raise CommandError(replies.AUTH_NOT_NOW)
         mechanism, _, initial = argument.partition(" ")
+        if not mechanism:
+            raise CommandError(replies.ARGUMENT_NEEDED)
         said = await self._credentials(mechanism.upper() if mechanism.isascii() else "", initial)
         self.deadline = NEVER  # the client waits for us now
-        answer = await self.door.sign_ins.attempt(self.client.ip, users, said)
+        try:
+            answer = await sign_ins.attempt(self.client.ip, users, said)
+        except StoreError as error:
+            raise CommandError(replace(replies.SIGN_IN_UNKNOWN, text=failure(error, **self.who()).text)) from None
         if answer is Answer.WELCOME:
             self.client = replace(self.client, authenticated=folded(said.name))
             self.say(replies.SIGNED_IN)

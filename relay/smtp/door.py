@@ -41,7 +41,8 @@ class Door:
 
     ``tls`` is the context that new handshakes use (it can be replaced while running), ``tls_files`` what it was made
     from; ``tls_at_once`` means implicit TLS (RFC 8314 section 3). ``postmaster`` gets what is sent to ``<Postmaster>``
-    (RFC 5321 section 4.1.1.3). ``users`` by folded name may sign in; None offers no AUTH. ``now`` is monotonic
+    (RFC 5321 section 4.1.1.3). ``users`` by folded name may sign in at ``sign_ins``; None offers no
+    AUTH. ``now`` is monotonic
     seconds. ``stopping`` turns true once, when no new transaction may begin.
     """
 
@@ -56,7 +57,7 @@ class Door:
     tls_files: TlsFiles | None = None
     tls_at_once: bool = False
     users: Mapping[str, User] | None = None
-    sign_ins: SignIns = field(default_factory=SignIns)
+    sign_ins: SignIns | None = None
     postmaster: str = ""
     now: Callable[[], float] = clock.monotonic
     stopping: bool = False
@@ -68,8 +69,8 @@ class Door:
     def renew(self, other: "Door") -> None:
         """Become like another door: from the next command, message and handshake on. Sessions that run go on.
 
-        The count of open connections stays, with the other's bounds; so do failures to sign in, the clock, the
-        patience, and whether TLS comes at once, which the socket decided.
+        The count of open connections stays, with the other's bounds; so do the clock, the patience, and whether TLS
+        comes at once, which the socket decided.
         """
         self.hostname, self.postmaster = other.hostname, other.postmaster
         self.accept, self.access, self.limits = other.accept, other.access, other.limits

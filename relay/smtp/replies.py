@@ -60,6 +60,7 @@ AUTH_CANCELLED = Reply(501, "5.7.0", "cancelled")  # RFC 4954 section 4
 BAD_BASE64 = Reply(501, "5.5.2", "that is not base64")  # RFC 4954 section 4
 BAD_CREDENTIALS = Reply(535, "5.7.8", "name or password is wrong")  # RFC 4954 section 6
 SIGN_IN_LATER = Reply(454, "4.7.0", "too many failed attempts, sign in again in five minutes")  # RFC 4954 section 6
+SIGN_IN_UNKNOWN = Reply(454, "4.7.0", "cannot verify that now, try again later")  # RFC 4954 section 6
 NOT_YOUR_SENDER = Reply(553, "5.7.1", "you may not send from this address")  # RFC 6409 section 6.1
 NOT_YOUR_AUTHOR = Reply(550, "5.7.1", "the message is not from an address that you may send from")  # RFC 6409 6.1
 

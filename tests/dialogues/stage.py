@@ -16,6 +16,7 @@ import trustme
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from relay.config.users import User
+from relay.errors import StoreError
 from relay.smtp.access import Access, Limits, Occupancy
 from relay.smtp.connection import Connection
 from relay.smtp.door import Door
@@ -64,12 +65,34 @@ async def until(condition: Callable[[], bool]) -> None:
         await asyncio.sleep(0)
 
 
+class FewFailures:
+    """Counts failures to sign in as `relay.smtp.failed_sign_ins` does (five in 300 s), without a database."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self.now = now
+        self.broken = False
+        self._failed: dict[str, list[float]] = {}
+
+    def shut_out(self, client: str) -> bool:
+        if self.broken:
+            raise StoreError("/var/secret/path")
+        self._failed[client] = [at for at in self._failed.get(client, []) if self.now() - at < 300]
+        return len(self._failed[client]) >= 5
+
+    def add(self, client: str) -> int | None:
+        if self.shut_out(client):
+            return None
+        self._failed[client].append(self.now())
+        return 5 - len(self._failed[client])
+
+
 class Stage:
     """One listener, one client, an intake that records, and a clock that moves only when told."""
 
     def __init__(self, certificates: trustme.CA) -> None:
         self.certificates = certificates
         self.seconds = 1000.0
+        self.failures = FewFailures(lambda: self.seconds)
         self.accepted: list[tuple[SmtpEnvelope, bytes, ClientFacts]] = []
         self.answer: Reply | Exception = Reply(250, "2.6.0", "queued")
         self.gate = asyncio.Event()
@@ -107,7 +130,7 @@ class Stage:
                 own=OwnAddresses("own.example", lambda address: not any(address.secret)),
             ),
             users=USERS if "users" in options else None,
-            sign_ins=SignIns(now=lambda: self.seconds),
+            sign_ins=SignIns(self.failures),
             occupancy=Occupancy(
                 connections=int(options.get("connections", 10)), memory=int(options.get("memory", 1 << 20))
             ),
@@ -235,6 +258,9 @@ class Stage:
     async def users_gone(self, _argument: str) -> None:
         self.door.users = {}
 
+    async def no_database(self, _argument: str) -> None:
+        self.failures.broken = True
+
     async def set_answer(self, reply: str) -> None:
         code, enhanced, text = reply.split(" ", 2)
         self.answer = Reply(int(code), enhanced, text)
@@ -264,6 +290,7 @@ class Stage:
         "closed": closed,
         "again": again,
         "users-gone": users_gone,  # no user is left in the file
+        "no-database": no_database,  # nobody knows who failed to sign in
         "answer": set_answer,  # of the intake
         "fail": fail,  # the intake raises OSError with this text
         "hold": hold,  # the intake waits

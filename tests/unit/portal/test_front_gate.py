@@ -5,7 +5,7 @@ import json
 import pytest
 
 from portal.access.hosts import allowed_hosts, logged_path
-from portal.access.throttle import network_of
+from relay.store.throttle import network_of
 from tests.letters import JANE, letter
 from tests.portal_stage import Stage
 from tests.unit.portal.guest import Guest

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from portal.access.throttle import Limit, ThrottledError, Throttles
 from relay.store.tables import Code, Throttle
+from relay.store.throttle import Limit, ThrottledError, Throttles
 from relay.store.writer import open_store
 from tests.letters import JANE, letter, photograph
 from tests.portal_stage import MONDAY, Clock, Stage

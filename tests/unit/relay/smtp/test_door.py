@@ -5,12 +5,12 @@ from ipaddress import ip_network
 from relay.smtp.access import Access, Limits, Occupancy
 from relay.smtp.door import Door
 from relay.smtp.signing_in import SignIns
-from tests.dialogues.stage import USERS
+from tests.dialogues.stage import USERS, FewFailures
 from tests.unit.relay.smtp.in_memory import Intake, door
 
 
 def test_what_is_renewed_and_what_stays() -> None:
-    """Rules, access, users and limits are the new ones; who is in, and who failed to sign in, is not forgotten."""
+    """Rules, access, users and limits are the new ones; who is in is not forgotten, nor who is signing in."""
     old: Door = door(Intake(), occupancy=Occupancy(connections=2))
     occupancy, sign_ins, now = old.occupancy, old.sign_ins, old.now
     assert occupancy.enter("192.0.2.7") is None
@@ -22,7 +22,7 @@ def test_what_is_renewed_and_what_stays() -> None:
         limits=Limits(message_size=5),
         occupancy=Occupancy(connections=1),
         users=USERS,
-        sign_ins=SignIns(),
+        sign_ins=SignIns(FewFailures(lambda: 0.0)),
         tls_at_once=True,
     )
     old.renew(other)
