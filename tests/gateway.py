@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -118,12 +118,13 @@ def wait_for_port(
 
 @dataclass
 class Gateway:
-    """One installation in ``folder``. ``smtp`` and ``portal`` are its ports."""
+    """One installation in ``folder``. ``smtp`` and ``portal`` are its ports; ``environment`` is added to its own."""
 
     folder: Path
     smtp: int
     portal: int
     process: subprocess.Popen[bytes] | None = None
+    environment: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def install(
@@ -175,7 +176,11 @@ class Gateway:
         """Start `letterlock run` and wait until relay and portal answer."""
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [Path(sys.executable).parent / "letterlock", "run"], cwd=self.folder, stdout=log, stderr=log
+                [Path(sys.executable).parent / "letterlock", "run"],
+                cwd=self.folder,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **self.environment},
             )
         for port in (self.smtp, self.portal):
             wait_for_port(port, self.process, self.log)
@@ -203,7 +208,7 @@ class Gateway:
         assert self.process is not None
         children = self.worker_ids()
         process, self.process = self.process, None
-        for pid in [process.pid, *children]:
+        for pid in [process.pid, *_children(process.pid), *children]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         process.wait(10)
@@ -211,10 +216,14 @@ class Gateway:
             _wait_until_gone(pid)
 
     def worker_ids(self) -> list[int]:
-        """The process ids below the supervisor."""
+        """The process ids of the services, which the supervisor's nursery forks."""
         assert self.process is not None
-        listing = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-        return [int(pid) for pid in listing.split()]
+        return [pid for nursery in _children(self.process.pid) for pid in _children(nursery)]
+
+    def service_id(self, service: str, number: int = 0) -> int:
+        """The process id of one service that runs, such as ``relay``."""
+        [found] = (pid for pid in self.worker_ids() if Path(f"/proc/{pid}/comm").read_text() == f"{service} {number}\n")
+        return found
 
     def send(self, sender: str, recipients: Sequence[str], content: bytes) -> str:
         """Hand a mail to the relay as a mail client does; return the text of the final 250, else raise."""
@@ -231,6 +240,12 @@ class Gateway:
             if code != 250:
                 raise smtplib.SMTPDataError(code, text)
             return text.decode()
+
+
+def _children(parent: int) -> list[int]:
+    with contextlib.suppress(OSError):  # it has ended meanwhile
+        return [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+    return []
 
 
 def _wait_until_gone(pid: int) -> None:
