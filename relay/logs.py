@@ -3,11 +3,15 @@
 Redaction comes first: an event is a fixed text, facts are keyword arguments, and facts whose name or look gives
 away a person or a secret are masked before anything is written (R45 in docs/threats.md). The same holds for
 libraries that use ``logging``: their records pass the same processors, and only from WARNING.
+
+A log whose disk is full, or whose reader is gone, loses lines and nothing else: no mail fails for it.
 """
 
+import io
 import logging
 import re
 import sys
+import threading
 import traceback
 from collections.abc import Iterator, MutableMapping
 from pathlib import Path
@@ -52,7 +56,7 @@ Level = Literal["debug", "info", "warning", "error"]
 
 def configure(*, stream: TextIO | None = None, json: bool | None = None, level: Level = "info") -> None:
     """Send the logs of this process to ``stream`` (stderr); ``json`` None means: unless it is a terminal."""
-    out = stream or sys.stderr
+    out = stream or _unbuffered(sys.stderr)
     as_json = not out.isatty() if json is None else json
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -65,9 +69,10 @@ def configure(*, stream: TextIO | None = None, json: bool | None = None, level: 
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(out),
+        logger_factory=Lines(out),
         cache_logger_on_first_use=False,
     )
+    logging.raiseExceptions = False  # a library's line that cannot be written is lost as quietly
     handler = logging.StreamHandler(out)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -76,6 +81,44 @@ def configure(*, stream: TextIO | None = None, json: bool | None = None, level: 
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+
+
+class Lines:
+    """The end of the log: one line at a time. Thread-safe; never raises, and says later how many lines were lost."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lock = threading.RLock()
+        self._lost = 0
+
+    def __call__(self, *_arguments: Any) -> "Lines":
+        """Return the logger that structlog asks for."""
+        return self
+
+    def msg(self, line: str) -> None:
+        """Write one line, or lose it."""
+        with self._lock:
+            try:
+                self._stream.write(line + "\n")
+                self._stream.flush()
+            except (OSError, ValueError):  # ValueError: the stream was closed
+                self._lost += 1
+                return
+            if self._lost:
+                lost, self._lost = self._lost, 0
+                structlog.get_logger().warning("lines of this log could not be written", lines=lost)
+
+    debug = info = warning = error = critical = msg
+
+
+def _unbuffered(stream: TextIO) -> TextIO:
+    """Return a stream to the same file that keeps nothing back: what could not be written must not come twice."""
+    try:
+        descriptor = stream.fileno()
+    except (OSError, ValueError):
+        return stream
+    raw = io.FileIO(descriptor, "w", closefd=False)
+    return io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", write_through=True)
 
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -85,3 +85,34 @@ def test_a_terminal_gets_one_line_without_control_characters() -> None:
     structlog.get_logger().warning("refused", reason="no\r\n12:00 info forged \x1b[2J\u202e")
     structlog.reset_defaults()
     assert stream.getvalue().endswith(r"warning refused  reason=no\r\n12:00 info forged \u001b[2J\u202e" + "\n")
+
+
+def test_a_log_that_cannot_be_written_stops_nobody() -> None:
+    """On a full disk lines are lost, without an error for whoever logs; then the log says how many."""
+
+    class Disk(io.StringIO):
+        full = True
+
+        def flush(self) -> None:
+            if self.full:
+                self.truncate(0)
+                self.seek(0)
+                raise OSError(28, "No space left on device")
+
+    disk = Disk()
+    logs.configure(stream=disk, json=True)
+    try:
+        log = structlog.get_logger()
+        log.info("accepted")
+        log.error("put off")
+        logging.getLogger("a.library").warning("its own line")
+        disk.full = False
+        log.info("delivered")
+    finally:
+        structlog.reset_defaults()
+        logging.basicConfig(handlers=[logging.NullHandler()], force=True)
+    lines = [json.loads(line) for line in disk.getvalue().splitlines()]
+    assert [(line["event"], line.get("lines")) for line in lines] == [
+        ("delivered", None),
+        ("lines of this log could not be written", 2),
+    ]
