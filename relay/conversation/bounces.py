@@ -38,7 +38,7 @@ from relay.vault.people import Person, person
 
 _ENTRY = Entry.__table__  # type: ignore[attr-defined]
 _READ = MessageRead.__table__  # type: ignore[attr-defined]
-_WAITING = frozenset({EntryState.DUE.value, EntryState.LEASED.value})
+_WAITING = frozenset({EntryState.DUE.value, EntryState.LEASED.value, EntryState.PAUSED.value})
 _CODE = re.compile(r"([45]\d\d)[ -]+", re.ASCII)
 _LATER = Reply(451, "4.3.0", "The mail that this reports about is still being sent: try again later")
 _NO_REASON = "the mail server gave no reason"

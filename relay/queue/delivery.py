@@ -3,7 +3,7 @@
 Work comes in two ways. The intake hands over what it has just committed (`Delivery.offer`), leased to this
 worker in that same commit, so that a message usually leaves without having been read back; beyond a byte
 budget it is simply due. And once a second, or sooner while there is more, due entries are claimed from the
-table.
+table (`relay.queue.claims`). Either way they wait in the lane of their destination (`relay.queue.destinations`).
 
 An outcome is recorded in the next group: while one commit is on its way, the outcomes of the meantime gather.
 Between the final dot and that record lies the only window in which a crash sends a message twice (R3).
@@ -11,28 +11,25 @@ Between the final dot and that record lies the only window in which a crash send
 
 import asyncio
 import random
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import structlog
 from sqlalchemy import Connection
-from sqlalchemy.engine import Row
 
 from relay.clock import id_text
 from relay.errors import StoreError
 from relay.fail_points import reached
-from relay.queue import entries as leases
 from relay.queue.backoff import Ladder
 from relay.queue.budget import Budget
-from relay.queue.items import Consignment, QueuedEntry
-from relay.queue.lanes import Lane
+from relay.queue.claims import Claims
+from relay.queue.destinations import Destinations
+from relay.queue.entries import LEASE
+from relay.queue.items import Consignment
 from relay.queue.outcomes import Deferred, Outcome, local_answer
 from relay.queue.recorder import RETRY_SECONDS, Recorder
-from relay.queue.recording import record_damaged
 from relay.queue.reports import Reports
 from relay.queue.routes import Routes
 from relay.queue.settling import Settled, settle
@@ -46,8 +43,6 @@ from relay.vault.blobs import BlobStore
 from relay.vault.keyring import Keyring
 
 POLL_SECONDS = 1.0
-RECIPIENTS = 100  # in one transaction: every server takes as many (RFC 5321 section 4.5.3.1.8)
-LANE_ENTRIES = 200  # waiting in memory for one route; more stay in the table
 HOUSEKEEPING_POLLS = 15
 
 _log = structlog.get_logger()
@@ -91,25 +86,19 @@ class Delivery:
         poll_seconds: float = POLL_SECONDS,
         retry_seconds: float = RETRY_SECONDS,
     ) -> None:
-        self._store = store
-        self._keyring = keyring
-        self._blobs = blobs
         self.routes = routes
         self._transport = transport
         self._ladder = ladder
         self._recorder = Recorder(store, keyring, audit, reports, recorded=self._recorded, retry_seconds=retry_seconds)
         self._owner = owner
+        self._claims = Claims(store, keyring, blobs, owner, gone=gone)
         self._budget = Budget(budget)
-        self._gone = gone
         self._now = now or SteadyClock()
         self._spread = spread
         self._poll_seconds = poll_seconds
-        self._couriers = couriers
-        self._lanes: dict[str, Lane] = {}
-        self._open_lanes(routes.names())
-        self._held: dict[bytes, datetime] = {}  # entry id -> end of its lease
         self._poll_now = asyncio.Event()
-        self._more_due = False
+        self._destinations = Destinations(couriers, self._carry, self._poll_now.set)
+        self._destinations.open(routes.by_name)
         self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -120,10 +109,7 @@ class Delivery:
 
     async def start(self) -> None:
         """Take back the leases of this worker's earlier life and begin to work; StoreError when that fails."""
-        recovered = await self._store.commit(lambda conn: leases.recover(conn, self._owner))
-        reached("queue: leases recovered")
-        if recovered:
-            _log.info("leases recovered", entries=recovered)
+        await self._claims.recover()
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(self._poll()), loop.create_task(self._recorder.run())]
 
@@ -136,20 +122,19 @@ class Delivery:
         polling, recording = self._tasks
         await asyncio.wait([polling], timeout=seconds)
         polling.cancel()  # if the store does not answer, nothing more is claimed all the same
-        left = await asyncio.gather(*(lane.stop(seconds) for lane in self._lanes.values()))
-        begun = [entry.id for lane in left for consignment in lane for entry in consignment.entries]
+        left = await self._destinations.stop(seconds)
         self._recorder.close()
         await recording
         with suppress(StoreError):  # if the store is gone, the next start recovers them
-            await self._store.commit(lambda conn: leases.release(conn, self._owner, begun))
+            await self._claims.release([entry.id for consignment in left for entry in consignment.entries])
         await self._transport.close()
 
     def reserve(self, octets: int) -> Reservation | None:
         """Return room for a message to be handed over after its commit; None: then it is simply due."""
         if self._stopping or not self._budget.take(octets):
-            self._more_due = True  # it will be, as soon as it is committed
+            self._destinations.expect_more()
             return None
-        return Reservation(Lease(self._owner, self._now() + leases.LEASE), octets)
+        return Reservation(Lease(self._owner, self._now() + LEASE), octets)
 
     def cancel(self, reservation: Reservation) -> None:
         """Give a reservation back: the message was not committed."""
@@ -162,7 +147,7 @@ class Delivery:
         be sent twice.
         """
         leased = (consignment for draft in drafts if draft.leased for consignment in draft.consignments)
-        jobs = [part for consignment in leased for part in consignment.split(RECIPIENTS)]
+        jobs = [part for consignment in leased for part in self._destinations.parts(consignment)]
         self._budget.occupy(reservation.octets, jobs)
         for job in jobs:
             self._admit(job, reservation.lease.until, claimed=False)
@@ -170,54 +155,47 @@ class Delivery:
     def renew(self, *, routes: Routes, ladder: Ladder, reports: Reports, ehlo_name: str, couriers: int) -> None:
         """Go on under another configuration: what is being sent is finished, all that follows takes the new one.
 
-        ``couriers`` bounds both the transactions of a route and the connections to one next hop.
+        ``couriers`` bounds both the transactions at once to one place and the connections to one next hop.
         """
         self.routes = routes
         self._ladder = ladder
         self._recorder.report_with(reports)
         self._transport.renew(ehlo_name=ehlo_name, connections=couriers)
-        for lane in self._lanes.values():
-            lane.resize(couriers)
-        self._couriers = couriers
-        self._open_lanes(routes.names())
+        self._destinations.resize(couriers)
+        self._destinations.open(routes.by_name)
         self._poll_now.set()
 
     @property
     def holding(self) -> int:
         """How many entries this worker holds at the moment."""
-        return len(self._held)
-
-    def _open_lanes(self, names: Iterable[str]) -> None:
-        for name in names:
-            if name not in self._lanes:
-                self._lanes[name] = Lane(self._couriers, LANE_ENTRIES, self._carry, self._on_room)
+        return len(self._claims)
 
     def _admit(self, consignment: Consignment, until: datetime, *, claimed: bool) -> None:
-        self._held.update((entry.id, until) for entry in consignment.entries)
-        self._lanes[consignment.route].put(consignment, claimed=claimed)
+        self._claims.hold(consignment.entries, until)
+        self._destinations.put(consignment, claimed=claimed)
 
     async def _carry(self, consignment: Consignment) -> None:
         """Send one consignment and settle its entries. Whatever happens, each entry gets an outcome."""
         await self._recorder.room()
-        if not self._is_ours(consignment):
+        if not self._claims.still_ours(consignment, self._now()):
             # This process was stopped for so long that somebody else may be sending it by now.
             self._budget.sent(consignment)
-            self._let_go(consignment.entries)
+            self._claims.let_go(consignment.entries)
+            return
+        going = await self._claims.keep_back(consignment) if self._claims.paused else consignment
+        if going is None:
+            self._budget.sent(consignment)
             return
         reached("delivery: taken up")
-        outcomes = _for_all(consignment, "4.3.2", "the gateway was stopped while it was sending")
+        outcomes = _for_all(going, "4.3.2", "the gateway was stopped while it was sending")
         try:
-            outcomes = await self._send(consignment)
+            outcomes = await self._send(going)
         except Exception:  # noqa: BLE001  # a defect of ours must neither lose an entry nor end the lane
-            _log.exception("sending failed", queue_id=id_text(consignment.message_id))
-            outcomes = _for_all(consignment, "4.3.0", "an error of this gateway; it is logged")
+            _log.exception("sending failed", queue_id=id_text(going.message_id))
+            outcomes = _for_all(going, "4.3.0", "an error of this gateway; it is logged")
         finally:
             self._budget.sent(consignment)
-            self._settle(consignment, outcomes)
-
-    def _is_ours(self, consignment: Consignment) -> bool:
-        now = self._now()
-        return all(self._held.get(entry.id, now) > now for entry in consignment.entries)
+            self._settle(going, outcomes)
 
     async def _send(self, consignment: Consignment) -> tuple[Outcome, ...]:
         envelope = consignment.envelope
@@ -246,11 +224,7 @@ class Delivery:
         reached("delivery: settled")
 
     def _recorded(self, group: Iterable[Settled]) -> None:
-        self._let_go(one.entry for one in group)
-
-    def _let_go(self, entries: Iterable[QueuedEntry]) -> None:
-        for entry in entries:
-            self._held.pop(entry.id, None)
+        self._claims.let_go(one.entry for one in group)
 
     async def _poll(self) -> None:
         polls = 0
@@ -259,7 +233,8 @@ class Delivery:
             try:
                 if polls % HOUSEKEEPING_POLLS == 0:
                     await self._keep_house()
-                await self._claim()
+                if await self._claim():
+                    self._poll_now.set()
             except StoreError as error:
                 _log.warning("queue not read", reason=str(error))
             except Exception:  # noqa: BLE001  # a defect of ours must not end the polling
@@ -270,65 +245,25 @@ class Delivery:
                 async with asyncio.timeout(self._poll_seconds):
                     await self._poll_now.wait()
 
-    async def _claim(self) -> None:
-        """Claim what is due, as far as the lanes have room, and put it into them."""
+    async def _claim(self) -> bool:
+        """Claim what is due, as far as the lanes have room, and put it into them; True: there may be more at once."""
         now = self._now()
-        wanted = {name: lane.room for name, lane in self._lanes.items() if lane.room}
-        rows = await self._store.commit(
-            lambda conn: [
-                row for route, room in wanted.items() for row in leases.claim(conn, self._owner, route, now, room)
-            ]
-        )
-        taken = Counter(row.route for row in rows)
-        # A lane without room was not asked: there may be more for it.
-        self._more_due = len(wanted) < len(self._lanes) or any(taken[name] == room for name, room in wanted.items())
-        if not rows:
-            return
-        reached("queue: claimed")
-        try:
-            consignments, damaged = await asyncio.to_thread(self._load, rows)
-            reached("queue: opened")
-        except Exception:
-            ids = [row.id for row in rows]
-            await self._store.commit(lambda conn: leases.release(conn, self._owner, ids))
-            raise
-        if damaged:
-            _log.error("queue entries cannot be read", entries=[id_text(one.entry_id) for one in damaged])
-            later = now + self._ladder.longest
-            await self._store.commit(lambda conn: record_damaged(conn, damaged, later))
+        rooms = self._destinations.rooms()
+        consignments, taken = await self._claims.claim(rooms, now, self._ladder.longest)
         for consignment in consignments:
-            for part in consignment.split(RECIPIENTS):
-                self._admit(part, now + leases.LEASE, claimed=True)
-
-    def _load(self, rows: Sequence[Row[Any]]) -> tuple[list[Consignment], list[leases.Damaged]]:
-        with self._store.read() as conn:
-            return leases.load(conn, self._keyring, self._blobs, rows)
+            for part in self._destinations.parts(consignment):
+                self._admit(part, now + LEASE, claimed=True)
+        return self._destinations.claimed(rooms, taken)
 
     async def _keep_house(self) -> None:
-        """Renew long leases, return lapsed ones, find mail for routes that are gone, undo what a jumping clock did."""
-        now = self._now()
-        old = [entry_id for entry_id, until in self._held.items() if now < until < now + leases.LEASE * 2 / 3]
-
-        def work(conn: Connection) -> tuple[int, list[str]]:
-            leases.renew(conn, self._owner, old, now)
-            leases.bring_forward(conn, tuple(self._lanes), now, self._ladder.longest)
-            returned = leases.return_lapsed(conn, now) + leases.return_those_of_the_dead(conn, self._owner, self._gone)
-            return returned, leases.other_routes(conn, tuple(self._lanes))
-
-        lapsed, gone = await self._store.commit(work)
-        if gone:
+        """Keep the leases right, and serve mail whose route is gone; say where the clock has jumped."""
+        unknown = await self._claims.keep_house(self._destinations.routes, self._now(), self._ladder.longest)
+        if unknown:
             # Its time runs like that of any mail that cannot be sent: in the end the sender gets a report.
-            _log.error("mail waits for routes that relay.toml does not have", routes=gone)
-            self._open_lanes(gone)
-        self._held.update((entry_id, now + leases.LEASE) for entry_id in old if entry_id in self._held)
-        if lapsed:
-            _log.warning("leases returned", entries=lapsed)
-        if isinstance(self._now, SteadyClock) and self._now.jump:
-            _log.error("the clock of this machine has jumped", seconds=self._now.jump.total_seconds())
-
-    def _on_room(self) -> None:
-        if self._more_due:
-            self._poll_now.set()
+            _log.error("mail waits for routes that relay.toml does not have", routes=unknown)
+            self._destinations.open(self.routes.by_name, unknown)
+        if self.clock_jump:
+            _log.error("the clock of this machine has jumped", seconds=self.clock_jump.total_seconds())
 
 
 def _for_all(consignment: Consignment, enhanced: str, text: str) -> tuple[Outcome, ...]:

@@ -41,6 +41,7 @@ _DUE = (
         _ENTRY.c.state == EntryState.DUE.value,
         _ENTRY.c.route == bindparam("of_route"),
         _ENTRY.c.due_at <= bindparam("at"),
+        _ENTRY.c.domain.not_in(bindparam("but_for", expanding=True)),
     )
     .order_by(_ENTRY.c.due_at)
     .limit(bindparam("most"))
@@ -88,9 +89,14 @@ class Damaged:
     attempts: int
 
 
-def claim(conn: Connection, owner: bytes, route: str, now: datetime, limit: int) -> list[Row[Any]]:
-    """Lease up to ``limit`` due entries of a route to ``owner``, the longest due first; `load` opens the rows."""
-    values = {"of_route": route, "at": now, "most": limit, "owner": owner, "until": now + LEASE}
+def claim(
+    conn: Connection, owner: bytes, route: str, now: datetime, limit: int, *, but_for: Sequence[str] = ()
+) -> list[Row[Any]]:
+    """Lease up to ``limit`` due entries of a route to ``owner``, the longest due first; `load` opens the rows.
+
+    None of the domains in ``but_for``: for them enough is in memory.
+    """
+    values = {"of_route": route, "at": now, "most": limit, "owner": owner, "until": now + LEASE, "but_for": but_for}
     return list(conn.execute(_CLAIM, values).all())
 
 

@@ -21,7 +21,7 @@ from relay.vault.keyring import Keyring
 
 _ENTRY = Entry.__table__  # type: ignore[attr-defined]
 _MESSAGE = QueuedMessage.__table__  # type: ignore[attr-defined]
-UNFINISHED = (EntryState.DUE, EntryState.LEASED)
+UNFINISHED = (EntryState.DUE, EntryState.LEASED, EntryState.PAUSED)
 UNREADABLE = "(not readable: its key is gone)"
 
 
@@ -57,6 +57,7 @@ _WHY = {
     EntryState.LEASED: "being sent",
     EntryState.DUE: "waits for its first try",
     EntryState.HELD: 'held until somebody decides ("letterlock held list")',
+    EntryState.PAUSED: 'kept back by an operator ("letterlock queue resume" lets it go on)',
     EntryState.BOUNCED: "given up: {reply}",
     EntryState.DROPPED: "taken out of the queue",
     EntryState.DONE: "handed over to the next hop",

@@ -28,7 +28,7 @@ from relay.vault.keyring import Keyring
 _ENTRY = Entry.__table__  # type: ignore[attr-defined]
 _SPOOL = Spool.__table__  # type: ignore[attr-defined]
 _READER = Participant.__table__  # type: ignore[attr-defined]
-_OPEN = (EntryState.DUE.value, EntryState.LEASED.value, EntryState.HELD.value)
+_OPEN = (EntryState.DUE.value, EntryState.LEASED.value, EntryState.HELD.value, EntryState.PAUSED.value)
 _IDS_AT_ONCE = 500  # bound values in one statement
 
 _RECORD = (

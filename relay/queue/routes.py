@@ -39,13 +39,17 @@ class Protection:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One way out: ``hosts`` are tried in order, all with the same protection. ``name`` is stored with each entry."""
+    """One way out: ``hosts`` are tried in order, all with the same protection. ``name`` is stored with each entry.
+
+    With ``mx`` there are no ``hosts``: mail goes where the DNS says for the domain of each recipient.
+    """
 
     name: str
     hosts: tuple[Endpoint, ...]
     tls: TlsMode
     certificate: str = ""
     authorities: Path | None = None
+    mx: bool = False
 
     @property
     def protection(self) -> Protection:

@@ -76,7 +76,7 @@ def old_requests(connection: Connection, before: datetime) -> int:
 
 def old_messages(connection: Connection, before: datetime) -> int:
     """Remove queue rows of messages accepted before that moment, all of whose copies have come to their end."""
-    open_ = [EntryState.DUE.value, EntryState.LEASED.value, EntryState.HELD.value]
+    open_ = [state.value for state in (EntryState.DUE, EntryState.LEASED, EntryState.HELD, EntryState.PAUSED)]
     unfinished = exists().where(_ENTRY.c.message_id == _MESSAGE.c.id, _ENTRY.c.state.in_(open_))
     kept = exists().where(_SPOOL.c.message_id == _MESSAGE.c.id)
     ids = list(

@@ -18,6 +18,7 @@ _MESSAGE = QueuedMessage.__table__  # type: ignore[attr-defined]
 _PROGRESS = {
     EntryState.DUE.value: Progress.DIRECT_WAITING,
     EntryState.LEASED.value: Progress.DIRECT_WAITING,
+    EntryState.PAUSED.value: Progress.DIRECT_WAITING,
     EntryState.DONE.value: Progress.DIRECT,
     EntryState.BOUNCED.value: Progress.DIRECT_FAILED,
 }

@@ -6,7 +6,17 @@ keyed hash, only domains, times, sizes and states are in clear (docs/threats.md)
 
 from relay.store.tables.audit import AuditEvent, AuditKey, Checkpoint
 from relay.store.tables.history import Observation, Pair, SenderCount
-from relay.store.tables.queue import Decision, Entry, Hold, MachineThread, Meta, QueuedMessage, ReceiptPart, Spool
+from relay.store.tables.queue import (
+    Decision,
+    Entry,
+    Hold,
+    MachineThread,
+    Meta,
+    PausedDestination,
+    QueuedMessage,
+    ReceiptPart,
+    Spool,
+)
 from relay.store.tables.sealed import Blob, Conversation, Key, MessageRead, Part, Participant, Sealed, Stanza, Thread
 from relay.store.tables.visits import Code, PortalRequest, Throttle, Visit
 
@@ -28,6 +38,7 @@ __all__ = [
     "Pair",
     "Part",
     "Participant",
+    "PausedDestination",
     "PortalRequest",
     "QueuedMessage",
     "ReceiptPart",

@@ -1,7 +1,8 @@
 """The queue: one message with its spooled bytes, one entry per message and recipient, one decision per recipient.
 
 Entry states (docs/flow.md draws them): ``due -> leased -> done | due (deferred) | bounced | dropped``; a copy that a
-rule holds is ``held`` until somebody decides: ``held -> due | dropped``.
+rule holds is ``held`` until somebody decides: ``held -> due | dropped``; what an operator keeps back is ``paused``:
+``due -> paused -> due | dropped``.
 """
 
 from datetime import datetime
@@ -41,6 +42,7 @@ class EntryState(StrEnum):
 
     DUE = "due"
     HELD = "held"
+    PAUSED = "paused"
     LEASED = "leased"
     DONE = "done"
     BOUNCED = "bounced"
@@ -90,6 +92,7 @@ class Entry(SQLModel, table=True):
             "entry_due",
             "route",
             "due_at",
+            "domain",  # last: looked at only where mail for one destination stands in front of another's
             sqlite_where=text("state = 'due'"),
             postgresql_where=text("state = 'due'"),
         ),
@@ -127,6 +130,14 @@ class Entry(SQLModel, table=True):
     last_reply: bytes | None = Field(default=None, sa_type=Bytes)
     finished_at: datetime | None = Field(default=None, sa_type=Moment)
     participant_id: bytes | None = Field(default=None, sa_type=Bytes)  # the reader a notice or code speaks to
+
+
+class PausedDestination(SQLModel, table=True):
+    """A domain to which an operator lets nothing leave (relay/queue/pauses.py)."""
+
+    __tablename__ = "paused_destination"
+    domain: str = Field(primary_key=True)
+    since: datetime = Field(sa_type=Moment)
 
 
 class Decision(SQLModel, table=True):

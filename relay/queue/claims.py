@@ -1,0 +1,152 @@
+"""What one worker holds, and how it comes by it: leases taken, opened, renewed, given back.
+
+The statements are those of `relay.queue.entries`; here is when they run, each in a commit of its own.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection
+from sqlalchemy.engine import Row
+
+from relay.clock import id_text
+from relay.errors import StoreError
+from relay.fail_points import reached
+from relay.queue import entries as leases
+from relay.queue import pauses
+from relay.queue.destinations import Room
+from relay.queue.items import Consignment, QueuedEntry
+from relay.queue.recording import record_damaged
+from relay.queue.routes import domain_of
+from relay.store.writer import Store
+from relay.vault.blobs import BlobStore
+from relay.vault.keyring import Keyring
+
+_log = structlog.get_logger()
+
+
+class Claims:
+    """The leases of one worker, named by ``owner``; ``gone`` says whether another owner is dead for certain.
+
+    StoreError leaves every method that is asynchronous, except `keep_back`.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        keyring: Keyring,
+        blobs: BlobStore,
+        owner: bytes,
+        *,
+        gone: Callable[[Connection, bytes], bool],
+    ) -> None:
+        self._store = store
+        self._keyring = keyring
+        self._blobs = blobs
+        self._owner = owner
+        self._gone = gone
+        self._held: dict[bytes, datetime] = {}  # entry id -> end of its lease
+        self.paused: frozenset[str] = frozenset()  # domains to which an operator lets nothing leave, as last read
+
+    def __len__(self) -> int:
+        """Return how many entries this worker holds at the moment."""
+        return len(self._held)
+
+    def hold(self, entries: Iterable[QueuedEntry], until: datetime) -> None:
+        """Note that these entries are leased to this worker until then."""
+        self._held.update((entry.id, until) for entry in entries)
+
+    def let_go(self, entries: Iterable[QueuedEntry]) -> None:
+        """Note that these entries are no business of this worker any more."""
+        for entry in entries:
+            self._held.pop(entry.id, None)
+
+    def still_ours(self, consignment: Consignment, now: datetime) -> bool:
+        """Tell whether no lease of a consignment has lapsed: then nobody else may be sending it."""
+        return all(self._held.get(entry.id, now) > now for entry in consignment.entries)
+
+    async def recover(self) -> None:
+        """Take back the leases of this worker's earlier life."""
+        recovered = await self._store.commit(lambda conn: leases.recover(conn, self._owner))
+        reached("queue: leases recovered")
+        if recovered:
+            _log.info("leases recovered", entries=recovered)
+
+    async def claim(
+        self, rooms: Sequence[Room], now: datetime, later: timedelta
+    ) -> tuple[list[Consignment], Counter[str]]:
+        """Lease what is due as far as there is room; return it opened, and how many entries of each route it was.
+
+        What cannot be read is put off by ``later``, for a person to look at. What an operator's pause keeps back is put
+        aside first.
+        """
+
+        def work(conn: Connection) -> tuple[frozenset[str], list[Row[Any]]]:
+            paused = pauses.destinations(conn)
+            pauses.put_aside(conn, paused)
+            return paused, [
+                row
+                for room in rooms
+                for row in leases.claim(conn, self._owner, room.route, now, room.entries, but_for=room.full)
+            ]
+
+        self.paused, rows = await self._store.commit(work)
+        reached("queue: claimed")
+        taken = Counter(row.route for row in rows)
+        if not rows:
+            return [], taken
+        try:
+            consignments, damaged = await asyncio.to_thread(self._open, rows)
+            reached("queue: opened")
+        except Exception:
+            await self.release([row.id for row in rows])
+            raise
+        if damaged:
+            _log.error("queue entries cannot be read", entries=[id_text(one.entry_id) for one in damaged])
+            await self._store.commit(lambda conn: record_damaged(conn, damaged, now + later))
+        return consignments, taken
+
+    async def keep_back(self, consignment: Consignment) -> Consignment | None:
+        """Give back what an operator has paused in the meantime; return what may be sent, None for nothing."""
+        back = [entry for entry in consignment.entries if domain_of(entry.envelope.recipient) in self.paused]
+        if not back:
+            return consignment
+        with suppress(StoreError):  # the leases lapse then
+            await self.release([entry.id for entry in back])
+        self.let_go(back)
+        going = tuple(entry for entry in consignment.entries if entry not in back)
+        return replace(consignment, entries=going) if going else None
+
+    async def release(self, entry_ids: Sequence[bytes]) -> None:
+        """Give entries back that were not begun: they are due at once."""
+        await self._store.commit(lambda conn: leases.release(conn, self._owner, entry_ids))
+
+    async def keep_house(self, routes: Sequence[str], now: datetime, longest: timedelta) -> list[str]:
+        """Renew long leases, return lapsed ones, undo what a jumping clock did.
+
+        ``longest`` is the longest pause between two attempts. Return the routes that mail waits for and that are not
+        in ``routes``.
+        """
+        old = [entry_id for entry_id, until in self._held.items() if now < until < now + leases.LEASE * 2 / 3]
+
+        def work(conn: Connection) -> tuple[int, list[str]]:
+            leases.renew(conn, self._owner, old, now)
+            leases.bring_forward(conn, routes, now, longest)
+            returned = leases.return_lapsed(conn, now) + leases.return_those_of_the_dead(conn, self._owner, self._gone)
+            return returned, leases.other_routes(conn, routes)
+
+        lapsed, unknown = await self._store.commit(work)
+        self._held.update((entry_id, now + leases.LEASE) for entry_id in old if entry_id in self._held)
+        if lapsed:
+            _log.warning("leases returned", entries=lapsed)
+        return unknown
+
+    def _open(self, rows: Sequence[Row[Any]]) -> tuple[list[Consignment], list[leases.Damaged]]:
+        with self._store.read() as conn:
+            return leases.load(conn, self._keyring, self._blobs, rows)
