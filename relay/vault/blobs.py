@@ -5,32 +5,57 @@
     doomed    committed before the file goes; then the row goes too
 
 What is in a blob is sealed by whoever writes it. ``BlobStore`` is all that the rest of Letterlock knows of the place.
+What comes bit by bit, and may never be needed, is written into a `BlobDraft`: it is journalled only when it is kept.
 """
 
-import errno
 import os
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, cast
 
 from sqlalchemy import Connection, Table, bindparam, select
 
-from relay.errors import StoreError, StoreFullError
+from relay.errors import StoreError
 from relay.fail_points import reached
 from relay.store.tables import Blob
 from relay.store.tables.sealed import BlobState
+from relay.vault.files import UnnamedFile, explained, opened, sync_folder, write_file
 
 _BLOB: Table = cast("Any", Blob).__table__
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _DRAFT = ".draft"
 _MANY = 500  # ids in one statement
 
 
+class BlobDraft(Protocol):
+    """Bytes that nobody finds before they are kept, and that vanish with the process. Safe in several threads.
+
+    StoreFullError when there is no room, StoreError for other faults, also after `drop`.
+    """
+
+    @property
+    def length(self) -> int:
+        """Octets written so far."""
+
+    def append(self, octets: bytes) -> None:
+        """Write octets at the end."""
+
+    def read(self, start: int, stop: int) -> bytes:
+        """Return the bytes ``start`` to ``stop`` (exclusive), fewer at the end."""
+
+    def keep(self, blob_id: bytes) -> None:
+        """Make it a blob: durable and whole under this id, which must be journalled, when it returns."""
+
+    def drop(self) -> None:
+        """Let go of it: what was not kept is gone. Calling it twice does no harm."""
+
+
 class BlobStore(Protocol):
     """A place for bytes under an id of 16 random bytes. What was written never changes."""
+
+    def draft(self) -> BlobDraft:
+        """Begin to write bytes whose end, and whose fate, are not known yet; drop it in any case."""
 
     def write(self, blob_id: bytes, chunks: Iterable[bytes]) -> int:
         """Store all chunks under ``blob_id`` and return their length; durable and whole when it returns.
@@ -61,33 +86,47 @@ class FileBlobs:
         """Write a draft, sync it, give it its name, sync the folder (see BlobStore)."""
         file = self._file(blob_id)
         draft = file.with_name(f"{file.name}.{secrets.token_hex(4)}{_DRAFT}")
-        with _explained():
+        with explained():
             self._make_folder(file.parent)
             try:
-                length = _write(draft, chunks)
+                length = write_file(draft, chunks)
                 draft.rename(file)
                 reached("blob: named")
             except BaseException:
                 draft.unlink(missing_ok=True)
                 raise
-            _sync(file.parent)
+            sync_folder(file.parent)
         reached("blob: folder synced")
         return length
 
+    def draft(self) -> "FileDraft":
+        """Open a file without a name (see BlobStore)."""
+        spare = self._file(secrets.token_bytes(16))
+        with explained():
+            self._make_folder(spare.parent)
+            file = UnnamedFile(self._folder, spare.with_name(f"{spare.name}.{secrets.token_hex(4)}{_DRAFT}"))
+        return FileDraft(file, self._place)
+
+    def _place(self, blob_id: bytes) -> Path:
+        """Return where a blob belongs; its folder is there."""
+        file = self._file(blob_id)
+        self._make_folder(file.parent)
+        return file
+
     def read(self, blob_id: bytes, start: int, stop: int) -> bytes:
         """Read a range (see BlobStore)."""
-        with _explained(), _opened(self._file(blob_id)) as descriptor:
+        with explained(), opened(self._file(blob_id)) as descriptor:
             return os.pread(descriptor, stop - start, start)
 
     def length(self, blob_id: bytes) -> int:
         """Ask the file (see BlobStore)."""
-        with _explained():
+        with explained():
             return self._file(blob_id).stat().st_size
 
     def remove(self, blob_id: bytes) -> None:
         """Unlink the file (see BlobStore)."""
         file = self._file(blob_id)
-        with _explained():
+        with explained():
             file.unlink(missing_ok=True)
             reached("blob: file removed")
             for draft in file.parent.glob(f"{file.name}.*{_DRAFT}"):
@@ -96,7 +135,7 @@ class FileBlobs:
     def older_than(self, moment: datetime) -> Iterator[bytes]:
         """Walk all folders (see BlobStore)."""
         limit = moment.timestamp()
-        with _explained():
+        with explained():
             if not self._folder.exists():
                 return
             for shard in os.scandir(self._folder):
@@ -115,9 +154,43 @@ class FileBlobs:
             return
         if not self._folder.is_dir():
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _sync(self._folder.parent)
+            sync_folder(self._folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)
-        _sync(self._folder)
+        sync_folder(self._folder)
+
+
+class FileDraft:
+    """A file without a name (see BlobDraft); ``place`` returns the path of a blob."""
+
+    def __init__(self, file: UnnamedFile, place: Callable[[bytes], Path]) -> None:
+        self._unnamed = file
+        self._place = place
+
+    @property
+    def length(self) -> int:
+        """Octets written so far."""
+        return self._unnamed.length
+
+    def append(self, octets: bytes) -> None:
+        """Write octets at the end (see BlobDraft)."""
+        with explained():
+            self._unnamed.append(octets)
+
+    def read(self, start: int, stop: int) -> bytes:
+        """Read a range (see BlobDraft)."""
+        with explained():
+            return self._unnamed.read(start, stop)
+
+    def keep(self, blob_id: bytes) -> None:
+        """Sync the file, name it, sync the folder (see BlobDraft)."""
+        with explained():
+            file = self._place(blob_id)
+            self._unnamed.name(file)
+            sync_folder(file.parent)
+
+    def drop(self) -> None:
+        """Close the file (see BlobDraft)."""
+        self._unnamed.close()
 
 
 def begin(connection: Connection, blob_ids: Sequence[bytes], now: datetime) -> None:
@@ -174,53 +247,6 @@ def unknown(connection: Connection, blob_ids: Sequence[bytes]) -> list[bytes]:
     """Return those of ``blob_ids`` that have no row: left by a database that was restored from a backup."""
     known = set(connection.execute(select(_BLOB.c.id).where(_BLOB.c.id.in_(blob_ids))).scalars())
     return [one for one in blob_ids if one not in known]
-
-
-def _write(draft: Path, chunks: Iterable[bytes]) -> int:
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        reached("blob: draft begun")
-        length = 0
-        for chunk in chunks:
-            rest = memoryview(chunk)
-            while rest:
-                rest = rest[os.write(descriptor, rest) :]
-            length += len(chunk)
-            reached("blob: piece written")
-        os.fsync(descriptor)
-        reached("blob: synced")
-    finally:
-        os.close(descriptor)
-    return length
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _opened(file: Path) -> Iterator[int]:
-    descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise StoreError("a stored part is not where it should be: the blob folder is incomplete") from error
-    except OSError as error:
-        if error.errno in _NO_ROOM:
-            raise StoreFullError("no room is left on the disk under the blob store") from error
-        raise StoreError(f"the blob store cannot do this: {error.strerror}") from error
 
 
 def _id_of(name: str) -> bytes | None:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import signal
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
@@ -13,7 +14,8 @@ from relay.clock import new_id
 from relay.errors import StoreError, StoreFullError
 from relay.store.writer import Store
 from relay.vault import blobs as journal
-from relay.vault.blobs import FileBlobs
+from relay.vault import files as files_module
+from relay.vault.blobs import BlobDraft, FileBlobs
 from relay.vault.sweeping import purge, sweep_orphans
 
 from .conftest import NOW
@@ -170,3 +172,63 @@ def test_foreign_files_are_left_alone(blobs: FileBlobs, store: Store, tmp_path: 
     assert sweep_orphans(store, blobs, NOW - 4 * DAY, NOW - 2 * DAY) == 0
     assert sweep_orphans(store, blobs, NOW - DAY, NOW) == 1
     assert [file.name for file in files(tmp_path)] == ["README"]
+
+
+@pytest.fixture(params=["unnamed", "named"])
+def draft(request: pytest.FixtureRequest, blobs: FileBlobs, monkeypatch: pytest.MonkeyPatch) -> Iterator[BlobDraft]:
+    """A draft, also where unnamed files cannot be made: without the flag the kernel answers as one that lacks it."""
+    if request.param == "named":
+        monkeypatch.setattr(files_module, "_O_TMPFILE", 0)
+    one = blobs.draft()
+    yield one
+    one.drop()
+
+
+def test_draft_that_is_kept_is_a_blob(draft: BlobDraft, blobs: FileBlobs, tmp_path: Path) -> None:
+    """It can be read while it is written; kept, it is a file like any other, for its owner only."""
+    draft.append(b"abc")
+    draft.append(b"defgh")
+    assert (draft.length, draft.read(2, 5), draft.read(6, 100)) == (8, b"cde", b"gh")
+    draft.keep(BLOB)
+    draft.drop()
+    assert blobs.read(BLOB, 0, 8) == b"abcdefgh"
+    (file,) = files(tmp_path)
+    assert (file, file.stat().st_mode & 0o777) == (tmp_path / "blobs" / "00" / BLOB.hex(), 0o600)
+
+
+def test_draft_that_is_dropped_leaves_nothing(draft: BlobDraft, tmp_path: Path) -> None:
+    """What nobody kept is gone, and whoever still writes is told."""
+    draft.append(b"abc")
+    draft.drop()
+    draft.drop()
+    assert files(tmp_path) == []
+    for late in (lambda: draft.append(b"x"), lambda: draft.read(0, 1), lambda: draft.keep(BLOB)):
+        with pytest.raises(StoreError, match="given up"):
+            late()
+    assert files(tmp_path) == []
+
+
+def test_killed_process_leaves_no_draft(tmp_path: Path) -> None:
+    """An unnamed file goes with its process: nothing has to be swept."""
+    pid = os.fork()
+    if not pid:
+        FileBlobs(tmp_path / "blobs").draft().append(b"abc")
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(pid, 0)
+    assert files(tmp_path) == []
+
+
+def test_draft_that_cannot_be_synced_is_not_kept(
+    draft: BlobDraft, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failing fsync leaves no blob, only what is dropped."""
+
+    def fails(_descriptor: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    draft.append(b"abc")
+    monkeypatch.setattr(os, "fsync", fails)
+    with pytest.raises(StoreError, match="Input/output error"):
+        draft.keep(BLOB)
+    draft.drop()
+    assert files(tmp_path) == []

@@ -1,0 +1,137 @@
+"""Files as the blob store needs them: durable, for their owner only, some without a name until they are whole."""
+
+import errno
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from relay.errors import StoreError, StoreFullError
+from relay.fail_points import reached
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_O_TMPFILE = os.O_TMPFILE
+_CANNOT = (errno.EOPNOTSUPP, errno.EISDIR)  # this file system; this kernel
+
+
+class UnnamedFile:
+    """Octets on their way into ``folder``: whoever dies before they have a name, or gives up, leaves nothing behind.
+
+    Linux makes such files with O_TMPFILE and names them with linkat(2). Where the file system cannot, the file has the
+    name of a draft from the beginning: it goes when it is closed, and after a crash when the blob folder is walked.
+    Safe to use from several threads.
+
+    ``spare`` is the path to use where unnamed files cannot be made; its folder must be there. OSError leaves every
+    method that touches the disk; after `close` they raise StoreError.
+    """
+
+    def __init__(self, folder: Path, spare: Path) -> None:
+        self._spare: Path | None = None
+        self._lock = threading.Lock()  # a descriptor must not be closed, and given to another file, while one writes
+        flags = os.O_RDWR | os.O_CLOEXEC
+        try:
+            descriptor = os.open(folder, flags | _O_TMPFILE, 0o600)
+        except OSError as error:
+            if error.errno not in _CANNOT:
+                raise
+            descriptor = os.open(spare, flags | os.O_CREAT | os.O_EXCL, 0o600)
+            self._spare = spare
+        self._descriptor: int | None = descriptor
+        self.length = 0
+
+    def append(self, octets: bytes) -> None:
+        """Write octets at the end."""
+        rest = memoryview(octets)
+        with self._lock:
+            while rest:
+                written = os.pwrite(self._open(), rest, self.length)
+                self.length += written
+                rest = rest[written:]
+
+    def read(self, start: int, stop: int) -> bytes:
+        """Return the octets ``start`` to ``stop`` (exclusive), fewer at the end."""
+        with self._lock:
+            return os.pread(self._open(), stop - start, start)
+
+    def name(self, path: Path) -> None:
+        """Make the file durable and give it its name; the caller syncs the folder. No file may be there."""
+        with self._lock:
+            os.fsync(self._open())
+            if self._spare is not None:
+                self._spare.rename(path)
+                self._spare = None
+                return
+            folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                # With a folder's descriptor Python calls linkat(2), which follows the link in /proc.
+                os.link(f"/proc/self/fd/{self._descriptor}", path.name, dst_dir_fd=folder, follow_symlinks=True)
+            finally:
+                os.close(folder)
+
+    def close(self) -> None:
+        """Let go of the file; without a name it is gone. Calling it twice does no harm."""
+        with self._lock:
+            descriptor, self._descriptor = self._descriptor, None
+            if descriptor is None:
+                return
+            os.close(descriptor)
+            if self._spare is not None:
+                with suppress(OSError):  # the walk over the blob folder finds it
+                    self._spare.unlink()
+
+    def _open(self) -> int:
+        if self._descriptor is None:
+            raise StoreError("what was being received was given up meanwhile")
+        return self._descriptor
+
+
+def write_file(draft: Path, chunks: Iterable[bytes]) -> int:
+    """Write a new file, for its owner only, and sync it; return its length."""
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        reached("blob: draft begun")
+        length = 0
+        for chunk in chunks:
+            rest = memoryview(chunk)
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
+            length += len(chunk)
+            reached("blob: piece written")
+        os.fsync(descriptor)
+        reached("blob: synced")
+    finally:
+        os.close(descriptor)
+    return length
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def opened(file: Path) -> Iterator[int]:
+    """Lend a descriptor to read from."""
+    descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn what the system says into a sentence: StoreFullError where there is no room, else StoreError."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise StoreError("a stored part is not where it should be: the blob folder is incomplete") from error
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise StoreFullError("no room is left on the disk under the blob store") from error
+        raise StoreError(f"the blob store cannot do this: {error.strerror}") from error
