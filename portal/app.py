@@ -52,7 +52,7 @@ from relay.queue.requests import request_code
 from relay.renewing import renew_on_hangup
 from relay.services import Service
 from relay.store.audit import Audit
-from relay.store.room import ensure_room
+from relay.store.room import disks_of, ensure_room
 from relay.store.slot import Slot
 from relay.store.throttle import Throttles
 from relay.store.writer import Store, open_store
@@ -171,6 +171,7 @@ def open_portal(configuration: Configuration, number: int = 0, store: Store | No
         return found.ok, found.as_json()
 
     blobs = FileBlobs(configuration.storage.blobs)
+    disks = disks_of(configuration.storage.database, configuration.storage.blobs)
     opener = Opener(keyring, blobs)
     services = Services(
         store=store,
@@ -183,7 +184,7 @@ def open_portal(configuration: Configuration, number: int = 0, store: Store | No
             store,
             inline_limit=configuration.storage.inline_limit,
             limits=DraftLimits(octets=configuration.reply_size),
-            ensure_room=partial(ensure_room, configuration.storage.blobs, configuration.storage.disk_reserve),
+            ensure_room=partial(ensure_room, disks, configuration.storage.disk_reserve),
         ),
         audit=Audit(keyring, writer=configuration.gateway.process_name("portal", number)),
         send_code=send_code,

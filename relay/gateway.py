@@ -41,6 +41,7 @@ from relay.smtp.failed_sign_ins import FailedSignIns
 from relay.smtp.listener import Listener as SmtpListener
 from relay.smtp.signing_in import SignIns
 from relay.store.audit import Audit
+from relay.store.room import disks_of
 from relay.store.schema import migrate
 from relay.store.slot import Slot, holder_is_gone
 from relay.store.throttle import Throttles
@@ -207,7 +208,7 @@ def _furnish(configuration: Configuration, lasting: Lasting, running: Gateway | 
         vault=vault,
         audit=audit,
         delivery=delivery,
-        blobs=configuration.storage.blobs,
+        disks=disks_of(configuration.storage.database, configuration.storage.blobs),
         reserve=configuration.storage.disk_reserve,
     )
     sign_ins = SignIns(FailedSignIns(store, Throttles(keyring.text_hash)))

@@ -17,7 +17,7 @@ from relay.config.certificates import read_certificate
 from relay.config.model import Configuration
 from relay.errors import StoreError
 from relay.queue.routes import REPLIES
-from relay.store.room import free_room
+from relay.store.room import disks_of, free_room
 from relay.store.tables import Entry, Meta
 from relay.store.tables.queue import EntryState, Kind
 from relay.store.writer import Store
@@ -53,7 +53,7 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The facts of one moment. ``free`` is in octets, ``commit`` in seconds, ``certificates`` by listener."""
+    """The facts of one moment. ``free``: octets on the fullest disk; ``commit`` in seconds; ``certificates`` by listener."""
 
     at: datetime
     queue: Queue
@@ -103,7 +103,8 @@ def facts(configuration: Configuration, store: Store, *, probe: bool = True) -> 
     except StoreError as error:
         problems.append(Problem(f"the database: {error}", urgent=True, fault="database"))
     try:
-        free: int | None = free_room(configuration.storage.blobs)
+        disks = disks_of(configuration.storage.database, configuration.storage.blobs)
+        free: int | None = min(map(free_room, disks))
     except StoreError as error:
         free = None
         problems.append(Problem(f"the disk: {error}", urgent=True, fault="disk"))

@@ -58,7 +58,7 @@ class Intake:
         vault: Vault,
         audit: Audit,
         delivery: Delivery,
-        blobs: Path,
+        disks: tuple[Path, ...],
         reserve: int,
     ) -> None:
         self._recognition = recognition
@@ -69,7 +69,7 @@ class Intake:
         self._audit = audit
         self._store = store
         self._delivery = delivery
-        self._blobs = blobs
+        self._disks = disks
         self._reserve = reserve
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._threads = ThreadPoolExecutor(JUDGES, thread_name_prefix="judge")
@@ -85,7 +85,7 @@ class Intake:
         """
         if count_received(content) > MAX_HOPS:
             return _TOO_MANY_HOPS
-        ensure_room(self._blobs, self._reserve)
+        ensure_room(self._disks, self._reserve)
         small = len(content) <= SMALL
         reading = read(content) if small else await self._aside(partial(read, content))
         reservation = self._delivery.reserve(len(content))

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from relay.errors import StoreError, StoreFullError
 from relay.store.duties import META
 from relay.store.faults import translate
-from relay.store.room import ensure_room, free_room
+from relay.store.room import disks_of, ensure_room, free_room
 from relay.store.writer import open_store
 
 
@@ -76,8 +76,16 @@ def test_each_result_code_of_sqlite_has_its_sentence(code: int, kind: type[Store
 
 def test_reserve_is_kept_free(tmp_path: Path) -> None:
     """New mail is refused before the last room is taken; without a reserve in danger nothing is said."""
-    ensure_room(tmp_path, reserve=1, wanted=1 << 20)
+    ensure_room([tmp_path], reserve=1, wanted=1 << 20)
     with pytest.raises(StoreFullError, match="new mail waits at its sender"):
-        ensure_room(tmp_path, reserve=2 << 20, wanted=free_room(tmp_path))
+        ensure_room([tmp_path], reserve=2 << 20, wanted=free_room(tmp_path))
     with pytest.raises(StoreError, match="cannot be looked at"):
-        ensure_room(tmp_path / "gone", reserve=1)
+        ensure_room([tmp_path, tmp_path / "gone"], reserve=1)
+
+
+def test_both_disks_keep_their_reserve(tmp_path: Path) -> None:
+    """Where the database lies on another disk than the blobs, that disk is watched too; a server's disk is its own."""
+    memory = Path("/dev/shm")  # noqa: S108  # another file system on every Linux; nothing is written there
+    assert disks_of(f"sqlite:///{memory}/letterlock.db", tmp_path) == (tmp_path, memory)
+    assert disks_of(f"sqlite:///{tmp_path}/letterlock.db", tmp_path) == (tmp_path,)
+    assert disks_of("postgresql+psycopg://letterlock@/letterlock", tmp_path) == (tmp_path,)
