@@ -44,6 +44,7 @@ from portal.pages.replying import ReplyPages
 from portal.rendering.pages import Pages, Site
 from portal.rendering.subjects import Subjects
 from relay import clock
+from relay.answering import FrontDoors
 from relay.config.model import Configuration
 from relay.config.source import Source
 from relay.config.values import Endpoint
@@ -166,8 +167,10 @@ def open_portal(configuration: Configuration, number: int = 0, store: Store | No
             now=at,
         )
 
+    doors = FrontDoors(configuration.listen)
+
     def health() -> tuple[bool, Mapping[str, object]]:
-        found = facts(configuration, store)
+        found = facts(configuration, store, silent=doors.silent)
         return found.ok, found.as_json()
 
     blobs = FileBlobs(configuration.storage.blobs)

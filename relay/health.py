@@ -1,11 +1,11 @@
-"""How this installation is, for /healthz: queue, disk, certificates, and how long a commit takes (R50).
+"""How this installation is, for /healthz: front doors, queue, disk, certificates, how long a commit takes (R50).
 
 Nothing personal stands here, so that a monitor may ask without signing in. ``ok`` turns false only for what needs a
 person now; what needs one soon is a problem too, and ``status`` says which of both.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -53,7 +53,11 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The facts of one moment. ``free``: octets on the fullest disk; ``commit`` in seconds; ``certificates`` by listener."""
+    """The facts of one moment.
+
+    ``free`` is in octets, on the fullest disk; ``commit`` in seconds; ``certificates`` by listener; ``silent`` are the
+    listeners where nobody answers.
+    """
 
     at: datetime
     queue: Queue
@@ -61,6 +65,7 @@ class Health:
     commit: float | None
     certificates: dict[str, datetime]
     problems: tuple[Problem, ...]
+    silent: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -87,12 +92,18 @@ class Health:
             },
             "disk_free": self.free,
             "commit_seconds": None if self.commit is None else round(self.commit, 4),
+            "silent_listeners": list(self.silent),
             "certificate_days": {name: (ends - self.at).days for name, ends in self.certificates.items()},
         }
 
 
-def facts(configuration: Configuration, store: Store, *, probe: bool = True) -> Health:
-    """Look at everything once. Blocks for a commit now and then, if ``probe``; never raises for what it finds."""
+def facts(
+    configuration: Configuration, store: Store, *, probe: bool = True, silent: Callable[[], Sequence[str]] = tuple
+) -> Health:
+    """Look at everything once. Blocks for a commit now and then, if ``probe``; never raises for what it finds.
+
+    ``silent`` asks who does not answer (`relay.answering`): for those who are not themselves the relay.
+    """
     now = clock.now()
     problems: list[Problem] = []
     queue, commit = Queue(), None
@@ -108,10 +119,15 @@ def facts(configuration: Configuration, store: Store, *, probe: bool = True) -> 
     except StoreError as error:
         free = None
         problems.append(Problem(f"the disk: {error}", urgent=True, fault="disk"))
+    unheard = tuple(silent())
+    problems += [
+        Problem(f"nobody answers at listen.{name}: no mail is taken there", urgent=True, fault=f"listener {name}")
+        for name in unheard
+    ]
     certificates = dict(_certificates(configuration))
     problems += _problems(configuration, queue, free, commit)
     problems += _ending(certificates, now)
-    return Health(now, queue, free, commit, certificates, tuple(problems))
+    return Health(now, queue, free, commit, certificates, tuple(problems), unheard)
 
 
 def _queue(conn: Connection, now: datetime) -> Queue:

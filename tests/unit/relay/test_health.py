@@ -121,3 +121,11 @@ def test_asking_often_writes_seldom(configuration: Configuration, store: Store) 
         traveller.shift(2)
         facts(configuration, store)
         assert probed() != first
+
+
+def test_a_front_door_where_nobody_answers_is_urgent(configuration: Configuration, store: Store) -> None:
+    """However well everything else is: while no relay takes mail, all is not well."""
+    found = facts(configuration, store, silent=lambda: ["submission"])
+    assert found.status == "failing"
+    assert found.as_json()["problems"] == ["nobody answers at listen.submission: no mail is taken there"]
+    assert found.as_json()["silent_listeners"] == ["submission"]
