@@ -24,7 +24,7 @@ from relay.message.extraction import Extractor
 from relay.message.secret_address import AddressKind
 from relay.notices.compose import Notices
 from relay.notices.receipts import ReceiptNotices
-from relay.outgoing import ladder_of, letterhead_of, notices_of, reporter_of, routes_of, spooler_of
+from relay.outgoing import exchangers_of, ladder_of, letterhead_of, notices_of, reporter_of, routes_of, spooler_of
 from relay.planning import Planner
 from relay.queue.delivery import Delivery
 from relay.queue.errands import Clerk
@@ -96,6 +96,7 @@ class Gateway(Lasting):
             reports=self.reports,
             ehlo_name=self.configuration.gateway.host_name,
             couriers=self.configuration.delivery.connections_per_host,
+            exchangers=exchangers_of(self.configuration),
         )
         for listener in self.listeners:
             listener.door.renew(self.doors[listener.door.name])
@@ -245,7 +246,11 @@ def _delivery(configuration: Configuration, lasting: Lasting, routes: Routes, re
         blobs=lasting.blobs,
         audit=lasting.audit,
         routes=routes,
-        transport=Transport(ehlo_name=configuration.gateway.host_name, connections=couriers),
+        transport=Transport(
+            ehlo_name=configuration.gateway.host_name,
+            connections=couriers,
+            exchangers=exchangers_of(configuration),
+        ),
         ladder=ladder_of(configuration),
         reports=reports,
         owner=lasting.owner,

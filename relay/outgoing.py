@@ -4,10 +4,12 @@ from zoneinfo import ZoneInfo
 
 from relay.config.model import Configuration
 from relay.dkim.keys import open_signer
+from relay.dns.destination import Directory
 from relay.notices.compose import Notices
 from relay.notices.letterhead import Letterhead
 from relay.queue.backoff import Ladder, ladder
 from relay.queue.dsn import Reporter
+from relay.queue.exchangers import Exchangers
 from relay.queue.return_path import ReturnPaths
 from relay.queue.routes import PARTNER, REPLIES, Route, Routes, TlsMode
 from relay.queue.spooling import Spooler
@@ -60,7 +62,7 @@ def routes_of(configuration: Configuration) -> Routes:
     """Return the ways out: for staff, for everybody else, for what readers answer, and for each partner."""
     route = configuration.route
     named = {"inside": route.inside, "outside": route.outside, REPLIES: route.for_replies}
-    routes = [Route(name, route.hosts, TlsMode(route.tls)) for name, route in named.items()]
+    routes = [Route(name, route.hosts, TlsMode(route.tls), mx=route.mx) for name, route in named.items()]
     routes += [
         Route(PARTNER + one.name, one.hosts, TlsMode.REQUIRED, one.certificate, one.authorities)
         for one in configuration.partner
@@ -70,6 +72,11 @@ def routes_of(configuration: Configuration) -> Routes:
         inside_domains=configuration.organisation.domains,
         partners={domain: PARTNER + name for domain, name in configuration.partner_names.items()},
     )
+
+
+def exchangers_of(configuration: Configuration) -> Exchangers:
+    """Return the finder of mail exchangers, for routes by MX."""
+    return Exchangers(Directory(configuration.gateway.host_name, server=configuration.delivery.resolver))
 
 
 def ladder_of(configuration: Configuration) -> Ladder:

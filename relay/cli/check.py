@@ -90,7 +90,8 @@ def _summary(session: Session, configuration: Configuration) -> None:
         ("outside", configuration.route.outside),
         ("readers' answers", configuration.route.for_replies),
     ):
-        say(f"Sends {name} to {', '.join(map(str, route.hosts))} (TLS {route.tls}).")
+        where = "the mail servers of each domain (MX)" if route.mx else ", ".join(map(str, route.hosts))
+        say(f"Sends {name} to {where} (TLS {route.tls}).")
     for partner in configuration.partner:
         name = f"partner {partner.name} ({', '.join(partner.domains)})"
         certificate = partner.certificate or "of the host's name"

@@ -6,7 +6,7 @@ from itertools import combinations
 from urllib.parse import urlsplit
 
 from relay.config.draft import Draft
-from relay.config.model import KIB, MIB, REPLY_SHARE
+from relay.config.model import KIB, MIB, REPLY_SHARE, Route
 from relay.config.positions import Key
 from relay.config.problems import Problem, did_you_mean, dotted
 from relay.config.values import Endpoint, is_loopback, size_text
@@ -88,9 +88,10 @@ def check_signing_in(draft: Draft) -> list[Problem]:
 
 def check_routes(draft: Draft) -> list[Problem]:
     """Send mail off the machine under TLS only, and never to our own front door."""
-    problems = []
+    problems: list[Problem] = []
     doors = [(path, door) for path, door in _doors(draft) if path[0] == "listen"]
     for name, route in draft.route.items():
+        problems += _way_out(name, route)
         for index, host in enumerate(route.hosts):
             path: Key = ("route", name, "hosts", index)
             if route.tls == "none" and not host.loopback:
@@ -102,6 +103,19 @@ def check_routes(draft: Draft) -> list[Problem]:
                     sentence = f"route.{name} leads to {host}, which is {dotted(door[:-1])} of this gateway"
                     problems.append(Problem(path, sentence, "mail would turn in circles; name the next hop"))
     return problems
+
+
+def _way_out(name: str, route: Route) -> Iterator[Problem]:
+    """Yield what is wrong where a route has no way out, or two, or one without any protection."""
+    if route.mx and route.hosts:
+        sentence = f"route.{name} has hosts, and mx = true"
+        yield Problem(("route", name, "mx"), sentence, "name next hops, or let the DNS name them")
+    if not route.mx and not route.hosts:
+        hint = 'write hosts = ["mail.example.org:25"], or mx = true to ask the DNS for each domain'
+        yield Problem(("route", name), f"route.{name} has no hosts", hint, at="key")
+    if route.mx and route.tls == "none":
+        sentence = f'route.{name}.tls is "none", and mx = true leads to servers everywhere'
+        yield Problem(("route", name, "tls"), sentence, 'mail would cross the network in clear; write "opportunistic"')
 
 
 def check_partners(draft: Draft) -> list[Problem]:
@@ -180,6 +194,10 @@ def check_demo(draft: Draft) -> list[Problem]:
         for name, route in draft.route.items()
         for index, host in enumerate(route.hosts)
     ]
+    for name, route in draft.route.items():
+        if route.mx:
+            sentence = f"[demo] stays on this machine, and route.{name} has mx = true"
+            problems.append(Problem(("route", name, "mx"), sentence, hint))
     for path, endpoint in [*_doors(draft), *hosts]:
         if not endpoint.loopback:
             problems.append(Problem(path, f"[demo] stays on this machine, and {dotted(path)} is {endpoint}", hint))

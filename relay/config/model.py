@@ -30,6 +30,7 @@ from relay.config.values import (
     OptionalFile,
     OptionalLabel,
     OptionalMailbox,
+    OptionalServer,
     Selector,
     Size,
     Strictly,
@@ -160,8 +161,10 @@ class Limits(Strictly):
 class Route(Strictly):
     """Next hops for one kind of recipients."""
 
-    hosts: Many[Address] = Field(min_length=1)
-    """Next hops, tried in this order."""
+    hosts: Many[Address] = ()
+    """Next hops, tried in this order; none where mx = true."""
+    mx: bool = False
+    """true: without hosts of ours, straight to the mail servers that the DNS names for each recipient's domain."""
     tls: Literal["none", "opportunistic", "required"] = "opportunistic"
     """none (loopback only), opportunistic (TLS where it is offered) or required (verified, or not sent)."""
 
@@ -208,6 +211,8 @@ class Delivery(Strictly):
     """After this time the sender is told once that the message is late (RFC 3461 DELAY), or never."""
     connections_per_host: int = Field(default=10, ge=1, le=1000)
     """Most connections at a time to one next hop, for each relay process."""
+    resolver: OptionalServer = None
+    """DNS server that routes with mx = true ask, such as "127.0.0.1:53"; empty means those of this machine."""
 
 
 class Holding(Strictly):

@@ -147,6 +147,18 @@ def endpoint(value: object) -> Endpoint:
     raise ValueError('write an address and a port such as "127.0.0.1:2525", "[::1]:2525" or "mx.example.org:25"')
 
 
+def optional_server(value: object) -> Endpoint | None:
+    """Return an address with a port, or None for the empty text; a name would itself have to be looked up."""
+    if value is None or value == "":
+        return None
+    try:
+        found = endpoint(value)
+        ipaddress.ip_address(found.host)
+    except ValueError:
+        raise ValueError('write the address of a DNS server and its port, such as "127.0.0.1:53"') from None
+    return found
+
+
 def _is_host(host: str) -> bool:
     try:
         if host.startswith("[") and host.endswith("]"):
@@ -307,6 +319,11 @@ OptionalDuration = Annotated[
     *_as_text(r"^(\d{1,9} ?[smhd]|never)$", optional_duration_text),
 ]
 Address = Annotated[Endpoint, BeforeValidator(endpoint), *_as_text(r"^.+:\d{1,5}$")]
+OptionalServer = Annotated[
+    Endpoint | None,
+    BeforeValidator(optional_server),
+    *_as_text(r"^(.+:\d{1,5})?$", lambda server: str(server or "")),
+]
 Domain = Annotated[str, BeforeValidator(domain), *_as_text(r"^[^@\s.]+(\.[^@\s.]+)+$")]
 Selector = Annotated[str, BeforeValidator(selector), *_as_text(r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$")]
 Label = Annotated[str, BeforeValidator(label), *_as_text(r"^[A-Za-z0-9-]+$")]

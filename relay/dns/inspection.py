@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
 from relay.config.model import Configuration
-from relay.config.values import is_loopback
+from relay.config.values import Endpoint, is_loopback
 from relay.dkim.signature import SigningKey
 from relay.dns.dkim import inspect_dkim, no_key
 from relay.dns.dmarc import inspect_dmarc
@@ -27,7 +27,9 @@ def inspect_dns(configuration: Configuration, keys: Sequence[SigningKey], lookup
     portal = urlsplit(configuration.portal.base_url).hostname or ""
     if portal != gateway.host_name and not is_loopback(portal):
         yield inspect_host(lookup, portal, "in every pickup link")
-    yield inspect_spf(lookup, gateway.domain, configuration.route.outside.hosts)
+    outside = configuration.route.outside
+    senders = (Endpoint(host=gateway.host_name, port=25),) if outside.mx else outside.hosts
+    yield inspect_spf(lookup, gateway.domain, senders)
     if all(key.domain != gateway.domain for key in keys):
         yield no_key(gateway.domain)
     for key in keys:

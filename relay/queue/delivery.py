@@ -27,6 +27,7 @@ from relay.queue.budget import Budget
 from relay.queue.claims import Claims
 from relay.queue.destinations import Destinations
 from relay.queue.entries import LEASE
+from relay.queue.exchangers import Exchangers
 from relay.queue.items import Consignment
 from relay.queue.outcomes import Deferred, Outcome, local_answer
 from relay.queue.recorder import RETRY_SECONDS, Recorder
@@ -152,7 +153,16 @@ class Delivery:
         for job in jobs:
             self._admit(job, reservation.lease.until, claimed=False)
 
-    def renew(self, *, routes: Routes, ladder: Ladder, reports: Reports, ehlo_name: str, couriers: int) -> None:
+    def renew(
+        self,
+        *,
+        routes: Routes,
+        ladder: Ladder,
+        reports: Reports,
+        ehlo_name: str,
+        couriers: int,
+        exchangers: Exchangers,
+    ) -> None:
         """Go on under another configuration: what is being sent is finished, all that follows takes the new one.
 
         ``couriers`` bounds both the transactions at once to one place and the connections to one next hop.
@@ -160,7 +170,7 @@ class Delivery:
         self.routes = routes
         self._ladder = ladder
         self._recorder.report_with(reports)
-        self._transport.renew(ehlo_name=ehlo_name, connections=couriers)
+        self._transport.renew(ehlo_name=ehlo_name, connections=couriers, exchangers=exchangers)
         self._destinations.resize(couriers)
         self._destinations.open(routes.by_name)
         self._poll_now.set()

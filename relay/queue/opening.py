@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from aiosmtplib.esmtp import parse_esmtp_extensions
 from aiosmtplib.response import SMTPResponse
 
-from relay.config.values import Endpoint
 from relay.fail_points import reached
 from relay.queue.dialogue import Dialogue
+from relay.queue.exchangers import Hop
 from relay.queue.outcomes import Answer, local_answer, remote_answer
 from relay.queue.patience import Patience
 from relay.queue.routes import Protection, TlsMode
@@ -52,7 +52,7 @@ class Client:
     contexts: Contexts
 
 
-async def open_session(hop: Endpoint, protection: Protection, client: Client) -> Session | Unusable:
+async def open_session(hop: Hop, protection: Protection, client: Client) -> Session | Unusable:
     """Connect, greet, and protect the connection as the route asks. Never raises."""
     loop = asyncio.get_running_loop()
     try:

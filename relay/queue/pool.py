@@ -52,6 +52,12 @@ class Pool:
         self._reason = reason
         self._avoid_until = self._monotonic() + self._patience.avoid
 
+    @property
+    def forgettable(self) -> bool:
+        """Tell whether nothing is open, nobody waits and nothing is remembered of the next hop."""
+        used = self._busy or self._idle or self._waiting
+        return not used and self._monotonic() >= max(self._avoid_until, self._fewer_until)
+
     async def take(self, *, fresh: bool = False) -> Session | Unusable:
         """Return a connection for one message, kept or new; ``fresh`` asks for a new one.
 

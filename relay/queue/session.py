@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from aiosmtplib.response import SMTPResponse
 
-from relay.config.values import Endpoint
 from relay.fail_points import reached, reached_on_wire
 from relay.queue.content import END_OF_DATA, DotStuffer, UncleanError
 from relay.queue.dialogue import Dialogue
+from relay.queue.exchangers import Hop
 from relay.queue.outcomes import Answer, Deferred, Delivered, Failed, Outcome, local_answer, outcome_of, remote_answer
 from relay.queue.patience import Patience
 from relay.queue.transaction import Transaction, mail_command, rcpt_command, unfit
@@ -25,17 +25,18 @@ class Unusable:
     """No recipient was decided: another connection or the next hop of the route may be tried.
 
     ``hop_at_fault`` is true when the hop as such could not be used; false when only this message's sender was
-    refused for now.
+    refused for now, or the hop lacks what this message needs. Then ``lasting`` is true: it will lack it tomorrow.
     """
 
     answer: Answer
     hop_at_fault: bool = True
+    lasting: bool = False
 
 
 class Session:
     """A connection after EHLO and, where wanted, TLS. For one task at a time; `open_session` makes it."""
 
-    def __init__(self, hop: Endpoint, dialogue: Dialogue, patience: Patience) -> None:
+    def __init__(self, hop: Hop, dialogue: Dialogue, patience: Patience) -> None:
         self.hop = hop
         self.uses = 0
         self.idle_since = 0.0
@@ -55,12 +56,12 @@ class Session:
         """Send one message; return one outcome per path, in order. Never raises.
 
         Unusable when the connection broke, or said 421, or the sender was refused for now, before anything
-        was decided. After the final dot nothing is Unusable any more: a second attempt could be a second
-        copy.
+        was decided, or when the next hop cannot carry the message as it stands. After the final dot nothing is
+        Unusable any more: a second attempt could be a second copy.
         """
         self.uses += 1
         if problem := unfit(mail, self.extensions):
-            return (Failed(self._local(*problem)),) * len(mail.paths)
+            return Unusable(self._local(*problem), hop_at_fault=False, lasting=True)
         try:
             async with asyncio.timeout(self._patience.for_message(mail.content.size)):
                 return await self._transact(mail)

@@ -1,7 +1,7 @@
 """One mail transaction as it is to be offered: what it needs of a next hop, and the commands that say so."""
 
-from collections.abc import Container, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Hashable, Mapping
+from dataclasses import dataclass, replace
 
 from relay.queue.content import Content
 
@@ -37,6 +37,16 @@ class Transaction:
     def needs_utf8(self) -> bool:
         """Tell whether the next hop must understand SMTPUTF8."""
         return self.utf8 or not (self.reverse_path.isascii() and all(path.address.isascii() for path in self.paths))
+
+
+def divided(mail: Transaction, by: Callable[[Path], Hashable]) -> list[tuple[Transaction, list[int]]]:
+    """Return one transaction for each value of ``by``, with the places of its paths in the whole one."""
+    places: dict[Hashable, list[int]] = {}
+    for place, path in enumerate(mail.paths):
+        places.setdefault(by(path), []).append(place)
+    if len(places) == 1:
+        return [(mail, list(range(len(mail.paths))))]
+    return [(replace(mail, paths=tuple(mail.paths[place] for place in some)), some) for some in places.values()]
 
 
 def unfit(mail: Transaction, extensions: Extensions) -> tuple[str, str] | None:

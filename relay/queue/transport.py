@@ -2,18 +2,19 @@
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from relay.clock import monotonic as real_monotonic
-from relay.config.values import Endpoint
+from relay.dns.destination import Directory
+from relay.queue.exchangers import Exchangers, Hop, MailHost
 from relay.queue.opening import Client, Contexts, open_session
-from relay.queue.outcomes import Deferred, Outcome, local_answer
+from relay.queue.outcomes import Deferred, Failed, Outcome, local_answer
 from relay.queue.patience import Patience
 from relay.queue.pool import Pool
-from relay.queue.routes import Protection, Route
+from relay.queue.routes import Protection, Route, domain_of
 from relay.queue.session import CLOSING, NOT_SIGNED_IN, Unusable
-from relay.queue.transaction import Transaction
+from relay.queue.transaction import Path, Transaction, divided
 
 _TO_AVOID = (CLOSING, NOT_SIGNED_IN)  # said to one message, meant for all
 
@@ -23,6 +24,7 @@ class Transport:
 
     ``ehlo_name`` is our own name in EHLO (ASCII). ``connections`` bounds the open connections to one next
     hop. ``verifying`` is the TLS context of routes with required TLS; None takes the system's authorities.
+    ``exchangers`` finds the next hops of routes by MX; without it the resolvers of this machine are asked.
     """
 
     def __init__(
@@ -33,15 +35,18 @@ class Transport:
         patience: Patience | None = None,
         verifying: ssl.SSLContext | None = None,
         monotonic: Callable[[], float] = real_monotonic,
+        exchangers: Exchangers | None = None,
     ) -> None:
         self._client = Client(ehlo_name, patience or Patience(), Contexts(verifying))
         self._connections = connections
         self._monotonic = monotonic
-        self._pools: dict[tuple[Endpoint, Protection], Pool] = {}
+        self._exchangers = exchangers or Exchangers(Directory(ehlo_name))
+        self._pools: dict[tuple[Hop, Protection], Pool] = {}
         self._farewells: set[asyncio.Task[None]] = set()
 
-    def renew(self, *, ehlo_name: str, connections: int) -> None:
-        """Take another name, and another bound for each next hop; connections that are open stay as they are."""
+    def renew(self, *, ehlo_name: str, connections: int, exchangers: Exchangers) -> None:
+        """Take another name, bound and finder of next hops; connections that are open stay as they are."""
+        self._exchangers = exchangers
         self._client = replace(self._client, ehlo_name=ehlo_name)
         self._connections = connections
         for pool in self._pools.values():
@@ -50,29 +55,53 @@ class Transport:
     async def send(self, route: Route, mail: Transaction) -> tuple[Outcome, ...]:
         """Send a message; return one outcome per path of the transaction, in order. Never raises.
 
-        A next hop that cannot be used is passed over for the next one of the route, and left alone for a
-        while; the message is not offered again once a next hop has decided about any recipient or has seen
-        the final dot.
+        A next hop that cannot be used is passed over for the next one, and left alone for a while; the message is not
+        offered again once a next hop has decided about any recipient or has seen the final dot. An address that needs
+        SMTPUTF8 is offered apart from those that do not; on a route by MX, so is each domain.
         """
-        reason = local_answer("4.4.1", f"the route {route.name} has no next hop in relay.toml")
-        for hop in route.hosts:
+
+        def kind(path: Path) -> tuple[str, bool]:
+            return domain_of(path.address) if route.mx else "", path.address.isascii()
+
+        parts = divided(mail, kind)
+        if len(parts) == 1:
+            return await self._send(route, mail)
+        outcomes: dict[int, Outcome] = {}
+        for part, places in parts:
+            outcomes.update(zip(places, await self._send(route, part), strict=True))
+        return tuple(outcomes[place] for place in range(len(mail.paths)))
+
+    async def _send(self, route: Route, mail: Transaction) -> tuple[Outcome, ...]:
+        """Send to recipients who share their next hops."""
+        hops: Sequence[Hop] = route.hosts
+        if route.mx:
+            found = await self._exchangers.hops(domain_of(mail.paths[0].address))
+            if isinstance(found, Deferred | Failed):
+                return (found,) * len(mail.paths)
+            hops = found
+        refusals: list[Unusable] = []
+        for hop in hops:
             pool = self._pool(hop, route.protection)
-            if avoided := pool.avoided():
-                reason = avoided
-                continue
-            result = await self._offer(pool, mail)
+            avoided = pool.avoided()
+            result = Unusable(avoided) if avoided else await self._offer(pool, mail)
             if not isinstance(result, Unusable):
                 return result
-            reason = result.answer
-        return tuple(Deferred(reason) for _ in mail.paths)
+            refusals.append(result)
+        if refusals and all(one.lasting for one in refusals):
+            return (Failed(refusals[-1].answer),) * len(mail.paths)
+        passing = [one.answer for one in refusals if not one.lasting]
+        nowhere = local_answer("4.4.1", f"the route {route.name} has no next hop in relay.toml")
+        return (Deferred(passing[-1] if passing else nowhere),) * len(mail.paths)
 
     def tidy(self) -> None:
         """Say goodbye to connections that were idle too long; call it about once a second."""
-        for pool in self._pools.values():
+        for key, pool in tuple(self._pools.items()):
             for session in pool.tidy():
                 task = asyncio.ensure_future(session.quit())
                 self._farewells.add(task)
                 task.add_done_callback(self._farewells.discard)
+            if pool.forgettable:  # on a route by MX there are as many as there are mail servers in the world
+                del self._pools[key]
 
     async def close(self) -> None:
         """Say goodbye to all idle connections."""
@@ -105,7 +134,9 @@ class Transport:
                 pool.avoid(result.answer)
             return result
 
-    def _pool(self, hop: Endpoint, protection: Protection) -> Pool:
+    def _pool(self, hop: Hop, protection: Protection) -> Pool:
+        if isinstance(hop, MailHost):  # known by its name, reached by its address
+            protection = replace(protection, certificate=hop.name)
         key = (hop, protection)
         if key not in self._pools:
             self._pools[key] = Pool(

@@ -7,8 +7,10 @@ from typing import cast
 
 import pytest
 
+from relay.dns.destination import Directory
 from relay.errors import StoreError
 from relay.queue.entries import LEASE
+from relay.queue.exchangers import Exchangers
 from relay.queue.items import EntryEnvelope, QueuedEnvelope
 from relay.queue.outcomes import Outcome
 from relay.queue.routes import Route
@@ -79,6 +81,7 @@ def test_a_renewed_route_is_taken_from_the_next_message_on(yard: Yard) -> None:
                 reports=other._recorder._reports,
                 ehlo_name="new.example.org",
                 couriers=1,
+                exchangers=Exchangers(Directory("new.example.org")),
             )
             yard.queue("ben@example.net")
             await until(lambda: yard.states() == ["done", "done"])
