@@ -35,7 +35,7 @@ class Taken:
 
 @dataclass
 class NextHop:
-    """Listens on a free port of loopback while entered.
+    """Listens on ``port`` (0: any that is free) of ``address``, which is of loopback, while entered.
 
     ``answers`` maps the beginning of a command (or ``GREETING``, or ``.`` for the end of data) to an answer,
     or to a list that is used up one by one; the longest match counts, then the ordinary answer.
@@ -45,6 +45,7 @@ class NextHop:
     offers: Sequence[str] = ALL
     tls: ssl.SSLContext | None = None
     port: int = 0
+    address: str = "127.0.0.1"
     seen: list[str] = field(default_factory=list)
     taken: list[Taken] = field(default_factory=list)
     connections: int = 0
@@ -56,10 +57,10 @@ class NextHop:
 
     @property
     def endpoint(self) -> Endpoint:
-        return Endpoint(host="127.0.0.1", port=self.port)
+        return Endpoint(host=self.address, port=self.port)
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._met, "127.0.0.1", self.port, limit=1 << 26)
+        self._server = await asyncio.start_server(self._met, self.address, self.port, limit=1 << 26)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 

@@ -86,6 +86,7 @@ class Yard:
             "poll_seconds": 0.01,
             "retry_seconds": 0.01,
             "ladder": LADDER,
+            "transport": Transport(ehlo_name="gw.example.org", patience=PATIENCE),
         }
         return Delivery(
             store=self.store,
@@ -93,7 +94,6 @@ class Yard:
             blobs=self.blobs,
             audit=self.audit,
             routes=routes,
-            transport=Transport(ehlo_name="gw.example.org", patience=PATIENCE),
             reports=Reports(self.store, reporter, self.spooler, routes, LADDER.give_up_after),
             **(settings | more),
         )
