@@ -5,6 +5,8 @@ Nobody below the edges takes a `Gateway`: functions take the two or three servic
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 from policies.ruleset import Ruleset, compile_rules
 from relay.config.model import Configuration
@@ -22,6 +24,7 @@ from relay.intake import Intake
 from relay.judging import Judge, history_of
 from relay.message.extraction import Extractor
 from relay.message.secret_address import AddressKind
+from relay.mishaps import Mishaps, nobody_died
 from relay.notices.compose import Notices
 from relay.notices.receipts import ReceiptNotices
 from relay.outgoing import exchangers_of, ladder_of, letterhead_of, notices_of, reporter_of, routes_of, spooler_of
@@ -64,6 +67,7 @@ class Lasting:
     audit: Audit
     vault: Vault
     extractor: Extractor
+    mishaps: Mishaps
     owner: bytes
 
 
@@ -111,6 +115,12 @@ def prepare(configuration: Configuration) -> None:
     Keyring.open(configuration.keys.folder, role="relay")
     open_signer(configuration.dkim)
     migrate(configuration.storage.database, create=False)
+    nobody_died(_notes_of(configuration))
+
+
+def _notes_of(configuration: Configuration) -> Path:
+    """Return where the processes of this machine note what they are reading."""
+    return configuration.storage.blobs / "reading"
 
 
 def compile_policy(configuration: Configuration) -> Ruleset:
@@ -143,6 +153,7 @@ def open_gateway(configuration: Configuration, number: int) -> Gateway:
         Audit(keyring, writer=name),
         Vault(keyring, blobs, store, inline_limit=configuration.storage.inline_limit),
         Extractor(EXTRACTORS),
+        Mishaps(_notes_of(configuration), name, partial(keyring.text_hash, "mishap")),
         owner,
     )
     return _furnish(configuration, lasting, None)
@@ -209,6 +220,7 @@ def _furnish(configuration: Configuration, lasting: Lasting, running: Gateway | 
         vault=vault,
         audit=audit,
         delivery=delivery,
+        mishaps=lasting.mishaps,
         disks=disks_of(configuration.storage.database, configuration.storage.blobs),
         reserve=configuration.storage.disk_reserve,
     )
@@ -222,6 +234,7 @@ def _furnish(configuration: Configuration, lasting: Lasting, running: Gateway | 
         audit,
         vault,
         extractor,
+        lasting.mishaps,
         lasting.owner,
         configuration=configuration,
         routes=routes,

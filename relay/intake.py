@@ -5,6 +5,7 @@ anything that goes wrong before that commit is an error reply and leaves nothing
 """
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -21,8 +22,8 @@ from relay.fail_points import reached
 from relay.judging import Judge
 from relay.message.content import reads_alone
 from relay.message.headers import count_received
-from relay.message.reading import read
 from relay.message.trace import MAX_HOPS
+from relay.mishaps import Mishaps, Watch
 from relay.plan import Arrival, Part, Plan, Received, write
 from relay.planning import Planner
 from relay.queue.delivery import Delivery
@@ -58,6 +59,7 @@ class Intake:
         vault: Vault,
         audit: Audit,
         delivery: Delivery,
+        mishaps: Mishaps,
         disks: tuple[Path, ...],
         reserve: int,
     ) -> None:
@@ -69,6 +71,7 @@ class Intake:
         self._audit = audit
         self._store = store
         self._delivery = delivery
+        self._mishaps = mishaps
         self._disks = disks
         self._reserve = reserve
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -87,14 +90,15 @@ class Intake:
             return _TOO_MANY_HOPS
         ensure_room(self._disks, self._reserve)
         small = len(content) <= SMALL
-        reading = read(content) if small else await self._aside(partial(read, content))
+        watch = self._mishaps.watch(content)
+        reading = watch.read(content) if small else await self._aside(partial(watch.read, content))
         reservation = self._delivery.reserve(len(content))
         lease = reservation.lease if reservation else None
         arrival = Arrival(clock.new_id(), clock.now(), envelope, content, client, reading, lease)
         # Plain text is judged in less time than it takes to change threads twice.
         quick = small and reads_alone(reading) and not self._reception.concerns(arrival)
         try:
-            plan = await self._commit(arrival, quick=quick)
+            plan = await self._commit(arrival, watch, quick=quick)
         except BaseException:
             if reservation:
                 self._delivery.cancel(reservation)
@@ -110,21 +114,22 @@ class Intake:
         _log.info("accepted", queue_id=queue_id, size=len(content), actions=list(plan.actions))
         return Reply(250, "2.0.0", f"Ok: queued as {queue_id}")
 
-    async def _commit(self, arrival: Arrival, *, quick: bool) -> Plan:
+    async def _commit(self, arrival: Arrival, watch: Watch, *, quick: bool) -> Plan:
         """Plan and write; again when something else was written meanwhile that the plan would have counted with."""
         try:
-            return await self._attempt(arrival, quick=quick, again=False)
+            return await self._attempt(arrival, watch, quick=quick, again=False)
         except OvertakenError:
             # Pieces of one message come at the same moment: one after the other, each sees what came of the last.
             turn = self._turns.setdefault(arrival.reading.message_id, asyncio.Lock())
         async with turn:
             for _ in range(_ATTEMPTS):
                 with suppress(OvertakenError):
-                    return await self._attempt(arrival, quick=False, again=True)
+                    return await self._attempt(arrival, watch, quick=False, again=True)
         raise StoreError("the same message was being written by others all the time")
 
-    async def _attempt(self, arrival: Arrival, *, quick: bool, again: bool) -> Plan:
-        plan = self._prepare(arrival, again) if quick else await self._aside(partial(self._prepare, arrival, again))
+    async def _attempt(self, arrival: Arrival, watch: Watch, *, quick: bool, again: bool) -> Plan:
+        prepare = partial(watch.over, partial(self._prepare, arrival, again))
+        plan = prepare() if quick else await self._aside(prepare)
         reached("reception: planned")
         await self._store.commit(partial(write, plan=plan, vault=self._vault, audit=self._audit))
         reached("reception: committed")
@@ -172,5 +177,5 @@ class Intake:
             return self._planner.refuse(received, routing.refusal)
         return self._planner.accept(received).joined(sorted_.parts)
 
-    async def _aside(self, work: "partial[T]") -> T:
+    async def _aside(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
