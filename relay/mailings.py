@@ -118,6 +118,7 @@ class Mailings:
         to = held.envelope.reverse_path
         if not refused or not to:
             return None
+        queued_id = new_id()
         composed = self._reporter.compose(
             to=to,
             recipients=refused,
@@ -125,8 +126,10 @@ class Mailings:
             arrival=held.held.created_at,
             now=now,
             envid=held.envelope.envid,
+            message_id=own_message_id(queued_id, self._own),
         )
-        return self._draft(self._entry(Kind.DSN, to), composed, now=now, parent=held.held.message_id)
+        entry = self._entry(Kind.DSN, to)
+        return self._draft(entry, composed, now=now, parent=held.held.message_id, queued_id=queued_id)
 
     def report(self, received: Received) -> Draft:
         """Return the one report (RFC 3464) of the copies that were refused while others were accepted."""
@@ -140,7 +143,7 @@ class Mailings:
             )
             for copy in received.routing.going(Way.REFUSE)
         ]
-        to = received.arrival.envelope.reverse_path
+        to, queued_id = received.arrival.envelope.reverse_path, new_id()
         composed = self._reporter.compose(
             to=to,
             recipients=refused,
@@ -148,6 +151,7 @@ class Mailings:
             arrival=received.arrival.at,
             now=received.arrival.at,
             envid=received.arrival.envelope.envid,
+            message_id=own_message_id(queued_id, self._own),
         )
         return self._draft(
             self._entry(Kind.DSN, to),
@@ -155,6 +159,7 @@ class Mailings:
             now=received.arrival.at,
             parent=received.arrival.id,
             lease=received.arrival.lease,
+            queued_id=queued_id,
         )
 
     def _entry(self, kind: Kind, recipient: str, participant_id: bytes | None = None) -> NewEntry:

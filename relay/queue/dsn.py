@@ -58,6 +58,7 @@ class Reporter:
         arrival: datetime,
         now: datetime,
         envid: str = "",
+        message_id: str = "",
         thread: Sequence[tuple[str, str]] = (),
     ) -> bytes:
         """Return the report as bytes, to be sent with the null reverse-path.
@@ -65,7 +66,8 @@ class Reporter:
         At least one recipient; ``headers`` is the original's header section
         (`relay.queue.content.header_section`), empty where it is not at hand any more;
         ``arrival`` is when we accepted it, ``envid`` the parameter as received, ``thread`` the fields that put the
-        report into a thread (`relay.notices.letterhead.thread_fields`).
+        report into a thread (`relay.notices.letterhead.thread_fields`); ``message_id`` is drawn where none is given
+        (`relay.queue.own_mail`).
         """
         worst = min((one.action for one in recipients), key=list(Report).index)
         words = _Words(self.language, self.organisation)
@@ -74,7 +76,7 @@ class Reporter:
             to=to,
             subject=words.subject(worst),
             now=now,
-            message_id=new_message_id(self.domain),
+            message_id=message_id or new_message_id(self.domain),
             more=thread,
             body=multipart(
                 "report",

@@ -6,13 +6,14 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
+from relay.clock import new_id
 from relay.errors import LetterlockError
 from relay.queue.content import header_section
 from relay.queue.dsn import ReportedRecipient, Reporter
 from relay.queue.items import EntryEnvelope, QueuedEnvelope
 from relay.queue.lost_replies import LostReplies
 from relay.queue.outcomes import Answer
-from relay.queue.own_mail import about
+from relay.queue.own_mail import about, own_message_id
 from relay.queue.recording import ReportDraft
 from relay.queue.routes import Routes
 from relay.queue.settling import Report, Settled
@@ -67,15 +68,17 @@ class Reports:
         Whether the next hop refused the mail at once or sent it back a day later, the sender reads the same.
         """
         found = about(conn, lost.queued_id, lost.participant_id)
+        report_id = new_id()
         content = self._reporter.compose(
             to=lost.to,
             recipients=[ReportedRecipient(lost.address, Report.FAILED, lost.answer, lost.at, kind=lost.kind)],
             headers=b"",  # of a mail that the sender never wrote
             arrival=found.accepted_at if found else lost.at,
             now=lost.at,
+            message_id=own_message_id(report_id, self._reporter.domain),
             thread=found.thread(self._reporter.domain) if found else (),
         )
-        return self._draft(lost.to, content, lost.at, lost.queued_id)
+        return self._draft(report_id, lost.to, content, lost.at, lost.queued_id)
 
     def _report(self, group: Sequence[Settled]) -> Draft:
         first = group[0]
@@ -90,6 +93,7 @@ class Reports:
             )
             with self._store.read() as conn:
                 return self.draft_unreached(conn, lost)
+        report_id = new_id()
         content = self._reporter.compose(
             to=to,
             recipients=[self._recipient(one) for one in group],
@@ -97,14 +101,20 @@ class Reports:
             arrival=entry.created_at,
             now=first.at,
             envid=envelope.envid,
+            message_id=own_message_id(report_id, self._reporter.domain),
         )
-        return self._draft(to, content, first.at, first.consignment.message_id)
+        return self._draft(report_id, to, content, first.at, first.consignment.message_id)
 
-    def _draft(self, to: str, content: bytes, now: datetime, parent: bytes) -> Draft:
+    def _draft(self, report_id: bytes, to: str, content: bytes, now: datetime, parent: bytes) -> Draft:
         # RFC 3461 section 6.1: a report is never reported about.
         new = NewEntry(Kind.DSN, self._routes.name_for(to), EntryEnvelope(to, notify=("NEVER",)))
         return self._spooler.draft(
-            QueuedEnvelope("", smtputf8=not to.isascii()), [new], content, now=now, parent=parent
+            QueuedEnvelope("", smtputf8=not to.isascii()),
+            [new],
+            content,
+            now=now,
+            message_id=report_id,
+            parent=parent,
         )
 
     def _recipient(self, one: Settled) -> ReportedRecipient:

@@ -11,7 +11,17 @@ from pathlib import Path
 
 from relay.errors import KeyringError
 from relay.fail_points import reached
-from relay.vault.keyfiles import SUFFIX, KeyFile, destroy_key, key_names, new_key, read_key, read_private, write_key
+from relay.vault.keyfiles import (
+    SUFFIX,
+    KeyFile,
+    destroy_key,
+    finish_destroying,
+    key_names,
+    new_key,
+    read_key,
+    read_private,
+    write_key,
+)
 from relay.vault.sealing.kek import FileKek
 from relay.vault.tombstones import Grave, buried, bury
 
@@ -106,6 +116,7 @@ class Keks(Mapping[bytes, FileKek]):
         self._loaded.pop(kek.id, None)
 
     def _load(self) -> None:
+        finish_destroying(self._folder)
         dead = buried(self._tombstones, Grave.KEK)
         for name in key_names(self._folder, _KEK):
             key = read_key(self._folder, name)
@@ -153,6 +164,7 @@ class Epochs:
 
         A younger key stays even when no content needs it: a reply to an older message may be kept under it.
         """
+        finish_destroying(self._folder)
         last_safe = (now.astimezone(UTC) - timedelta(days=1)).date()
         files = self._files()
         needed = [day for day, key in files if key.id in in_use]

@@ -19,6 +19,7 @@ from relay.errors import KeyringError
 from relay.fail_points import reached
 
 SUFFIX = ".key"
+_CONDEMNED = ".condemned"
 _MAGIC = "LETTERLOCK-KEY-1"
 _LONGEST = 4096
 
@@ -81,18 +82,32 @@ def destroy_key(folder: Path, name: str) -> bool:
     file = folder / (name + SUFFIX)
     with _explained(file):
         try:
-            descriptor = os.open(file, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            file.rename(folder / f".{file.name}{_CONDEMNED}")
         except FileNotFoundError:
             return False
-        try:
-            os.write(descriptor, bytes(os.fstat(descriptor).st_size))
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        reached("key: overwritten")
-        file.unlink(missing_ok=True)
+        # Durable before the first octet goes: half a key under its own name would be taken for a damaged one.
         sync_folder(folder)
+    reached("key: condemned")
+    finish_destroying(folder)
     return True
+
+
+def finish_destroying(folder: Path) -> None:
+    """Overwrite and remove the keys of ``folder`` whose destruction has begun, here or in a process that died at it."""
+    with _explained(folder):
+        for file in sorted(folder.glob(f".*{SUFFIX}{_CONDEMNED}")):
+            try:
+                descriptor = os.open(file, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            except FileNotFoundError:
+                continue  # another process finished it
+            try:
+                os.write(descriptor, bytes(os.fstat(descriptor).st_size))
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            reached("key: overwritten")
+            file.unlink(missing_ok=True)
+            sync_folder(folder)
 
 
 def read_private(file: Path) -> bytes | None:

@@ -209,6 +209,31 @@ def test_destroyed_key_does_not_come_back_with_a_backup(keyring: Keyring, key_fo
     assert not file.exists()
 
 
+@pytest.mark.parametrize("died", ["before a key was overwritten", "before it was removed"])
+def test_half_destroyed_key_is_destroyed_and_nothing_else_is_held_up(
+    keyring: Keyring, key_folder: Path, monkeypatch: pytest.MonkeyPatch, died: str
+) -> None:
+    """A process that dies over the destruction of a key leaves no file that the next one takes for a damaged key."""
+
+    class DeathError(Exception):
+        pass
+
+    def die(place: str) -> None:
+        if place == {"before a key was overwritten": "key: condemned"}.get(died, "key: overwritten"):
+            raise DeathError
+
+    old, kept = (keyring.kek_for(datetime(2026, month, 20, tzinfo=UTC)).kek_id for month in (6, 8))
+    monkeypatch.setattr("relay.vault.keyfiles.reached", die)
+    with pytest.raises(DeathError):
+        keyring.keks.destroy(keyring.keks.files()[0])
+    monkeypatch.undo()
+    after = Keyring.open(key_folder, role="relay")
+    assert (old in after.keks, kept in after.keks) == (False, True)
+    assert sorted(file.name for file in (key_folder / "shared").iterdir() if "kek" in file.name) == [
+        "kek-2026-08-1.key"
+    ]
+
+
 def test_torn_line_of_the_tombstones_harms_no_other(keyring: Keyring, key_folder: Path) -> None:
     """A crash in the middle of a line loses that line only."""
     keyring.bury_message(bytes(16))
