@@ -20,6 +20,7 @@ from relay.message.identity import message_key
 from relay.message.loop_evidence import MAX_PASSES, Tag, find_evidence
 from relay.plan import Arrival, Change, Earlier
 from relay.smtp.values import Reply
+from relay.store.prepared import Prepared
 from relay.store.tables import Decision, QueuedMessage
 from relay.store.writer import Store, claim
 from relay.vault.keyring import Keyring
@@ -30,10 +31,11 @@ _DECISION: Table = cast("Any", Decision).__table__
 WINDOW = timedelta(hours=24)
 _LOOP = Reply(554, "5.4.6", "Mail loop: this message left here a moment ago and keeps coming back")
 
-_OF_THE_SAME_KEY = select(_MESSAGE.c.id).where(
+_SAME = select(_MESSAGE.c.id).where(
     _MESSAGE.c.message_key == bindparam("key"), _MESSAGE.c.accepted_at > bindparam("since")
 )
-_WAIT = text("SELECT pg_advisory_xact_lock(:number)")
+_OF_THE_SAME_KEY = Prepared(_SAME)
+_WAIT = Prepared(text("SELECT pg_advisory_xact_lock(:number)"))
 
 
 class Recognition:
@@ -60,7 +62,7 @@ class Recognition:
         return replace(arrival, key=key, earlier=self._earlier(key, arrival.at) if again else Earlier())
 
     def _earlier(self, key: bytes, now: datetime) -> Earlier:
-        same = _OF_THE_SAME_KEY.add_columns(_DECISION.c.recipient_hash)
+        same = _SAME.add_columns(_DECISION.c.recipient_hash)
         joined = same.outerjoin(_DECISION, _DECISION.c.message_id == _MESSAGE.c.id).order_by(_MESSAGE.c.accepted_at)
         with self._store.read() as connection:
             rows = connection.execute(joined, {"key": key, "since": now - WINDOW}).all()
@@ -83,8 +85,8 @@ def _look(connection: Connection, arrival: Arrival) -> None:
     assert key is not None  # noqa: S101  # still_so
     if connection.dialect.name == "postgresql":
         # Another relay may be writing the same message; SQLite has one writer. READ COMMITTED: what it wrote is seen.
-        connection.execute(_WAIT, {"number": int.from_bytes(key[:8], "big", signed=True)})
-    found = set(connection.execute(_OF_THE_SAME_KEY, {"key": key, "since": arrival.at - WINDOW}).scalars())
+        _WAIT.rows(connection, {"number": int.from_bytes(key[:8], "big", signed=True)})
+    found = {id_ for (id_,) in _OF_THE_SAME_KEY.rows(connection, {"key": key, "since": arrival.at - WINDOW})}
     # What this batch leaves to be inserted at its end no query sees yet.
     if not claim(connection, ("message key", key)) or not found - {arrival.id} <= set(arrival.earlier.messages):
         raise OvertakenError("more of the same message was accepted meanwhile")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, exists, or_, select, update
+from sqlalchemy import Connection, bindparam, delete, exists, literal, select, update
 
 from relay.fail_points import reached
 from relay.queue.entries import Damaged
@@ -19,6 +19,7 @@ from relay.queue.settling import TO_READERS, Report, Settled
 from relay.queue.spooling import Draft, insert_message
 from relay.store.audit import Audit
 from relay.store.events import Event
+from relay.store.prepared import Prepared, PreparedForKeys
 from relay.store.tables import Entry, Participant, Spool
 from relay.store.tables.queue import EntryState, Kind
 from relay.store.tables.sealed import ReaderState
@@ -29,9 +30,8 @@ _ENTRY = Entry.__table__  # type: ignore[attr-defined]
 _SPOOL = Spool.__table__  # type: ignore[attr-defined]
 _READER = Participant.__table__  # type: ignore[attr-defined]
 _OPEN = (EntryState.DUE.value, EntryState.LEASED.value, EntryState.HELD.value, EntryState.PAUSED.value)
-_IDS_AT_ONCE = 500  # bound values in one statement
 
-_RECORD = (
+_RECORD = Prepared(
     update(_ENTRY)
     .where(
         _ENTRY.c.id == bindparam("of_id"),
@@ -50,23 +50,17 @@ _RECORD = (
     )
 )
 _WARNED = update(_ENTRY).where(_ENTRY.c.id == bindparam("of_id")).values(warned_at=bindparam("at"))
-_RELEASE = (
-    delete(_SPOOL)
-    .where(
-        _SPOOL.c.message_id.in_(bindparam("ids", expanding=True)),
-        ~exists(select(1).where(_ENTRY.c.message_id == _SPOOL.c.message_id, _ENTRY.c.state.in_(_OPEN))),
-    )
-    .returning(_SPOOL.c.blob_id)
+_UNFINISHED = select(1).where(
+    _ENTRY.c.message_id == _SPOOL.c.message_id, _ENTRY.c.state.in_([literal(state) for state in _OPEN])
 )
-_NOTIFIED = (
+_RELEASE = PreparedForKeys(
+    lambda ids: delete(_SPOOL).where(_SPOOL.c.message_id.in_(ids), ~exists(_UNFINISHED)).returning(_SPOOL.c.blob_id)
+)
+_NOTIFIED = Prepared(
     update(_READER)
     .where(
         _READER.c.id == bindparam("of_id"),
-        # Many rows are written at once, and a list of values cannot be among what differs from row to row.
-        or_(
-            _READER.c.state == ReaderState.WAITING.value,
-            _READER.c.state == ReaderState.UNDELIVERABLE.value,
-        ),
+        _READER.c.state.in_([literal(ReaderState.WAITING.value), literal(ReaderState.UNDELIVERABLE.value)]),
     )
     .values(state=ReaderState.NOTIFIED.value, notified_at=bindparam("at"), bounced_at=None)
 )
@@ -123,16 +117,16 @@ def _write(conn: Connection, keyring: Keyring, settled: Sequence[Settled]) -> se
     quick = [one for one in settled if not _one_by_one(one)]
     written: set[bytes] = set()
     if quick:
-        conn.execute(_RECORD, [_row(one, keyring) for one in quick])
+        _RECORD.many(conn, [_row(one, keyring) for one in quick])
         notified = [_notified(one) for one in quick if _reached(one)]
         if notified:
-            conn.execute(_NOTIFIED, notified)
+            _NOTIFIED.many(conn, notified)
             reached("outcome: reader notified")
     for one in filter(_one_by_one, settled):
-        if not conn.execute(_RECORD, _row(one, keyring)).rowcount:
+        if not _RECORD.run(conn, _row(one, keyring)):
             continue
         if _reached(one):
-            conn.execute(_NOTIFIED, _notified(one))
+            _NOTIFIED.run(conn, _notified(one))
         if one.report is Report.DELAYED:
             conn.execute(_WARNED, {"of_id": one.entry.id, "at": one.at})
         if not _lost(one) or unreached(conn, one.entry.kind, one.entry.participant_id, one.at):
@@ -155,7 +149,7 @@ def unreached(conn: Connection, kind: Kind, participant_id: bytes | None, at: da
 
 def record_plainly(conn: Connection, settled: Sequence[Settled]) -> None:
     """Write states and nothing else: the way out when a defect keeps `record` from working."""
-    conn.execute(_RECORD, [_row(one, None) for one in settled])
+    _RECORD.many(conn, [_row(one, None) for one in settled])
 
 
 def record_damaged(conn: Connection, damaged: Iterable[Damaged], due_at: datetime) -> None:
@@ -176,12 +170,10 @@ def record_damaged(conn: Connection, damaged: Iterable[Damaged], due_at: datetim
 
 def let_go(conn: Connection, message_ids: Iterable[bytes], now: datetime) -> None:
     """Delete the spooled bytes of messages that have no unfinished entry left; their blobs are doomed with them."""
-    ids = list(message_ids)
-    for start in range(0, len(ids), _IDS_AT_ONCE):
-        gone = conn.execute(_RELEASE, {"ids": ids[start : start + _IDS_AT_ONCE]}).scalars()
-        reached("outcome: octets let go")
-        if doomed := [blob_id for blob_id in gone if blob_id is not None]:
-            journal.doom(conn, doomed, now)
+    gone = _RELEASE.rows(conn, list(message_ids))
+    reached("outcome: octets let go")
+    if doomed := [blob_id for (blob_id,) in gone if blob_id is not None]:
+        journal.doom(conn, doomed, now)
 
 
 def _row(one: Settled, keyring: Keyring | None) -> dict[str, Any]:

@@ -21,15 +21,15 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from types import SimpleNamespace
 from typing import Any, Protocol, cast
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import Connection, Row, Table, select, text
+from sqlalchemy import Connection, Row, Table, bindparam, select, text
 
 from relay.store.batch import insert_later, later
 from relay.store.events import Event, sentence
+from relay.store.prepared import Prepared, insertion
 from relay.store.tables import AuditEvent, AuditKey, Meta
 from relay.store.types import Moment
 
@@ -44,6 +44,10 @@ _NONCE = 12
 _ID = 16
 _FORGOTTEN = "personal facts forgotten"
 _STEP = 500
+_MOMENT = Moment()
+_ONE_AT_A_TIME = Prepared(text("SELECT pg_advisory_xact_lock(hashtext(:name))"))
+_HEAD = Prepared(select(AUDIT).where(AUDIT.c.writer == bindparam("of_writer")).order_by(AUDIT.c.seq.desc()).limit(1))
+_APPEND = insertion(AUDIT, tuple(column.name for column in AUDIT.columns))
 
 Fact = str | int | bool | Sequence[str]
 
@@ -174,18 +178,17 @@ class _Chain:
     def __call__(self, connection: Connection, rows: list[dict[str, Any]]) -> None:
         if connection.dialect.name == "postgresql":
             # Two processes under one name (two command lines) must not fork the chain.
-            connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": f"audit {self._writer}"})
-        head = connection.execute(
-            select(AUDIT).where(AUDIT.c.writer == self._writer).order_by(AUDIT.c.seq.desc()).limit(1)
-        ).first()
-        seq, prev = (0, genesis(self._writer)) if head is None else (head.seq, event_hash(head))
+            _ONE_AT_A_TIME.rows(connection, {"name": f"audit {self._writer}"})
+        seq, prev = 0, genesis(self._writer)
+        for head in _HEAD.rows(connection, {"of_writer": self._writer}):
+            seq, prev = head[1], _hash(*head)
         chained = []
         for row in rows:
             seq += 1
             event = {"writer": self._writer, "seq": seq, "prev": prev, **row}
-            prev = event_hash(SimpleNamespace(**event))
+            prev = _hash(**event)
             chained.append(event)
-        connection.execute(AUDIT.insert(), chained)
+        _APPEND.many(connection, chained)
 
 
 def genesis(writer: str) -> bytes:
@@ -195,26 +198,37 @@ def genesis(writer: str) -> bytes:
 
 def event_hash(event: Any) -> bytes:
     """Return the hash of one event: a row of the audit table, or anything with its columns as attributes."""
-    at = Moment().process_bind_param(event.at, cast("Any", None))
-    writer, name = event.writer.encode("utf-8"), event.event.encode("utf-8")
-    message_id, personal = event.message_id or b"", event.personal or b""
-    facts = event.facts.encode("utf-8", "surrogatepass")
+    return _hash(*(getattr(event, column.name) for column in AUDIT.columns))
+
+
+def _hash(  # noqa: PLR0917  # the columns of the table, in their order
+    writer: str,
+    seq: int,
+    prev: bytes,
+    at: datetime,
+    event: str,
+    message_id: bytes | None,
+    facts: str,
+    personal: bytes | None,
+) -> bytes:
+    by, name, of = writer.encode("utf-8"), event.encode("utf-8"), message_id or b""
+    told, sealed = facts.encode("utf-8", "surrogatepass"), personal or b""
     return hashlib.sha256(
         b"".join(
             [
                 _LABEL,
-                struct.pack(">H", len(writer)),
-                writer,
-                struct.pack(">Q", event.seq),
-                event.prev,
-                struct.pack(">qH", at, len(name)),
+                struct.pack(">H", len(by)),
+                by,
+                struct.pack(">Q", seq),
+                prev,
+                struct.pack(">qH", _MOMENT.process_bind_param(at, cast("Any", None)), len(name)),
                 name,
-                struct.pack(">B", len(message_id)),
-                message_id,
-                struct.pack(">I", len(facts)),
-                facts,
-                struct.pack(">I", len(personal)),
-                personal,
+                struct.pack(">B", len(of)),
+                of,
+                struct.pack(">I", len(told)),
+                told,
+                struct.pack(">I", len(sealed)),
+                sealed,
             ]
         )
     ).digest()

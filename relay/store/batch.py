@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from relay.errors import StoreError
 from relay.fail_points import reached
 from relay.store.faults import is_database_error, is_worth_retrying, translate
+from relay.store.prepared import insertion
 
 BATCH_TRANSACTIONS = 128
 BATCH_SECONDS = 0.02  # a batch takes no more transactions after this: the first one waits for the last
@@ -106,15 +107,8 @@ def insert_later(connection: Connection, table: Table, rows: Sequence[Mapping[st
     see the rows yet; apart from that, they share the transaction's fate like any other.
     """
     if rows:
-        later(connection, (table.name, *rows[0]), _Insert(table), rows)
-
-
-class _Insert:
-    def __init__(self, table: Table) -> None:
-        self._table = table
-
-    def __call__(self, connection: Connection, rows: list[Any]) -> None:
-        connection.execute(self._table.insert(), rows)
+        inserted = insertion(table, tuple(rows[0]))
+        later(connection, inserted, inserted.many, rows)
 
 
 def forbid_commit(connection: Connection) -> None:

@@ -51,14 +51,14 @@ def translate(error: BaseException) -> StoreError:
         if state == "53100":
             return StoreFullError(_DISK_FULL)
         sentence = _POSTGRESQL.get(state[:2], f"the database refused (SQLSTATE {state})")
-    elif isinstance(error, DBAPIError) and error.connection_invalidated:
+    elif getattr(error, "connection_invalidated", hasattr(error, "sqlstate")):  # PostgreSQL's driver, no server's word
         sentence = _POSTGRESQL["08"]
     return StoreError(sentence)
 
 
 def is_database_error(error: BaseException) -> bool:
     """Tell an error of the database layer from one that the transaction's own code raised."""
-    return isinstance(error, (SQLAlchemyError, sqlite3.Error)) or getattr(error, "sqlstate", None) is not None
+    return isinstance(error, (SQLAlchemyError, sqlite3.Error)) or hasattr(error, "sqlstate")
 
 
 def is_worth_retrying(error: BaseException) -> bool:

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Row, Table, and_, bindparam, column, literal_
 
 from policies.model import Acquaintance
 from relay.store.batch import insert_later
+from relay.store.prepared import PreparedForKeys
 from relay.store.tables import Observation, Pair, SenderCount
 from relay.store.types import Bytes
 
@@ -29,16 +30,22 @@ HASH = 16
 _COUNTED, _SENT, _RECEIVED = 0, 1, 2
 _HALF_LIFE = timedelta(days=60)
 _UNFOLDED = text("NOT folded")  # spelt as in the partial indices, so that SQLite uses them
-_MANY = 300  # keys in one statement
-# Built once: putting a statement together costs more than running it.
-_KNOWN = union_all(
-    select(literal_column("0"), _PAIR.c.sender, _PAIR.c.recipient, _PAIR.c.sent, _PAIR.c.received).where(
-        _PAIR.c.sender.in_(bindparam("parties", expanding=True)),
-        _PAIR.c.recipient.in_(bindparam("people", expanding=True)),
+_MANY = 256  # keys in one statement
+_AUTHOR, _ALL = bindparam("author", type_=Bytes), bindparam("organisation", type_=Bytes)
+_KNOWN = PreparedForKeys(
+    lambda people: union_all(
+        select(literal_column("0"), _PAIR.c.sender, _PAIR.c.recipient, _PAIR.c.sent, _PAIR.c.received).where(
+            _PAIR.c.sender.in_([_AUTHOR, _ALL]), _PAIR.c.recipient.in_(people)
+        ),
+        select(
+            _OBSERVATION.c.kind,
+            _OBSERVATION.c.sender,
+            _OBSERVATION.c.data,
+            literal_column("0.0"),
+            literal_column("0.0"),
+        ).where(_UNFOLDED, _OBSERVATION.c.sender.in_([_AUTHOR, *people])),
     ),
-    select(
-        _OBSERVATION.c.kind, _OBSERVATION.c.sender, _OBSERVATION.c.data, literal_column("0.0"), literal_column("0.0")
-    ).where(_UNFOLDED, _OBSERVATION.c.sender.in_(bindparam("writers", expanding=True))),
+    most=_MANY,
 )
 _FOLDER_LOCK = 0x4C4C4D32
 
@@ -83,9 +90,7 @@ def acquaintances(
     known: dict[bytes, list[float]] = {}
     for start in range(0, len(wanted), _MANY):
         some = wanted[start : start + _MANY]
-        rows = connection.execute(
-            _KNOWN, {"parties": [sender, organisation], "people": some, "writers": [sender, *some]}
-        ).all()
+        rows = _KNOWN.rows(connection, some, {"author": sender, "organisation": organisation})
         asked = set(some)
         for kind, writer, other, sent, received in rows:
             if kind != _COUNTED:

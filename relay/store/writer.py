@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, event
-from sqlalchemy.exc import SQLAlchemyError
 
 from relay.errors import StoreError
 from relay.store.batch import claim, forbid_commit, insert_later, run_batch
 from relay.store.engine import SameFile, check_durable, database_file, open_engine, truncate_log
-from relay.store.faults import translate
+from relay.store.faults import is_database_error, translate
 from relay.store.gate import Gate, gate_file
 from relay.store.schema import check_schema
 
@@ -143,8 +142,10 @@ class Store:
         try:
             with self._readers.connect() as connection:
                 yield connection
-        except SQLAlchemyError as error:
-            raise translate(error) from error
+        except Exception as error:
+            if is_database_error(error):
+                raise translate(error) from error
+            raise
 
     def close(self) -> None:
         """Finish what was submitted, refuse anything more, cut the log and let go of the database."""
