@@ -13,7 +13,8 @@ from relay.cli.terminal import examples, plural, say
 from relay.errors import NotFoundError, RefusedError
 from relay.outgoing import letterhead_of, reporter_of, routes_of, spooler_of
 from relay.queue.entries import load
-from relay.queue.inspection import drop as take_out
+from relay.queue.interventions import WAITING
+from relay.queue.interventions import drop as take_out
 from relay.queue.outcomes import Failed, local_answer
 from relay.queue.reports import Reports
 from relay.queue.settling import Report, Settled, wants
@@ -70,7 +71,7 @@ def _drop(one: Opened, item: bytes, *, silent: bool) -> tuple[int, int]:
 
 def _waiting(conn: Connection, item: bytes) -> Sequence[Row[Any]]:
     chosen = (_ENTRY.c.id == item) | (_ENTRY.c.message_id == item)
-    rows = conn.execute(select(_ENTRY).where(chosen, _ENTRY.c.state == EntryState.DUE.value)).all()
+    rows = conn.execute(select(_ENTRY).where(chosen, _ENTRY.c.state.in_([one.value for one in WAITING]))).all()
     if not rows:
         known = conn.execute(select(_ENTRY.c.id).where(chosen).limit(1)).first()
         if known is None:

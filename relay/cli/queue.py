@@ -1,6 +1,7 @@
 """``letterlock queue``: what waits, why, and what to do about it."""
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import click
@@ -8,10 +9,15 @@ import click
 from relay import clock
 from relay.cli.drop import drop
 from relay.cli.opened import identifier, opened
+from relay.cli.pausing import entries_or_domain, pause, resume
 from relay.cli.session import Session, pass_session
 from relay.cli.terminal import examples, plural, print_json, print_table, say
+from relay.cli.whom import Age, DestinationDomain, Whom
 from relay.config.values import size_words
-from relay.queue.inspection import UNFINISHED, ListedEntry, count_entries, list_entries, retry, show_entries
+from relay.errors import RefusedError
+from relay.queue.inspection import UNFINISHED, ListedEntry, Wanted, count_entries, list_entries, show_entries
+from relay.queue.interventions import retry, retry_destination
+from relay.queue.pauses import Pause, list_pauses
 from relay.store.tables.queue import EntryState
 
 
@@ -19,31 +25,65 @@ from relay.store.tables.queue import EntryState
 def command() -> None:
     """Look at what waits to be sent.
 
-    Try it at once, or take it out.
+    Try it at once, keep it back, or take it out.
 
     An ID is that of one entry (one recipient), or of a message with all its entries.
     """
 
 
 command.add_command(drop)
+command.add_command(pause)
+command.add_command(resume)
 
 
-@command.command("list", epilog=examples("letterlock queue list", "letterlock queue list --route outside --json"))
-@click.option("--route", metavar="NAME", help="Only entries that leave this way: inside, outside, partner:NAME …")
-@click.option("--all", "everything", is_flag=True, help="Finished entries too.")
+@command.command(
+    "list",
+    epilog=examples(
+        "letterlock queue list",
+        "letterlock queue list --to example.net --older 2h",
+        "letterlock queue list --from anna@example.org --all --json",
+    ),
+)
+@click.option("--to", type=Whom(), help="Only entries for this address or domain.")
+@click.option("--from", "sender", type=Whom(null=True), help="Only mail of this sender; <> is our own.")
+@click.option("--older", type=Age(), help="Only what was queued longer ago than this: 15m, 4h, 2d.")
+@click.option("--route", metavar="NAME", default="", help="Only entries that leave this way: inside, outside …")
+@click.option("--paused", is_flag=True, help="Only what an operator keeps back.")
+@click.option("--all", "everything", is_flag=True, help="Finished entries too, and those that a rule holds.")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True, help="Most entries to list.")
 @click.option("--json", "as_json", is_flag=True, help="Print for a script.")
 @pass_session
-def show_list(session: Session, route: str | None, everything: bool, limit: int, as_json: bool) -> None:
+def show_list(  # noqa: PLR0917  # the options
+    session: Session,
+    to: str | None,
+    sender: str | None,
+    older: timedelta | None,
+    route: str,
+    paused: bool,
+    everything: bool,
+    limit: int,
+    as_json: bool,
+) -> None:
     """List what waits, the longest due first, with the reason."""
-    states = tuple(EntryState) if everything else UNFINISHED
-    with opened(session) as one, one.store.read() as conn:
-        entries = list_entries(conn, one.keyring, states=states, route=route, limit=limit)
-        counts = count_entries(conn)
-    if as_json:
-        print_json({"entries": [_as_json(entry) for entry in entries], "counts": dict(counts)})
-        return
     now = clock.now()
+    states = (EntryState.PAUSED,) if paused else tuple(EntryState) if everything else UNFINISHED
+    wanted = Wanted(states, route, to or "", sender or "", now - older if older is not None else None)
+    with opened(session) as one, one.store.read() as conn:
+        entries = list_entries(conn, one.keyring, wanted, limit=limit)
+        counts = count_entries(conn)
+        pauses = list_pauses(conn)
+    if as_json:
+        told = [{"domain": one.domain, "since": one.since.isoformat(), "entries": one.entries} for one in pauses]
+        print_json({"entries": [_as_json(entry) for entry in entries], "counts": dict(counts), "paused": told})
+        return
+    _print_entries(entries, now)
+    waiting = sum(count for state, count in counts.items() if state in UNFINISHED)
+    more = f", {len(entries)} shown" if len(entries) < waiting and not everything else ""
+    say(f"{plural(waiting, 'entry', 'entries')} waiting{more}." if waiting else "Nothing is waiting.")
+    _print_kept_back(counts.get(EntryState.HELD, 0), pauses)
+
+
+def _print_entries(entries: Sequence[ListedEntry], now: datetime) -> None:
     if entries:
         print_table(
             ("id", "kind", "to", "size", "age", "next try", "why"),
@@ -61,9 +101,14 @@ def show_list(session: Session, route: str | None, everything: bool, limit: int,
             ),
             right=("size", "age"),
         )
-    waiting = sum(count for state, count in counts.items() if state in UNFINISHED)
-    more = f", {len(entries)} shown" if len(entries) < waiting and not everything else ""
-    say(f"{plural(waiting, 'entry', 'entries')} waiting{more}." if waiting else "Nothing is waiting.")
+
+
+def _print_kept_back(held: int, pauses: Sequence[Pause]) -> None:
+    """Say what else is here and does not leave: what an operator paused, and what a rule holds."""
+    for one in pauses:
+        say(f"Nothing leaves to {one.domain} since {moment(one.since)}: an operator paused it.")
+    if held:
+        say(f'Besides, rules hold {plural(held, "copy", "copies")}: see "letterlock held list".')
 
 
 @command.command(epilog=examples("letterlock queue show 4ig7yxbkzvv2pcsxhxeyzxuuym"))
@@ -95,16 +140,24 @@ def show(session: Session, id: str, as_json: bool) -> None:  # noqa: A002  # the
                 say(f"  {name + ':':<14}{value}")
 
 
-@command.command("retry", epilog=examples("letterlock queue retry 4ig7yxbkzvv2pcsxhxeyzxuuym"))
-@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@command.command(
+    "retry",
+    epilog=examples("letterlock queue retry 4ig7yxbkzvv2pcsxhxeyzxuuym", "letterlock queue retry --to example.net"),
+)
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+@click.option("--to", type=DestinationDomain(), help="All that waits for this domain instead of single entries.")
 @pass_session
-def try_again(session: Session, ids: tuple[str, ...]) -> None:
+def try_again(session: Session, ids: tuple[str, ...], to: str | None) -> None:
     """Try waiting entries at once instead of at their next turn."""
-    wanted = [identifier(text) for text in ids]
+    wanted = entries_or_domain(ids, to)
+    now = clock.now()
     with opened(session) as one:
-        tried = one.store.run(
-            lambda conn: sum(retry(conn, one.keyring, one.audit, each, clock.now()) for each in wanted)
-        )
+        if to is not None:
+            tried = one.store.run(lambda conn: retry_destination(conn, one.audit, to, now))
+        else:
+            tried = one.store.run(lambda conn: sum(retry(conn, one.keyring, one.audit, each, now) for each in wanted))
+    if not tried:
+        raise RefusedError(f"nothing is waiting for {to}")
     say(f"{plural(tried, 'entry is', 'entries are')} due now; a running gateway takes them up within a second.")
 
 
@@ -134,6 +187,7 @@ def _as_json(entry: ListedEntry) -> dict[str, Any]:
         "message": clock.id_text(entry.message_id),
         "kind": entry.kind.value,
         "route": entry.route,
+        "domain": entry.domain,
         "state": entry.state.value,
         "recipient": entry.recipient,
         "sender": entry.sender,

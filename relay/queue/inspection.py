@@ -1,20 +1,17 @@
-"""The queue as a person sees it: listing, showing, trying again, dropping; and what became of a code mail."""
+"""The queue as a person sees it: listing and showing; and what became of a code mail."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select, update
+from sqlalchemy import Connection, Select, func, select
 from sqlalchemy.engine import Row
 
 from relay.clock import id_text
-from relay.errors import LetterlockError, NotFoundError, RefusedError
+from relay.errors import LetterlockError, NotFoundError
 from relay.queue.items import REPLY, open_entry, open_message
-from relay.queue.recording import let_go
-from relay.queue.spooling import Draft, insert_message
-from relay.store.audit import Audit
-from relay.store.events import Event
 from relay.store.tables import Entry, QueuedMessage
 from relay.store.tables.queue import EntryState, Kind
 from relay.vault.keyring import Keyring
@@ -33,6 +30,7 @@ class ListedEntry:
     message_id: bytes
     kind: Kind
     route: str
+    domain: str
     state: EntryState
     recipient: str
     sender: str
@@ -64,20 +62,48 @@ _WHY = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which entries to list. What is empty or None leaves all; ``to`` and ``sender`` are a domain or an address.
+
+    Domains are in lower case and A-labels. ``sender`` ``<>`` means the null one: notices and reports. ``queued_before``
+    leaves those that are older.
+    """
+
+    states: Sequence[EntryState] = UNFINISHED
+    route: str = ""
+    to: str = ""
+    sender: str = ""
+    queued_before: datetime | None = None
+
+    def sent_by(self, sender: str) -> bool:
+        """Tell whether a reverse-path is of the sender who is wanted."""
+        if self.sender == "<>":
+            return not sender
+        wanted, address = self.sender.lower(), sender.lower()
+        return not wanted or address == wanted or ("@" not in wanted and address.endswith(f"@{wanted}"))
+
+
 def list_entries(
-    conn: Connection,
-    keyring: Keyring,
-    *,
-    states: Sequence[EntryState] = UNFINISHED,
-    route: str | None = None,
-    limit: int = 100,
+    conn: Connection, keyring: Keyring, wanted: Wanted | None = None, *, limit: int = 100
 ) -> tuple[ListedEntry, ...]:
-    """Return entries in these states, those due first on top."""
-    chosen = _selected().where(_ENTRY.c.state.in_([state.value for state in states]))
-    if route is not None:
-        chosen = chosen.where(_ENTRY.c.route == route)
-    rows = conn.execute(chosen.order_by(_ENTRY.c.due_at, _ENTRY.c.id).limit(limit))
-    return tuple(_listed(keyring, row) for row in rows)
+    """Return up to ``limit`` of the wanted entries, all unfinished ones by default, those due first on top."""
+    wanted = wanted or Wanted()
+    chosen = _selected().where(_ENTRY.c.state.in_([state.value for state in wanted.states]))
+    if wanted.route:
+        chosen = chosen.where(_ENTRY.c.route == wanted.route)
+    if "@" in wanted.to:
+        chosen = chosen.where(_ENTRY.c.recipient_hash == keyring.address_hash(wanted.to))
+    elif wanted.to:
+        chosen = chosen.where(_ENTRY.c.domain == wanted.to)
+    if wanted.queued_before is not None:
+        chosen = chosen.where(_ENTRY.c.created_at <= wanted.queued_before)
+    chosen = chosen.order_by(_ENTRY.c.due_at, _ENTRY.c.id)
+    # A sender is sealed, with the rest of the envelope: only when it is opened does one know.
+    chosen = chosen.execution_options(yield_per=500) if wanted.sender else chosen.limit(limit)
+    with conn.execute(chosen) as rows:
+        listed = (_listed(keyring, row) for row in rows)
+        return tuple(islice((entry for entry in listed if wanted.sent_by(entry.sender)), limit))
 
 
 def count_entries(conn: Connection) -> dict[EntryState, int]:
@@ -93,46 +119,6 @@ def show_entries(conn: Connection, keyring: Keyring, identifier: bytes) -> tuple
     if not rows:
         raise NotFoundError(f"there is no queue entry or message {id_text(identifier)}")
     return tuple(_listed(keyring, row) for row in rows)
-
-
-def retry(conn: Connection, keyring: Keyring, audit: Audit, identifier: bytes, now: datetime) -> int:
-    """Make entries due at once (an entry, or all waiting ones of a message); return how many.
-
-    RefusedError when nothing of it is waiting: what is finished is never sent again.
-    """
-    waiting = _waiting(conn, keyring, identifier)
-    for entry in waiting:
-        # In the past on any worker's clock, so that a clock which has jumped delays nothing.
-        conn.execute(update(_ENTRY).where(_ENTRY.c.id == entry.id).values(due_at=entry.created_at))
-        _audit(conn, audit, Event.RETRIED, entry, now)
-    return len(waiting)
-
-
-def drop(
-    conn: Connection,
-    keyring: Keyring,
-    audit: Audit,
-    identifier: bytes,
-    now: datetime,
-    *,
-    reports: Sequence[Draft] = (),
-) -> int:
-    """Take waiting entries out of the queue for good; return how many. ``reports`` tell their senders.
-
-    RefusedError when nothing of it is waiting.
-    """
-    waiting = _waiting(conn, keyring, identifier)
-    for entry in waiting:
-        conn.execute(
-            update(_ENTRY)
-            .where(_ENTRY.c.id == entry.id, _ENTRY.c.state == EntryState.DUE.value)
-            .values(state=EntryState.DROPPED.value, finished_at=now, lease_epoch=_ENTRY.c.lease_epoch + 1)
-        )
-        _audit(conn, audit, Event.DROPPED, entry, now)
-    for report in reports:
-        insert_message(conn, report)
-    let_go(conn, {entry.message_id for entry in waiting}, now)
-    return len(waiting)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,15 +151,6 @@ def _selected() -> Select[Any]:
     return select(_ENTRY, *message).join(_MESSAGE, _MESSAGE.c.id == _ENTRY.c.message_id)
 
 
-def _waiting(conn: Connection, keyring: Keyring, identifier: bytes) -> tuple[ListedEntry, ...]:
-    entries = show_entries(conn, keyring, identifier)
-    waiting = tuple(entry for entry in entries if entry.state is EntryState.DUE)
-    if not waiting:
-        words = {entry.why for entry in entries}
-        raise RefusedError(f"nothing of {id_text(identifier)} is waiting ({'; '.join(sorted(words))})")
-    return waiting
-
-
 def _listed(keyring: Keyring, row: Row[Any]) -> ListedEntry:
     try:
         recipient = open_entry(keyring, row.id, row.message_id, row.route, row.envelope).recipient
@@ -185,6 +162,7 @@ def _listed(keyring: Keyring, row: Row[Any]) -> ListedEntry:
         message_id=row.message_id,
         kind=Kind(row.kind),
         route=row.route,
+        domain=row.domain,
         state=EntryState(row.state),
         recipient=recipient,
         sender=sender,
@@ -206,9 +184,3 @@ def _reply(keyring: Keyring, row: Row[Any]) -> str:
     except (LetterlockError, ValueError):
         return UNREADABLE
     return f"{row.last_code} {words}" if row.last_code else words
-
-
-def _audit(conn: Connection, audit: Audit, event: Event, entry: ListedEntry, now: datetime) -> None:
-    facts = {"entry": entry.id.hex(), "kind": entry.kind.value}
-    personal = {} if entry.recipient == UNREADABLE else {"recipient": entry.recipient}
-    audit.append(conn, event, entry.message_id, facts, personal, at=now)

@@ -33,6 +33,8 @@ class Event(StrEnum):
     PASSED_ON = "passed on"
     REMINDED = "reminded"
     RETRIED = "retried"
+    PAUSED = "paused"
+    RESUMED = "resumed"
     DROPPED = "dropped"
     LINK_OPENED = "link opened"
     LINK_ASKED = "new link asked for"
@@ -79,7 +81,9 @@ _SENTENCES: dict[Event, tuple[str, ...]] = {
     Event.REPORT_DROPPED: ("what arrived at its return address was dropped", ": {reason}"),
     Event.PASSED_ON: ("passed on", " from {sender}", " to {recipients}", ", {size}"),
     Event.REMINDED: ("still unread: the reader was reminded", ", {told}"),
-    Event.RETRIED: ("put back into the queue by hand", " for {recipient}"),
+    Event.RETRIED: ("put back into the queue by hand", " for {recipient}", ": all that waits for {domain}"),
+    Event.PAUSED: ("kept back by hand", " for {recipient}", ": all mail for {domain}"),
+    Event.RESUMED: ("let go on by hand", " for {recipient}", ": all mail for {domain}"),
     Event.DROPPED: ("taken out of the queue by hand", " for {recipient}"),
     Event.LINK_OPENED: ("the button on the link's page was pressed", " (reader {participant})"),
     Event.LINK_ASKED: ("the sender is asked for a new link", " by reader {participant}"),

@@ -10,7 +10,7 @@ from tests.unit.relay.cli.conftest import Home
 def test_an_empty_queue_says_so(home: Home) -> None:
     """Nothing waiting is a sentence, and an empty list for a script."""
     assert home.run("queue", "list").stdout == "Nothing is waiting.\n"
-    assert home.json("queue", "list") == {"entries": [], "counts": {}}
+    assert home.json("queue", "list") == {"entries": [], "counts": {}, "paused": []}
 
 
 def test_what_waits_is_listed_with_the_reason(home: Home) -> None:
@@ -66,7 +66,7 @@ def test_drop_can_be_silent_and_asks_first(home: Home) -> None:
     assert home.json("queue", "list")["entries"] == []
 
 
-@pytest.mark.parametrize("verb", ["retry", "drop"])
+@pytest.mark.parametrize("verb", ["retry", "drop", "pause"])
 def test_what_is_being_sent_is_left_alone(home: Home, verb: str) -> None:
     """An entry that a worker holds is neither retried nor dropped."""
     message = home.put("jane@example.net", at=clock.now() - timedelta(hours=2))
@@ -77,10 +77,87 @@ def test_what_is_being_sent_is_left_alone(home: Home, verb: str) -> None:
     assert home.json("queue", "list")["entries"][0]["state"] == "leased"
 
 
-@pytest.mark.parametrize("verb", ["show", "retry", "drop"])
+@pytest.mark.parametrize("verb", ["show", "retry", "drop", "pause", "resume"])
 def test_a_wrong_id_is_a_sentence(home: Home, verb: str) -> None:
     """What is no id, and an id of nothing, are told apart."""
     options = ("--yes",) if verb == "drop" else ()
     assert '"abc" is no id of the queue' in home.run("queue", verb, "abc", *options, code=1).stderr
     unknown = clock.id_text(bytes(16))
     assert "There is no queue entry or message" in home.run("queue", verb, unknown, *options, code=1).stderr
+
+
+def test_the_list_can_be_narrowed(home: Home) -> None:
+    """By recipient or domain in any spelling, by sender, by age: together the options leave what fits all."""
+    home.put("jane@example.net", "ron@Example.COM", at=clock.now() - timedelta(hours=3))
+    home.put("kim@example.com", sender="bob@example.org")
+    options = ("--older", "2h", "--to", "EXAMPLE.com", "--from", "anna@example.org")
+    assert [entry["recipient"] for entry in home.json("queue", "list", *options)["entries"]] == ["ron@Example.COM"]
+
+
+def test_entries_are_paused_and_go_on(home: Home) -> None:
+    """A paused entry says so, is not retried, and is due at once when it may go on; the audit knows both."""
+    message = clock.id_text(home.put("jane@example.net"))
+    assert home.run("queue", "pause", message).stdout == "Keeps back 1 entry.\n"
+    assert "kept back by an operator" in home.run("queue", "list").stdout
+    [entry] = home.json("queue", "list", "--paused")["entries"]
+    assert (entry["state"], entry["next_try"]) == ("paused", None)
+    assert "kept back by an operator" in home.run("queue", "retry", message, code=1).stderr
+    assert (
+        "nothing is waiting for example.net" in home.run("queue", "retry", "--to", "example.net", code=1).stderr.lower()
+    )
+    assert "1 entry is due now" in home.run("queue", "resume", message).stdout
+    assert home.json("queue", "list")["entries"][0]["state"] == "due"
+    assert "is paused" in home.run("queue", "resume", message, code=1).stderr
+    story = home.run("trace", message).stdout
+    assert "kept back by hand" in story
+    assert "let go on by hand" in story
+
+
+def test_a_destination_is_paused_and_goes_on(home: Home) -> None:
+    """All mail for a domain stays, whatever its spelling; one entry of it cannot go on alone; nothing else is touched."""
+    message = clock.id_text(home.put("jane@example.net", "ron@example.com"))
+    assert "Nothing leaves to example.net any more" in home.run("queue", "pause", "--to", "Example.NET").stdout
+    assert "is paused already" in home.run("queue", "pause", "--to", "example.net").stdout
+    listing = home.run("queue", "list").stdout
+    assert "Nothing leaves to example.net since" in listing
+    told = home.json("queue", "list")
+    assert [(one["domain"], one["entries"]) for one in told["paused"]] == [("example.net", 1)]
+    assert {entry["domain"]: entry["state"] for entry in told["entries"]} == {
+        "example.net": "paused",
+        "example.com": "due",
+    }
+    assert "queue resume --to example.net" in home.run("queue", "resume", message, code=1).stderr
+    assert "1 entry is due now" in home.run("queue", "resume", "--to", "example.net").stdout
+    assert "Nothing for example.net is paused" in home.run("queue", "resume", "--to", "example.net", code=1).stderr
+
+
+def test_paused_mail_can_be_dropped(home: Home) -> None:
+    """What an operator keeps back can be taken out for good; its sender is told."""
+    message = clock.id_text(home.put("jane@example.net"))
+    home.run("queue", "pause", message)
+    assert "Took 1 entry out of the queue." in home.run("queue", "drop", message, "--yes").stdout
+    assert [entry["kind"] for entry in home.json("queue", "list")["entries"]] == ["dsn"]
+
+
+def test_retry_of_a_destination(home: Home) -> None:
+    """After a server came back, all that waits for its domain is due at once."""
+    home.put("jane@example.net", "kim@example.net", "ron@example.com")
+    assert "2 entries are due now" in home.run("queue", "retry", "--to", "example.net").stdout
+    due = [entry for entry in home.json("queue", "list")["entries"] if entry["next_try"] <= clock.now().isoformat()]
+    assert {entry["domain"] for entry in due} == {"example.net"}
+
+
+def test_wrong_input_is_a_sentence(home: Home) -> None:
+    """Each mistake is named with what to write instead, and ends with exit code 2."""
+    for line, sentence in {
+        "pause": "Name one or more IDs, or a domain with --to.",
+        "resume 4ig7yxbkzvv2pcsxhxeyzxuuym --to example.net": "Name one or more IDs, or a domain",
+        "retry": "Name one or more IDs, or a domain with --to.",
+        "pause --to jane@example.net": "write its domain alone",
+        "pause --to nowhere": '"nowhere" is no domain',
+        "list --to jane@@example.net": "is no address",
+        "list --from <": "is no domain",
+        "list --older long": '"long" is no time: write 15m, 4h or 2d',
+        "list --limit 0": "0 is not in the range",
+    }.items():
+        assert sentence in home.run("queue", *line.split(), code=2).stderr

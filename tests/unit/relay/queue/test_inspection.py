@@ -1,11 +1,13 @@
 """What an operator sees of the queue and may do with it."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from relay.errors import NotFoundError, RefusedError
-from relay.queue.inspection import code_mail, count_entries, drop, list_entries, retry, show_entries
+from relay.queue.inspection import Wanted, code_mail, count_entries, list_entries, show_entries
+from relay.queue.interventions import drop, retry
 from relay.queue.items import QueuedEnvelope
 from relay.store.tables.queue import EntryState, Kind
 from tests.unit.relay.queue.nexthop import NextHop
@@ -35,10 +37,33 @@ def test_the_list_says_why_each_entry_waits(any_yard: Yard) -> None:
         (entry,) = list_entries(conn, yard.keyring)
         assert show_entries(conn, yard.keyring, entry.id) == show_entries(conn, yard.keyring, message_id) == (entry,)
         assert count_entries(conn) == {EntryState.DUE: 1}
-        assert list_entries(conn, yard.keyring, route="inside") == ()
+        assert list_entries(conn, yard.keyring, Wanted(route="inside")) == ()
     assert (entry.recipient, entry.sender, entry.attempts) == ("ann@example.net", "bob@example.org", 1)
     assert entry.due_at == yard.clock() + MINUTE
     assert entry.why.startswith("waits for its next try after 1 attempt: 451 4.7.1 greylisted (127.0.0.1:")
+
+
+def test_the_list_leaves_what_is_wanted(any_yard: Yard) -> None:
+    """By address and by domain of the recipient and the sender, the null one too, by route and by age."""
+    yard = any_yard
+    yard.queue("jane@example.net", "ron@Example.COM")
+    yard.clock.pass_(HOUR)
+    yard.queue("kim@example.net", envelope=QueuedEnvelope("Carol@sub.example.org"))
+    yard.queue("lee@example.net", envelope=QueuedEnvelope(""))
+
+    def listed(limit: int = 100, **wanted: Any) -> set[str]:
+        with yard.store.read() as conn:
+            found = list_entries(conn, yard.keyring, Wanted(**wanted), limit=limit)
+        return {entry.recipient.split("@")[0] for entry in found}
+
+    assert listed() == {"jane", "ron", "kim", "lee"}
+    assert listed(to="example.net") == {"jane", "kim", "lee"}
+    assert listed(to="JANE@example.net") == {"jane"}
+    assert listed(sender="bob@example.org") == listed(sender="example.org") == {"jane", "ron"}
+    assert listed(sender="carol@sub.example.org") == {"kim"}
+    assert listed(sender="<>") == listed(sender="<>", limit=1) == {"lee"}
+    assert listed(queued_before=yard.clock() - MINUTE) == {"jane", "ron"}
+    assert listed(states=[EntryState.PAUSED]) == listed(route="inside") == set()
 
 
 def test_retry_makes_it_due_at_once(any_yard: Yard) -> None:

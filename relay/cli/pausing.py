@@ -1,0 +1,76 @@
+"""``letterlock queue pause`` and ``resume``: an operator keeps mail back, and lets it go on.
+
+Not what a rule holds (``letterlock held``): there a sender is asked, here nobody is.
+"""
+
+import click
+from sqlalchemy import Connection
+
+from relay import clock
+from relay.cli.opened import Opened, identifier, opened
+from relay.cli.session import Session, pass_session
+from relay.cli.terminal import examples, plural, say
+from relay.cli.whom import DestinationDomain
+from relay.queue import interventions
+
+_ID = "4ig7yxbkzvv2pcsxhxeyzxuuym"
+_TO = "All mail for this domain instead of single entries."
+
+
+@click.command(
+    short_help="Keep waiting entries back.",
+    epilog=examples(f"letterlock queue pause {_ID}", "letterlock queue pause --to example.net"),
+)
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+@click.option("--to", type=DestinationDomain(), help=_TO)
+@pass_session
+def pause(session: Session, ids: tuple[str, ...], to: str | None) -> None:
+    """Keep waiting entries back, or all mail for a domain, until "letterlock queue resume".
+
+    Their time does not run while they wait, and nobody is told. For a domain it holds for later mail, too; what is
+    being sent at this moment is finished.
+    """
+    wanted = entries_or_domain(ids, to)
+    with opened(session) as one:
+        if to is None:
+            paused = _each(one, wanted, interventions.pause)
+            say(f"Keeps back {plural(paused, 'entry', 'entries')}.")
+        elif one.store.run(lambda conn: interventions.pause_destination(conn, one.audit, to, clock.now())):
+            say(f"Nothing leaves to {to} any more; a running gateway knows within a second.")
+        else:
+            say(f"Mail for {to} is paused already.")
+
+
+@click.command(
+    short_help="Let paused mail go on.",
+    epilog=examples(f"letterlock queue resume {_ID}", "letterlock queue resume --to example.net"),
+)
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+@click.option("--to", type=DestinationDomain(), help=_TO)
+@pass_session
+def resume(session: Session, ids: tuple[str, ...], to: str | None) -> None:
+    """Let paused entries go on, or all mail for a domain.
+
+    They are due at once, and are tried as long as if they had just begun to wait.
+    """
+    wanted = entries_or_domain(ids, to)
+    with opened(session) as one:
+        if to is None:
+            due = _each(one, wanted, interventions.resume)
+        else:
+            due = one.store.run(lambda conn: interventions.resume_destination(conn, one.audit, to, clock.now()))
+    say(f"{plural(due, 'entry is', 'entries are')} due now; a running gateway takes them up within a second.")
+
+
+def entries_or_domain(ids: tuple[str, ...], to: str | None) -> list[bytes]:
+    """Return the ids that a person typed; click.UsageError unless there are ids, or a domain, and not both."""
+    if bool(ids) == bool(to):
+        raise click.UsageError("Name one or more IDs, or a domain with --to.")
+    return [identifier(text) for text in ids]
+
+
+def _each(one: Opened, wanted: list[bytes], action: interventions.Action) -> int:
+    def work(conn: Connection) -> int:
+        return sum(action(conn, one.keyring, one.audit, each, clock.now()) for each in wanted)
+
+    return one.store.run(work)
