@@ -4,8 +4,8 @@ Every domain that takes mail has to have these two (RFC 5321 section 4.5.1, RFC 
 to them. Such mail comes in, so the rules, which watch what leaves, do not judge it; and it leaves with a reverse-path
 of our own, so that whatever becomes of it, no stranger whose address was forged gets a mail for it.
 
-Nobody else's mail is kept for a stranger. So strangers together may have only so much of it: room in the queue, and a
-mailbox in which a person still finds something.
+Nobody else's mail is kept for a stranger. So strangers together may have only so much of it, and one network of theirs
+only a part: room in the queue, and a mailbox in which a person still finds something.
 """
 
 from collections import deque
@@ -14,17 +14,19 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from relay.clock import new_id
-from relay.message.headers import prepend
+from relay.message.headers import prepend, remove_authentication_results
 from relay.plan import Arrival, Part, Told
 from relay.queue.items import EntryEnvelope, QueuedEnvelope
 from relay.queue.routes import REPLIES, Routes
 from relay.queue.spooling import NewEntry, Spooler
+from relay.smtp.access import crowd_of
 from relay.smtp.values import ForwardPath, Reply
 from relay.store.events import Event
 from relay.store.tables.queue import Kind
 
 MOST_OCTETS = 1 << 20  # of a stranger's mail: complaints come with a message attached, hardly with files
 MOST_MAILS, WINDOW = 60, timedelta(hours=1)  # of all strangers together, for each relay process
+MOST_OF_ONE = 15  # of one network of theirs
 
 _TOO_LARGE = Reply(552, "5.3.4", f"Mail for postmaster may have {MOST_OCTETS} octets: please leave out attachments")
 _TOO_MUCH = Reply(451, "4.7.1", "Too much mail for postmaster has come within an hour: try again later")
@@ -38,7 +40,9 @@ class Postmaster:
     routes: Routes
     mailbox: str
     host_name: str
-    _strangers: deque[datetime] = field(default_factory=lambda: deque(maxlen=MOST_MAILS), init=False, repr=False)
+    _strangers: deque[tuple[datetime, str]] = field(
+        default_factory=lambda: deque(maxlen=MOST_MAILS), init=False, repr=False
+    )
 
     def take(self, arrival: Arrival, paths: Sequence[ForwardPath]) -> Part | Reply:
         """Return the copy for the mailbox: one, however many of the addresses were named. Blocking; StoreError.
@@ -48,9 +52,11 @@ class Postmaster:
         if not arrival.authorised:
             if len(arrival.content) > MOST_OCTETS:
                 return _TOO_LARGE
-            if len(self._strangers) == MOST_MAILS and arrival.at - self._strangers[0] < WINDOW:
+            crowd = crowd_of(arrival.client.ip)
+            recent = [network for at, network in self._strangers if arrival.at - at < WINDOW]
+            if len(recent) >= MOST_MAILS or recent.count(crowd) >= MOST_OF_ONE:
                 return _TOO_MUCH
-            self._strangers.append(arrival.at)
+            self._strangers.append((arrival.at, crowd))
         envelope = arrival.envelope
         queued_id = new_id()
         trace = arrival.trace(self.host_name, queued_id, paths)
@@ -58,7 +64,7 @@ class Postmaster:
         draft = self.spooler.draft(
             QueuedEnvelope("", smtputf8=envelope.smtputf8, body=envelope.body),
             [NewEntry(Kind.ALERT, route, EntryEnvelope(self.mailbox))],
-            prepend([trace], arrival.content),
+            prepend([trace], remove_authentication_results(arrival.content, self.host_name)),
             now=arrival.at,
             message_id=queued_id,
             parent=arrival.id,

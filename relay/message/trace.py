@@ -5,10 +5,12 @@ from datetime import datetime
 from email.utils import format_datetime
 
 from relay.message.block import fields, unfold
+from relay.message.cipher_names import registered_name
 from relay.message.values import header_value
 
 MAX_HOPS = 50  # more is a loop (RFC 5321 section 6.3); the caller compares `count_received` with it
-_COMMENT = re.compile(rb"\((?:[^()\\]|\\.)*\)")
+_CLAIM_ROOM = 2 << 10  # octets of a field in which its name must stand; nobody honest needs more
+_CLAIM_PART = re.compile(rb"\\.|[()]|[^()\\]+", re.DOTALL)
 
 
 def received_field(
@@ -25,7 +27,10 @@ def received_field(
     authenticated: bool = False,
     recipients: tuple[str, ...] = (),
 ) -> tuple[str, str]:
-    """Return the name and value of our Received field (RFC 5321 section 4.4, RFC 3848, RFC 6531 section 4.3).
+    """Return the name and value of our Received field (RFC 5321 section 4.4).
+
+    The protocol is named as RFC 3848 and RFC 6531 section 4.3 ask, the cipher suite as RFC 8314 section 4.3 does; the
+    TLS version has no clause and stands in a comment.
 
     ``helo`` is what the client claims, ``client`` its IP address, ``when`` an aware moment. ``recipients`` is the whole
     envelope: a ``for`` clause is written only where it names the one and only recipient, so a Bcc never shows.
@@ -37,11 +42,13 @@ def received_field(
     address = f"[IPv6:{client}]" if ":" in client else f"[{client}]"
     clauses = [f"from {_atom(helo) or 'unknown'} ({address})", f"by {_atom(by)}"]
     if tls_version:
-        clauses.append(f"(using {_atom(tls_version)} with cipher {_atom(cipher)})")
+        clauses.append(f"(using {_atom(tls_version)})")
     clauses.append(f"with {protocol}")
     clauses.append(f"id {_atom(queue_id)}")
     if len(recipients) == 1 and recipients[0].isascii():
         clauses.append(f"for <{header_value(recipients[0], 254)}>")
+    if suite := registered_name(cipher):
+        clauses.append(f"tls {suite}")
     return "Received", f"{' '.join(clauses)}; {format_datetime(when)}"
 
 
@@ -67,9 +74,22 @@ def remove_authentication_results(original: bytes, authserv_id: str) -> bytes:
 
 
 def _claims(value: bytes, ours: bytes) -> bool:
-    text = _COMMENT.sub(b" ", unfold(value)[:2000]).partition(b";")[0].strip().strip(b'"')
-    words = text.split()
-    return bool(words) and words[0].strip(b'"').lower().rstrip(b".") == ours
+    """Say whether a field bears our name, or might: one whose name cannot be told is not ours to vouch for either."""
+    name = _outside_comments(unfold(value)[:_CLAIM_ROOM]).partition(b";")[0]
+    words = name.replace(b"\\", b"").replace(b'"', b" ").split()
+    return not words or words[0].lower().rstrip(b".") == ours
+
+
+def _outside_comments(text: bytes) -> bytes:
+    """Return what stands in no comment (RFC 5322 section 3.2.2): comments hold comments, and may never end."""
+    depth, kept = 0, []
+    for part in _CLAIM_PART.findall(text):
+        if part == b"(":
+            depth += 1
+        elif part == b")":
+            depth = max(0, depth - 1)
+        kept.append(b" " if depth or part == b")" else part)
+    return b"".join(kept)
 
 
 def _atom(text: str) -> str:

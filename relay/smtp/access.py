@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Protocol
+from weakref import WeakValueDictionary
 
 from relay.config.values import too_wide
 from relay.smtp import replies
@@ -24,10 +25,12 @@ class Limits:
     """What one session and one message may use. Sizes in octets.
 
     ``commands`` bounds commands that bring no message nearer (NOOP, RSET, VRFY, HELP, EHLO, ...) between two
-    messages; ``errors`` is the number of errors that ends a session.
+    messages; ``errors`` is the number of errors that ends a session. ``strangers_size`` is for clients whom nobody
+    vouches for: reports have room in it, with the mail that they return.
     """
 
     message_size: int = 50 << 20
+    strangers_size: int = 10 << 20
     recipients: int = 1000
     errors: int = 20
     commands: int = 100
@@ -51,19 +54,27 @@ def client_network(ip: str) -> str:
     return str(ip_network((ip, 64 if ":" in ip else 24), strict=False))
 
 
+def crowd_of(ip: str) -> str:
+    """Return the network that counts as one among strangers: an IPv4 /24, an IPv6 /48. Nobody has many of those."""
+    return str(ip_network((ip, 48 if ":" in ip else 24), strict=False))
+
+
 class Occupancy:
     """Counts connections and octets of messages in memory, over all listeners of one process.
 
     A client is one IPv4 address or one IPv6 /64. ``memory`` bounds the octets of all messages that are being
     received or judged at one time. Strangers, who may send reports and mail for postmaster, get a part of both:
-    however many there are, staff's mail goes on. ``strangers`` is that part of the memory.
+    however many there are, staff's mail goes on. One network of them (`crowd_of`) gets a part of that part, so that
+    the others' reports go on too.
     """
 
     def __init__(self, *, connections: int = 500, per_client: int = 100, memory: int = 512 << 20) -> None:
         self.bounds = connections, per_client  # may change while clients are in
         self._memory = memory
-        self.strangers = Share(self, memory // 4)
+        self._strangers = Share(self, memory // 4)
+        self._crowds: WeakValueDictionary[str, Share] = WeakValueDictionary()
         self._clients: Counter[str] = Counter()
+        self._crowded: Counter[str] = Counter()
         self._total = 0
 
     @property
@@ -72,32 +83,48 @@ class Occupancy:
         return self._total
 
     @property
-    def memory_left(self) -> int:
+    def left(self) -> int:
         """How many octets of messages still fit."""
         return self._memory
+
+    def strangers(self, ip: str) -> "Share":
+        """Return what the network of a stranger at this address may use of the memory: a quarter of all strangers'."""
+        crowd = crowd_of(ip)
+        share = self._crowds.get(crowd)
+        if share is None:
+            share = self._crowds[crowd] = Share(self._strangers, self._strangers.size // 4)
+        return share
 
     def enter(self, ip: str, *, stranger: bool = False) -> Reply | None:
         """Count one more connection of this client, or say why it must go away (then it is not counted).
 
-        ``stranger``: it comes from no trusted network. A quarter of the connections is not for those.
+        ``stranger``: it comes from no trusted network. A quarter of the connections is not for those, and no network
+        of theirs gets more than a sixteenth. Say so again in `leave`, unless it was vouched for in between.
         """
-        client = network_of(ip)
+        client, crowd = network_of(ip), crowd_of(ip)
         connections, per_client = self.bounds
         if self._total >= connections - (connections // 4 if stranger else 0):
             return replies.TOO_MANY_CONNECTIONS
         if self._clients[client] >= per_client:
             return replies.TOO_MANY_OF_YOURS
+        if stranger:
+            if self._crowded[crowd] >= max(1, connections // 16):
+                return replies.TOO_MANY_OF_YOURS
+            self._crowded[crowd] += 1
         self._clients[client] += 1
         self._total += 1
         return None
 
-    def leave(self, ip: str) -> None:
+    def vouch(self, ip: str) -> None:
+        """Count a stranger that had entered among the others from now on: somebody has said who it is."""
+        _take_one(self._crowded, crowd_of(ip))
+
+    def leave(self, ip: str, *, stranger: bool = False) -> None:
         """Count off one connection that had entered."""
-        client = network_of(ip)
         self._total -= 1
-        self._clients[client] -= 1
-        if not self._clients[client]:
-            del self._clients[client]
+        _take_one(self._clients, network_of(ip))
+        if stranger:
+            self.vouch(ip)
 
     def take(self, octets: int) -> bool:
         """Reserve memory for a message; False, and nothing reserved, when there is not enough."""
@@ -114,6 +141,11 @@ class Occupancy:
 class Room(Protocol):
     """Memory for messages."""
 
+    @property
+    def left(self) -> int:
+        """How many octets still fit."""
+        ...
+
     def take(self, octets: int) -> bool:
         """Reserve memory; False, and nothing reserved, when there is not enough."""
         ...
@@ -128,7 +160,12 @@ class Share:
 
     def __init__(self, whole: Room, octets: int) -> None:
         self._whole = whole
-        self._left = octets
+        self._left = self.size = octets
+
+    @property
+    def left(self) -> int:
+        """How many octets still fit."""
+        return min(self._left, self._whole.left)
 
     def take(self, octets: int) -> bool:
         """Reserve memory of this part; False, and nothing reserved, when there is not enough."""
@@ -171,6 +208,10 @@ class Access:
         """Say whether connections from this address are passed on for somebody else, by a PROXY header."""
         return _within(ip, self.proxies)
 
+    def vouches(self, client: ClientFacts) -> bool:
+        """Say whether a client of no trusted network has shown that it may be one of ours: signed in, or a tenant."""
+        return bool(client.authenticated) or any(tenant.may_be(client, "") for tenant in self.tenants)
+
     def tenant_of(self, client: ClientFacts, reverse_path: str) -> Tenant | None:
         """Return the tenant whose transaction this may be; its message must prove it (`Tenant.wrote`)."""
         if not client.certificate:
@@ -183,6 +224,12 @@ class Access:
         if self.own is not None and self.own.has(recipient):
             return self.own.refusal(recipient, staff=staff)
         return None if staff else replies.RELAYING_DENIED
+
+
+def _take_one(counter: Counter[str], key: str) -> None:
+    counter[key] -= 1
+    if counter[key] <= 0:
+        del counter[key]
 
 
 def _within(ip: str, networks: tuple[Network, ...]) -> bool:

@@ -32,8 +32,12 @@ class AuthCommand(Connection):
     @property
     def mechanisms(self) -> tuple[str, ...]:
         """What EHLO announces: nothing without TLS, and nothing to who has signed in (RFC 4954 section 4)."""
-        offered = self.door.users is not None and self.door.sign_ins is not None
-        return MECHANISMS if offered and self.client.tls_version and not self.client.authenticated else ()
+        return MECHANISMS if self.auth_offered and not self.client.authenticated else ()
+
+    @property
+    def auth_offered(self) -> bool:
+        """Whether a client of this connection may sign in, or could have done so before it did."""
+        return self.door.users is not None and self.door.sign_ins is not None and bool(self.client.tls_version)
 
     async def smtp_AUTH(self, argument: str) -> None:  # noqa: N802  # aiosmtpd's naming
         """Sign in (RFC 4954 section 4)."""
@@ -57,6 +61,7 @@ class AuthCommand(Connection):
             raise CommandError(replace(replies.SIGN_IN_UNKNOWN, text=failure(error, **self.who()).text)) from None
         if answer is Answer.WELCOME:
             self.client = replace(self.client, authenticated=folded(said.name))
+            self.vouch()
             self.say(replies.SIGNED_IN)
             return
         _log.warning("sign-in-failed", **self.who(), answer=answer.value)

@@ -9,7 +9,7 @@ import secrets
 import ssl
 from abc import ABC, abstractmethod
 from asyncio import StreamReaderProtocol
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, cast
 
 import structlog
@@ -19,19 +19,10 @@ from relay.smtp import replies
 from relay.smtp.access import client_address, client_network
 from relay.smtp.door import NEVER, Door
 from relay.smtp.inbox import ConnectionEnded, Inbox
-from relay.smtp.proxy import BadProxyHeader, read_client
+from relay.smtp.proxy import BadProxyHeader, Visitor, read_client
 from relay.smtp.values import ClientFacts, Reply
 
 _log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Visitor:
-    """Who has connected: canonical address and port; ``named`` is false where a proxy does not say for whom."""
-
-    ip: str
-    port: int
-    named: bool = True
 
 
 class Connection(SMTP, ABC):
@@ -45,7 +36,7 @@ class Connection(SMTP, ABC):
     session: Session
     client: ClientFacts
 
-    def __init__(self, door: Door, connections: "set[Connection]", *, entered: "Visitor | None" = None) -> None:
+    def __init__(self, door: Door, connections: "set[Connection]", *, entered: Visitor | None = None) -> None:
         # aiosmtpd's own __init__ spends 0.3 ms on each connection to inspect a handler that we do not use.
         loop = asyncio.get_running_loop()
         StreamReaderProtocol.__init__(self, None, loop=loop)  # type: ignore[arg-type]  # None: the Inbox reads
@@ -63,6 +54,7 @@ class Connection(SMTP, ABC):
         self._wire: asyncio.Transport
         self._visitor = entered
         self._entered = entered is not None
+        self._stranger = entered is not None and entered.stranger  # counted so until somebody vouches for it
         self._behind_proxy = False
         self._secured = False
         self._shaking_hands = False
@@ -148,6 +140,12 @@ class Connection(SMTP, ABC):
     def who(self) -> dict[str, str]:
         """Return what logs may say about the client: never its full address."""
         return {"session": self.id, "network": client_network(self.client.ip), "listener": self.door.name}
+
+    def vouch(self) -> None:
+        """Count a client that has shown who it is among those that are no strangers."""
+        if self._stranger and self.door.access.vouches(self.client):
+            self._stranger = False
+            self.door.occupancy.vouch(self.client.ip)
 
     def say(self, reply: Reply) -> None:
         """Queue a reply; replies to pipelined commands leave together (RFC 2920 section 3.2)."""
@@ -237,7 +235,7 @@ class Connection(SMTP, ABC):
             self._wire.write(b"".join(self._outgoing))
         self._outgoing.clear()
 
-    def _is_now(self, visitor: "Visitor") -> None:
+    def _is_now(self, visitor: Visitor) -> None:
         self._visitor = visitor
         self.client = ClientFacts(visitor.ip, visitor.port, trusted=self.in_trusted_network, listener=self.door.name)
 
@@ -249,8 +247,10 @@ class Connection(SMTP, ABC):
 
     def _enter(self) -> Reply | None:
         """Count the client in unless that was done; or say why it must go away."""
-        stranger = not self.in_trusted_network
-        refusal = None if self._entered else self.door.occupancy.enter(self.client.ip, stranger=stranger)
+        if self._entered or self._visitor is None:
+            return None
+        self._stranger = not self.in_trusted_network
+        refusal = self.door.admit(self.client.ip, stranger=self._stranger, named=self._visitor.named)
         self._entered = refusal is None
         if refusal is not None:
             _log.warning("connection-refused", **self.who(), code=refusal.code, enhanced=refusal.enhanced)
@@ -265,6 +265,7 @@ class Connection(SMTP, ABC):
             self.client = replace(
                 self.client, tls_version=tls.version() or cipher[1], cipher=cipher[0], certificate=_names(tls)
             )
+            self.vouch()
 
     def _gone(self) -> None:
         self._lost = self.leaving = True
@@ -278,7 +279,7 @@ class Connection(SMTP, ABC):
         if self._lost and self.handler is not None and self.handler.done() and not self.ended.done():
             self._connections.discard(self)
             if self._entered:
-                self.door.occupancy.leave(self.client.ip)
+                self.door.occupancy.leave(self.client.ip, stranger=self._stranger)
             self.ended.set_result(None)
 
 

@@ -4,11 +4,14 @@
 connection. What is replaced below it, and why, stands in `relay.smtp.connection` and `relay.smtp.inbox`.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from itertools import count
 
 import structlog
 
 from relay.smtp import replies
+from relay.smtp.chunking import parse_chunk
 from relay.smtp.failures import failure
 from relay.smtp.inbox import BareLineEnd, ConnectionEnded, LineTooLong
 from relay.smtp.replies import CommandError
@@ -19,6 +22,10 @@ _log = structlog.get_logger()
 
 # Commands that bring a message nearer; all others are counted against Limits.commands.
 _PRODUCTIVE = frozenset({"MAIL", "RCPT", "DATA", "BDAT", "QUIT"})
+_SMALL_CHUNK = 512  # octets; a message in smaller ones, but for the last, is no honest program's
+# A browser that is made to post to us has commands in what it posts: it must not come to them.
+_WEB = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE", "PRI"})
+_IN_A_ROW = 50  # pipelined commands that are obeyed before other conversations have their turn
 
 
 class Conversation(TransactionCommands):
@@ -28,6 +35,10 @@ class Conversation(TransactionCommands):
     commands = 0
     messages = 0
     session_end = 0.0
+
+    def message_came(self) -> None:
+        """Give a client whose message took long the time to hear what became of it, and to go on."""
+        self.session_end = max(self.session_end, self.door.now() + self.door.patience.command)
 
     def message_done(self, reply: Reply) -> None:
         """Begin to count afresh after each message that was accepted."""
@@ -48,11 +59,18 @@ class Conversation(TransactionCommands):
         finally:
             self.forget_transaction()
             self.leave()
+            if self._stranger and not self.messages and self._visitor is not None and self._visitor.named:
+                self.door.strangers.went_without(self.client.ip)
             _log.debug("conversation-ended", **self.who(), messages=self.messages, errors=self.errors)
 
     async def _converse(self) -> None:
         await self.push(replies.encode(replies.greeting(self.hostname)).rstrip())
-        while not self.leaving:
+        for number in count(1):
+            if self.leaving:
+                break
+            if number % _IN_A_ROW == 0:  # nor do replies pile up for a client that never pauses
+                await self.flush()
+                await asyncio.sleep(0)
             if self.door.stopping and self.interruptible():
                 self.say(replies.SHUTTING_DOWN)
                 break
@@ -75,7 +93,8 @@ class Conversation(TransactionCommands):
             if line is not None:
                 return line
             await self.flush()
-            self.deadline = min(self.door.now() + self.door.patience.command, self.session_end)
+            patience, now = self.door.patience, self.door.now()
+            self.deadline = min(now + patience.command, self.chunks_until() or self.session_end)
             while line is None:
                 await self.inbox.more()
                 line = self.inbox.line()
@@ -95,9 +114,14 @@ class Conversation(TransactionCommands):
         verb, _, argument = text.partition(" ")
         verb = verb.upper() if verb.isascii() else ""  # some letters beyond ASCII become ASCII in upper case
         command = COMMANDS.get(verb)
+        if verb in _WEB:
+            _log.warning("web-request", **self.who())
+            self.say(replies.NO_WEB)
+            self.leave()
+            return
         if command is None:
             raise CommandError(replies.UNKNOWN_COMMAND)
-        if verb not in _PRODUCTIVE:
+        if verb not in _PRODUCTIVE or (verb == "BDAT" and _is_small(argument)):
             self.commands += 1
             if self.commands > self.door.limits.commands:
                 _log.warning("too-many-commands", **self.who())
@@ -108,12 +132,17 @@ class Conversation(TransactionCommands):
 
     def _refuse(self, reply: Reply) -> None:
         self.say(reply)
-        if reply.code >= 500:  # noqa: PLR2004  # 452 is the client's cue to go on, not an error
+        if reply.code >= 500 or self._stranger:  # noqa: PLR2004  # staff's client goes on after 452: no error
             self.errors += 1
             if self.errors >= self.door.limits.errors:
                 _log.warning("too-many-errors", **self.who(), last=reply.code)
                 self.say(replies.TOO_MANY_ERRORS)
                 self.leave()
+
+
+def _is_small(argument: str) -> bool:
+    chunk = parse_chunk(argument)
+    return chunk is not None and not chunk.last and chunk.octets < _SMALL_CHUNK
 
 
 COMMANDS: dict[str, Callable[[Conversation, str], Awaitable[None]]] = {

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 
 from relay import clock
 from relay.config.users import User
-from relay.smtp.access import Access, Limits, Occupancy
+from relay.smtp import replies
+from relay.smtp.access import Access, Limits, Occupancy, Room
 from relay.smtp.certificates import TlsFiles
 from relay.smtp.signing_in import SignIns
-from relay.smtp.values import Accept
+from relay.smtp.strangers import Strangers
+from relay.smtp.values import Accept, ClientFacts, Reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +32,9 @@ class Patience:
     handshake: float = 60
     farewell: float = 10  # for the last reply to leave; then the connection is cut
 
-    def data_deadline(self, *, now: float, began: float, octets: int) -> float:
-        """Return when to stop waiting for the next block of a message that began then and has come so far."""
-        return min(now + self.block, began + self.data_start + octets / self.data_rate)
+    def message_deadline(self, *, began: float, octets: int) -> float:
+        """Return when to stop waiting for a message that began then and has come so far."""
+        return began + self.data_start + octets / self.data_rate
 
 
 @dataclass(slots=True)
@@ -51,6 +53,7 @@ class Door:
     accept: Accept
     access: Access
     occupancy: Occupancy = field(default_factory=Occupancy)
+    strangers: Strangers = field(default_factory=Strangers)
     limits: Limits = field(default_factory=Limits)
     patience: Patience = field(default_factory=Patience)
     tls: ssl.SSLContext | None = None
@@ -66,11 +69,23 @@ class Door:
         """Give Postmaster a complete address."""
         self.postmaster = self.postmaster or f"postmaster@{self.hostname}"
 
+    def admit(self, ip: str, *, stranger: bool, named: bool = True) -> Reply | None:
+        """Count one more connection in, or say why it must go away; ``named`` is false where a proxy names nobody."""
+        if stranger and named and not self.strangers.may_enter(ip):
+            return replies.TOO_MANY_VISITS
+        return self.occupancy.enter(ip, stranger=stranger)
+
+    def bounds(self, client: ClientFacts) -> tuple[int, Room]:
+        """Return how many octets a message of this client may have, and where its memory comes from."""
+        if client.trusted or client.authenticated:
+            return self.limits.message_size, self.occupancy
+        return min(self.limits.message_size, self.limits.strangers_size), self.occupancy.strangers(client.ip)
+
     def renew(self, other: "Door") -> None:
         """Become like another door: from the next command, message and handshake on. Sessions that run go on.
 
-        The count of open connections stays, with the other's bounds; so do the clock, the patience, and whether TLS
-        comes at once, which the socket decided.
+        The count of open connections stays, with the other's bounds; so do what strangers brought, the clock, the
+        patience, and whether TLS comes at once, which the socket decided.
         """
         self.hostname, self.postmaster = other.hostname, other.postmaster
         self.accept, self.access, self.limits = other.accept, other.access, other.limits

@@ -7,15 +7,16 @@ use up our sockets. That is why connections are accepted here and not by the eve
 import asyncio
 import contextlib
 import socket
+from dataclasses import replace
 
 import structlog
 
 from relay.smtp.access import client_address, client_network
-from relay.smtp.connection import Connection, Visitor
+from relay.smtp.connection import Connection
 from relay.smtp.conversation import Conversation
 from relay.smtp.door import Door
 from relay.smtp.inbox import ConnectionEnded
-from relay.smtp.proxy import BadProxyHeader, SocketOctets, read_client
+from relay.smtp.proxy import BadProxyHeader, SocketOctets, Visitor, read_client
 
 _log = structlog.get_logger()
 
@@ -58,9 +59,8 @@ class Doorstep:
         if visitor is None:
             connected.close()
             return
-        ip = visitor.ip
-        stranger = not (visitor.named and self._door.access.trusts(ip))
-        refusal = self._door.occupancy.enter(ip, stranger=stranger)
+        ip, stranger = visitor.ip, not (visitor.named and self._door.access.trusts(visitor.ip))
+        refusal = self._door.admit(ip, stranger=stranger, named=visitor.named)
         if refusal is not None:  # said to nobody: a reply in the clear means nothing here
             _log.warning("connection-refused", network=client_network(ip), listener=self._door.name, code=refusal.code)
             connected.close()
@@ -69,7 +69,7 @@ class Doorstep:
 
         def begin() -> Conversation:
             nonlocal conversation
-            conversation = Conversation(self._door, self._conversations, entered=visitor)
+            conversation = Conversation(self._door, self._conversations, entered=replace(visitor, stranger=stranger))
             return conversation
 
         with contextlib.suppress(OSError):  # it may be gone already
@@ -84,7 +84,9 @@ class Doorstep:
             )
         finally:
             if conversation is None or conversation.handler is None:  # it never began
-                self._door.occupancy.leave(ip)
+                self._door.occupancy.leave(ip, stranger=stranger)
+                if stranger and visitor.named:
+                    self._door.strangers.went_without(ip)
 
     async def _visitor(self, connected: socket.socket, peer: object) -> Visitor | None:
         """Return who has connected; a proxy says so before the handshake. None when it does not, in time."""

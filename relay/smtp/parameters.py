@@ -1,7 +1,8 @@
 """Parameters of MAIL and RCPT, read strictly (RFC 5321 sections 4.1.1.11 and 4.1.2).
 
-SIZE (RFC 1870), BODY (RFC 6152), SMTPUTF8 (RFC 6531), RET, ENVID, NOTIFY and ORCPT (RFC 3461, RFC 6533). All else
-is refused with 555; a known parameter with a wrong value, or standing twice, with 501.
+SIZE (RFC 1870), BODY (RFC 6152), SMTPUTF8 (RFC 6531), RET, ENVID, NOTIFY and ORCPT (RFC 3461, RFC 6533), AUTH where
+a client may sign in (RFC 4954). All else is refused with 555; a known parameter with a wrong value, or standing twice,
+with 501.
 """
 
 import re
@@ -21,6 +22,7 @@ _XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})+", re.ASCII)  # RFC 3461 sec
 _ORCPT = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*);(.+)", re.ASCII)
 _UTF8_XTEXT = re.compile(r"(?:[!-*,-<>-\[\]-~\x80-\U0010ffff]|\\x\{[0-9A-F]{2,6}\})+")  # RFC 6533 section 3
 
+_OF_MAIL = frozenset({"SIZE", "BODY", "SMTPUTF8", "RET", "ENVID"})
 _ENVID_LIMIT = 100  # characters (RFC 3461 section 4.4)
 _ORCPT_LIMIT = 500  # characters (RFC 3461 section 4.2)
 
@@ -44,11 +46,15 @@ class RcptParameters:
     orcpt: str = ""
 
 
-def mail_parameters(text: str) -> MailParameters:
-    """Read the parameters of MAIL; raises CommandError with 501 or 555."""
+def mail_parameters(text: str, *, auth: bool = False) -> MailParameters:
+    """Read the parameters of MAIL; raises CommandError with 501 or 555.
+
+    ``auth``: AUTH is offered. Then its parameter is read and dropped: it says for whom the client says that it sends,
+    and we believe nobody but who signed in (RFC 4954 section 5: as if it were ``<>``).
+    """
     if not text:
         return MailParameters()
-    given = _split(text, known=frozenset({"SIZE", "BODY", "SMTPUTF8", "RET", "ENVID"}))
+    given = _split(text, known=_OF_MAIL | {"AUTH"} if auth else _OF_MAIL)
     size = given.get("SIZE", "0")
     body = _word(given.get("BODY"))
     ret = _word(given.get("RET"))
@@ -60,6 +66,7 @@ def mail_parameters(text: str) -> MailParameters:
         or ("BODY" in given and body not in {"7BIT", "8BITMIME"})
         or ("RET" in given and ret not in {"FULL", "HDRS"})
         or ("ENVID" in given and not _is_envid(envid))
+        or ("AUTH" in given and given["AUTH"] != "<>" and not _is_printable_xtext(given["AUTH"] or ""))
     ):
         raise CommandError(replies.BAD_PARAMETER)
     return MailParameters(

@@ -7,6 +7,7 @@ import asyncio
 import ipaddress
 import logging
 import socket
+from dataclasses import dataclass
 from typing import Protocol
 
 from aiosmtpd.proxy_protocol import AF, PROTO, V2_CMD, get_proxy
@@ -17,6 +18,19 @@ from relay.smtp.inbox import ConnectionEnded, Inbox
 _LONGEST_LINE = 107  # octets of version 1 with its CRLF
 _LONGEST_REST = 4096  # octets of version 2 behind its 16; whoever sends more keeps us busy
 _IP = (AF.INET, AF.INET6)
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who has connected: canonical address and port.
+
+    ``named`` is false where a proxy does not say for whom; ``stranger`` is true where it was counted in as one.
+    """
+
+    ip: str
+    port: int
+    named: bool = True
+    stranger: bool = False
 
 
 class BadProxyHeader(Exception):  # noqa: N818  # the client's error, an expected event

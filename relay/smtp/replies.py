@@ -22,6 +22,8 @@ SEND_DATA = Reply(354, "", "end data with <CRLF>.<CRLF>")  # RFC 5321 4.1.1.4; R
 # -- the connection -------------------------------------------------------------------------------
 TOO_MANY_CONNECTIONS = Reply(421, "4.3.2", "too many connections, try again later")  # RFC 5321 3.8, 4.2.3
 TOO_MANY_OF_YOURS = Reply(421, "4.7.0", "too many connections from your network, try again later")
+TOO_MANY_VISITS = Reply(421, "4.7.0", "too many conversations without a message, try again in ten minutes")  # 7.8
+NO_WEB = Reply(421, "4.7.0", "this is a mail server, not a web server")  # RFC 5321 7.8
 SHUTTING_DOWN = Reply(421, "4.3.2", "service shutting down, try again later")  # RFC 5321 3.8
 TIMED_OUT = Reply(421, "4.4.2", "timed out waiting for you")  # RFC 5321 3.8, 4.5.3.2.7
 TOO_MANY_ERRORS = Reply(421, "4.7.0", "too many errors")  # RFC 5321 4.2.5, 7.8
@@ -72,6 +74,7 @@ UTF8_RECIPIENT = Reply(553, "5.6.7", "this address needs SMTPUTF8 on MAIL")  # R
 NO_SUCH_ADDRESS = Reply(550, "5.1.1", "there is no such address here")  # RFC 5321 3.3, 4.2.3
 STAFF_ONLY = Reply(550, "5.7.1", "only the organisation's own people may write to this address")
 RELAYING_DENIED = Reply(550, "5.7.1", "you may not send through this server")  # RFC 5321 7.9
+TOO_MUCH_MAIL = Reply(450, "4.7.1", "too much mail from your network, try again in ten minutes")  # RFC 5321 7.8
 TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "too many recipients in one message, send the rest again")  # 4.5.3.1.10
 
 # -- content --------------------------------------------------------------------------------------

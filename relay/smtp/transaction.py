@@ -37,6 +37,7 @@ class Begun:
     tenant: Tenant | None = None  # whose it may be; then ``client`` is trusted until the message is there
     recipients: list[ForwardPath] = field(default_factory=list)
     chunks: ChunkReader | None = None
+    chunks_since: float = 0.0  # monotonic seconds
 
     def envelope(self) -> SmtpEnvelope:
         """Return the complete envelope."""
@@ -60,6 +61,10 @@ class TransactionCommands(SessionCommands):
     reading = False  # octets of a message, not commands, are what comes next
 
     @abstractmethod
+    def message_came(self) -> None:
+        """Note that the data of a message is complete."""
+
+    @abstractmethod
     def message_done(self, reply: Reply) -> None:
         """Note how ``accept`` answered."""
 
@@ -72,6 +77,13 @@ class TransactionCommands(SessionCommands):
         begun, self.begun, self._utf8_replies = self.begun, None, False
         if begun is not None and begun.chunks is not None:
             begun.chunks.content.release()
+
+    def chunks_until(self) -> float | None:
+        """Return when a message that has come in part must be complete: as fast as by DATA, however it is cut."""
+        begun, patience = self.begun, self.door.patience
+        if begun is None or begun.chunks is None:
+            return None
+        return patience.message_deadline(began=begun.chunks_since, octets=begun.chunks.content.size)
 
     async def smtp_RSET(self, argument: str) -> None:  # noqa: N802  # aiosmtpd's naming
         """Forget the transaction, keep the session (RFC 5321 section 4.1.1.5)."""
@@ -88,13 +100,15 @@ class TransactionCommands(SessionCommands):
         path, rest = split_path(argument, "FROM:", replies.BAD_MAIL)
         if rest and not self.client.esmtp:
             raise CommandError(replies.UNKNOWN_PARAMETER)  # extensions need EHLO (RFC 5321 section 2.2.1)
-        asked = mail_parameters(rest)
+        asked = mail_parameters(rest, auth=self.auth_offered)
         sender = reverse_path(path, smtputf8=asked.smtputf8)
-        if asked.size > self.door.limits.message_size:
+        begun = self._begin(sender, asked)
+        limit, room = self.door.bounds(begun.client)
+        if asked.size > limit:
             raise CommandError(replies.TOO_LARGE)
-        if asked.size > self.door.occupancy.memory_left:
+        if asked.size > room.left:
             raise CommandError(replies.NO_ROOM)
-        self.begun = self._begin(sender, asked)
+        self.begun = begun
         self._utf8_replies = asked.smtputf8
         self.say(replies.SENDER_OK)
 
@@ -115,6 +129,8 @@ class TransactionCommands(SessionCommands):
             raise CommandError(refusal)
         if len(self.begun.recipients) >= self.door.limits.recipients:
             raise CommandError(replies.TOO_MANY_RECIPIENTS)
+        if not self.begun.recipients:
+            self._count_stranger(self.begun.client)
         self.begun.recipients.append(ForwardPath(address, asked.notify, asked.orcpt))
         self.say(replies.RECIPIENT_OK)
 
@@ -147,7 +163,7 @@ class TransactionCommands(SessionCommands):
             await self._read_chunk(None, chunk.octets)
             raise
         if begun.chunks is None:
-            begun.chunks = ChunkReader(self._new_content())
+            begun.chunks, begun.chunks_since = ChunkReader(self._new_content()), self.door.now()
         content = begun.chunks.content
         await self._read_chunk(begun.chunks, chunk.octets)
         if chunk.last:
@@ -192,7 +208,13 @@ class TransactionCommands(SessionCommands):
             refusal = self.door.access.refusal(stranger, recipient.address)
             if refusal is not None:
                 raise CommandError(refusal)
+        self._count_stranger(stranger)
         return stranger
+
+    def _count_stranger(self, client: ClientFacts) -> None:
+        """Count a message of somebody whom nobody vouches for; CommandError when there have been too many."""
+        if not (client.trusted or client.authenticated) and not self.door.strangers.may_bring(client.ip):
+            raise CommandError(replies.TOO_MUCH_MAIL)
 
     def _ready(self) -> Begun:
         if self.begun is None:
@@ -203,9 +225,8 @@ class TransactionCommands(SessionCommands):
 
     def _new_content(self) -> Content:
         client = self.begun.client if self.begun is not None else self.client
-        occupancy, signed_in = self.door.occupancy, bool(client.authenticated)
-        room = occupancy if client.trusted or signed_in else occupancy.strangers
-        return Content(limit=self.door.limits.message_size, room=room, mend_lines=signed_in)
+        limit, room = self.door.bounds(client)
+        return Content(limit=limit, room=room, mend_lines=bool(client.authenticated))
 
     async def _read_data(self, content: Content) -> None:
         reader = DataReader(content)
@@ -213,7 +234,8 @@ class TransactionCommands(SessionCommands):
         self.reading = True
         rest = None
         while rest is None:
-            self.deadline = patience.data_deadline(now=self.door.now(), began=began, octets=content.size)
+            until = patience.message_deadline(began=began, octets=content.size)
+            self.deadline = min(self.door.now() + patience.block, until)
             rest = reader.feed(await self.inbox.block())
             if rest is None and content.size > flood_size(self.door.limits.message_size):
                 self._give_up()
@@ -229,7 +251,8 @@ class TransactionCommands(SessionCommands):
         self.reading = True
         left = octets
         while left:
-            self.deadline = patience.data_deadline(now=self.door.now(), began=began, octets=octets - left)
+            until = self.chunks_until() or patience.message_deadline(began=began, octets=octets - left)
+            self.deadline = min(self.door.now() + patience.block, until)
             block = await self.inbox.some(left)
             left -= len(block)
             if reader is not None:
@@ -243,6 +266,7 @@ class TransactionCommands(SessionCommands):
         raise ConnectionEnded
 
     async def _finish(self, begun: Begun, content: Content) -> None:
+        self.message_came()
         try:
             problem = content.problem()
             if problem is not None:

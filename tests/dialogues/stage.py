@@ -23,6 +23,7 @@ from relay.smtp.door import Door
 from relay.smtp.listener import Listener
 from relay.smtp.own_addresses import OwnAddresses
 from relay.smtp.signing_in import SignIns
+from relay.smtp.strangers import Allowance, Strangers
 from relay.smtp.tenants import Tenant
 from relay.smtp.values import ClientFacts, Reply, SmtpEnvelope
 
@@ -132,10 +133,16 @@ class Stage:
             users=USERS if "users" in options else None,
             sign_ins=SignIns(self.failures),
             occupancy=Occupancy(
-                connections=int(options.get("connections", 10)), memory=int(options.get("memory", 1 << 20))
+                connections=int(options.get("connections", 64)), memory=int(options.get("memory", 1 << 20))
+            ),
+            strangers=Strangers(
+                messages=Allowance(int(options.get("strangers", 100)), 600),
+                fruitless=Allowance(int(options.get("fruitless", 100)), 600),
+                now=lambda: self.seconds,
             ),
             limits=Limits(
                 message_size=int(options.get("size", 10_000)),
+                strangers_size=int(options.get("strangers-size", 10_000)),
                 recipients=int(options.get("recipients", 100)),
                 errors=int(options.get("errors", 20)),
                 commands=int(options.get("commands", 100)),

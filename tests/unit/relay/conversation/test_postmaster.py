@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from relay.conversation.postmaster import MOST_MAILS, MOST_OCTETS, WINDOW, Postmaster
+from relay.conversation.postmaster import MOST_MAILS, MOST_OCTETS, MOST_OF_ONE, WINDOW, Postmaster
 from relay.conversation.reception import Reception
 from relay.plan import Arrival, Part
 from relay.queue.own_mail import control_address
@@ -27,17 +27,20 @@ def desk(office: Office) -> Postmaster:
     return Postmaster(office.spooler, office.routes, "help@example.org", "gw.example.org")
 
 
-def arrival(office: Office, *, at: timedelta = timedelta(), octets: int = 100, trusted: bool = False) -> Arrival:
+def arrival(
+    office: Office, *, at: timedelta = timedelta(), octets: int = 100, trusted: bool = False, ip: str = "192.0.2.25"
+) -> Arrival:
     content = b"From: a@example.net\r\nSubject: x\r\n\r\n".ljust(octets, b"x")
-    came = office.arrival(content, ROLE, client=replace(STRANGER, trusted=trusted), reverse_path="a@example.net")
-    return replace(came, at=NOW + at)
+    client = replace(STRANGER, ip=ip, trusted=trusted)
+    return replace(office.arrival(content, ROLE, client=client, reverse_path="a@example.net"), at=NOW + at)
 
 
 def test_strangers_fill_neither_queue_nor_mailbox(office: Office) -> None:
     """So many mails in an hour, then 451; large ones never; staff may write as always."""
     postmaster = desk(office)
-    for _ in range(MOST_MAILS):
-        assert isinstance(postmaster.take(arrival(office), arrival(office).envelope.recipients), Part)
+    for number in range(MOST_MAILS):
+        came = arrival(office, ip=f"198.51.{number}.7")
+        assert isinstance(postmaster.take(came, came.envelope.recipients), Part)
     one_more = postmaster.take(came := arrival(office, at=WINDOW / 2), came.envelope.recipients)
     assert isinstance(one_more, Reply)
     assert (one_more.code, one_more.enhanced) == (451, "4.7.1")
@@ -48,6 +51,21 @@ def test_strangers_fill_neither_queue_nor_mailbox(office: Office) -> None:
     assert isinstance(postmaster.take(own, own.envelope.recipients), Part)
     later = arrival(office, at=WINDOW)
     assert isinstance(postmaster.take(later, later.envelope.recipients), Part)
+
+
+def test_one_network_leaves_room_for_the_others(office: Office) -> None:
+    """It gets a part of what strangers may send in an hour, whatever address of it sends; another is not refused."""
+    postmaster = desk(office)
+
+    def take(ip: str, at: timedelta = timedelta()) -> Part | Reply:
+        return postmaster.take(came := arrival(office, ip=ip, at=at), came.envelope.recipients)
+
+    assert all(isinstance(take(f"192.0.2.{number}"), Part) for number in range(MOST_OF_ONE))
+    refused = take("192.0.2.200")
+    assert isinstance(refused, Reply)
+    assert refused.code == 451
+    assert isinstance(take("192.0.3.1"), Part)
+    assert isinstance(take("192.0.2.200", WINDOW), Part)
 
 
 def test_what_strangers_make_up_is_not_looked_up(office: Office) -> None:

@@ -34,10 +34,14 @@ def test_the_protocol_is_named_as_registered(facts: dict[str, object], protocol:
     assert protocol in _received(**facts)
 
 
-def test_tls_is_written_as_a_comment() -> None:
-    """Version and cipher stand in a comment that cannot be ended early."""
-    value = _received(tls_version="TLSv1.3", cipher="TLS_AES_128_GCM_SHA256)\r\nBcc: x")
-    assert "(using TLSv1.3 with cipher TLS_AES_128_GCM_SHA256Bcc:x)" in value
+def test_tls_is_written_with_version_and_registered_suite() -> None:
+    """The version is a comment, the suite an additional clause behind all others (RFC 8314 section 4.3)."""
+    value = _received(
+        tls_version="TLSv1.2", cipher="ECDHE-RSA-AES256-GCM-SHA384", authenticated=True, recipients=("bob@example.net",)
+    )
+    assert "by gw.example.org (using TLSv1.2) with ESMTPSA id q1 for <bob@example.net>" in value
+    assert "<bob@example.net> tls TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384; Fri, 02" in value
+    assert " tls " not in _received(tls_version="TLSv1.3", cipher="TLS_AES_128_GCM_SHA256)\r\nBcc: x")
 
 
 def test_for_is_written_for_a_single_recipient_only() -> None:
@@ -71,6 +75,27 @@ def test_results_in_our_name_are_removed_and_others_stay() -> None:
     kept = remove_authentication_results(mail, "gw.example.org")
     assert kept == mail[mail.index(b"Authentication-Results: other") :]
     assert remove_authentication_results(kept, "gw.example.org") == kept
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "gw.example.org",
+        '"gw.example.org"; spf=pass',
+        '"gw.exam\\ple.org" 1; spf=pass',
+        "(a (nested (comment)) here) gw.example.org; spf=pass",
+        "(with \\) a bracket) gw.example.org; spf=pass",
+        "\r\n\tGW.EXAMPLE.ORG\r\n\t; spf=pass",
+        "(" + "x" * 3000 + ") gw.example.org; spf=pass",
+        "(never closed gw.example.org; spf=pass",
+        "(" * 5000 + "x" + ")" * 5000 + " gw.example.org; spf=pass",
+        "; spf=pass",
+    ],
+)
+def test_no_spelling_of_our_name_gets_through(value: str) -> None:
+    """Comments, quotes, folds and length hide nothing; a field whose name cannot be told is not kept either."""
+    mail = f"Authentication-Results: {value}\r\nSubject: x\r\n\r\n".encode()
+    assert remove_authentication_results(mail, "gw.example.org") == b"Subject: x\r\n\r\n"
 
 
 def test_the_whole_field_reads_as_rfc_5321_says() -> None:

@@ -63,17 +63,47 @@ def test_connections_are_counted() -> None:
 
 
 def test_strangers_leave_room_for_staff() -> None:
-    """Of connections and of memory they get a part, together; what they give back they may have again."""
-    occupancy = Occupancy(connections=4, per_client=9, memory=100)
-    assert [occupancy.enter(f"192.0.2.{n}", stranger=True) for n in range(4)] == [None] * 3 + [
-        replies.TOO_MANY_CONNECTIONS
-    ]
+    """A quarter of the connections is not for them; what they give back they may have again."""
+    occupancy = Occupancy(connections=4, per_client=9)
+    came = [occupancy.enter(f"192.0.{n}.1", stranger=True) for n in range(4)]
+    assert came == [None] * 3 + [replies.TOO_MANY_CONNECTIONS]
     assert occupancy.enter("10.0.0.1") is None
-    strangers = occupancy.strangers
-    assert [strangers.take(20), strangers.take(6), occupancy.take(80)] == [True, False, True]
-    strangers.give_back(20)
-    assert strangers.take(20)
-    assert occupancy.memory_left == 0
-    strangers.give_back(20)
-    assert occupancy.take(20)
-    assert not strangers.take(1)
+    occupancy.leave("10.0.0.1")
+    occupancy.leave("192.0.0.1", stranger=True)
+    assert occupancy.enter("192.0.3.1", stranger=True) is None
+
+
+@pytest.mark.parametrize(
+    ("crowd", "other"), [("192.0.2.{}", "192.0.3.1"), ("2001:db8:7:{}::1", "2001:db8:8::1")], ids=["ipv4", "ipv6"]
+)
+def test_one_network_of_strangers_leaves_room_for_the_others(crowd: str, other: str) -> None:
+    """A sixteenth of the connections for a /24 or a /48, whatever address in it; whom somebody vouches for is free."""
+    occupancy = Occupancy(connections=64, per_client=4)
+    addresses = [crowd.format(number) for number in range(1, 7)]
+    assert [occupancy.enter(ip, stranger=True) for ip in addresses[:4]] == [None] * 4
+    assert occupancy.enter(addresses[4], stranger=True) == replies.TOO_MANY_OF_YOURS
+    assert occupancy.enter(other, stranger=True) is None
+    assert occupancy.enter(addresses[4]) is None
+    occupancy.vouch(addresses[0])
+    assert occupancy.enter(addresses[5], stranger=True) is None
+    occupancy.leave(addresses[0])
+    assert occupancy.enter(addresses[0], stranger=True) == replies.TOO_MANY_OF_YOURS
+    occupancy.leave(addresses[1], stranger=True)
+    assert occupancy.enter(addresses[0], stranger=True) is None
+
+
+def test_memory_for_strangers_is_a_part_and_that_of_a_network_a_part_of_it() -> None:
+    """A quarter of the memory for all of them, a quarter of that for one network, however many messages it brings."""
+    occupancy = Occupancy(memory=1600)
+    crowd, again = occupancy.strangers("192.0.2.1"), occupancy.strangers("192.0.2.99")
+    assert [crowd.left, crowd.take(60), again.left, again.take(50), again.take(40), crowd.left] == [
+        100, True, 40, False, True, 0,
+    ]  # fmt: skip
+    others = [occupancy.strangers(f"192.0.{number}.1") for number in range(3, 7)]
+    assert [one.take(100) for one in others] == [True, True, True, False]
+    assert occupancy.left == 1200
+    assert occupancy.take(1200)
+    crowd.give_back(60)
+    assert (again.left, others[3].left) == (60, 60)
+    del crowd, again
+    assert occupancy.strangers("192.0.2.1").left == 60

@@ -89,21 +89,21 @@ def test_memory_is_reserved_and_returned() -> None:
     room = Occupancy(memory=100)
     first = Content(limit=80, room=room)
     first.add(b"x" * 60)
-    assert room.memory_left == 40
+    assert room.left == 40
     first.take()
-    assert room.memory_left == 40
+    assert room.left == 40
     second = Content(limit=80, room=room)
     second.add(b"x" * 50)
     assert second.problem() == replies.NO_ROOM
-    assert room.memory_left == 40
+    assert room.left == 40
     first.release()
     first.release()
-    assert room.memory_left == 100
+    assert room.left == 100
     third = Content(limit=80, room=room)
     third.add(b"x" * 50)
     third.add(b"x" * 50)
     assert third.problem() == replies.TOO_LARGE
-    assert room.memory_left == 100
+    assert room.left == 100
     assert third.size == 100
 
 
