@@ -1,6 +1,6 @@
 """Large sealed bytes outside the database: one file each, named by a random id, and a journal of them.
 
-    writing   committed before the first byte: after a crash the file is known, and swept when 24 hours old
+    writing   committed before the file has its name: after a crash it is known, and swept when 24 hours old
     stored    committed together with the rows that refer to it; the file is whole and on disk by then
     doomed    committed before the file goes; then the row goes too
 
@@ -21,7 +21,7 @@ from relay.errors import StoreError
 from relay.fail_points import reached
 from relay.store.tables import Blob
 from relay.store.tables.sealed import BlobState
-from relay.vault.files import UnnamedFile, explained, opened, sync_folder, write_file
+from relay.vault.files import UnnamedFile, explained, opened, sync_folder
 
 _BLOB: Table = cast("Any", Blob).__table__
 _DRAFT = ".draft"
@@ -83,35 +83,33 @@ class FileBlobs:
         self._folder = folder
 
     def write(self, blob_id: bytes, chunks: Iterable[bytes]) -> int:
-        """Write a draft, sync it, give it its name, sync the folder (see BlobStore)."""
-        file = self._file(blob_id)
-        draft = file.with_name(f"{file.name}.{secrets.token_hex(4)}{_DRAFT}")
-        with explained():
-            self._make_folder(file.parent)
-            try:
-                length = write_file(draft, chunks)
-                draft.rename(file)
-                reached("blob: named")
-            except BaseException:
-                draft.unlink(missing_ok=True)
-                raise
-            sync_folder(file.parent)
-        reached("blob: folder synced")
-        return length
+        """Write a draft and keep it (see BlobStore)."""
+        draft = self.draft()
+        try:
+            with explained():
+                for chunk in chunks:
+                    draft.append(chunk)
+            draft.keep(blob_id)
+        finally:
+            draft.drop()
+        return draft.length
 
     def draft(self) -> "FileDraft":
         """Open a file without a name (see BlobStore)."""
-        spare = self._file(secrets.token_bytes(16))
         with explained():
-            self._make_folder(spare.parent)
-            file = UnnamedFile(self._folder, spare.with_name(f"{spare.name}.{secrets.token_hex(4)}{_DRAFT}"))
-        return FileDraft(file, self._place)
+            self._make_root()
+            return FileDraft(UnnamedFile(self._folder, self._spare), self._place)
 
     def _place(self, blob_id: bytes) -> Path:
         """Return where a blob belongs; its folder is there."""
         file = self._file(blob_id)
         self._make_folder(file.parent)
         return file
+
+    def _spare(self) -> Path:
+        """Return a path that no blob will ever have, and that the walk over all folders finds."""
+        file = self._place(secrets.token_bytes(16))
+        return file.with_name(f"{file.name}.{secrets.token_hex(4)}{_DRAFT}")
 
     def read(self, blob_id: bytes, start: int, stop: int) -> bytes:
         """Read a range (see BlobStore)."""
@@ -152,11 +150,14 @@ class FileBlobs:
     def _make_folder(self, folder: Path) -> None:
         if folder.is_dir():
             return
+        self._make_root()
+        folder.mkdir(mode=0o700, exist_ok=True)
+        sync_folder(self._folder)
+
+    def _make_root(self) -> None:
         if not self._folder.is_dir():
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             sync_folder(self._folder.parent)
-        folder.mkdir(mode=0o700, exist_ok=True)
-        sync_folder(self._folder)
 
 
 class FileDraft:
@@ -187,6 +188,7 @@ class FileDraft:
             file = self._place(blob_id)
             self._unnamed.name(file)
             sync_folder(file.parent)
+        reached("blob: folder synced")
 
     def drop(self) -> None:
         """Close the file (see BlobDraft)."""
@@ -194,7 +196,7 @@ class FileDraft:
 
 
 def begin(connection: Connection, blob_ids: Sequence[bytes], now: datetime) -> None:
-    """Journal blobs that are about to be written; commit this before the first byte."""
+    """Journal blobs that are about to be written or kept; commit this before they have a name."""
     rows = [{"id": one, "length": 0, "state": BlobState.WRITING.value, "changed_at": now} for one in blob_ids]
     if rows:
         connection.execute(_BLOB.insert(), rows)

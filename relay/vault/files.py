@@ -3,7 +3,7 @@
 import errno
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -22,11 +22,11 @@ class UnnamedFile:
     name of a draft from the beginning: it goes when it is closed, and after a crash when the blob folder is walked.
     Safe to use from several threads.
 
-    ``spare`` is the path to use where unnamed files cannot be made; its folder must be there. OSError leaves every
+    ``spare`` returns the path to use where unnamed files cannot be made; its folder is there then. OSError leaves every
     method that touches the disk; after `close` they raise StoreError.
     """
 
-    def __init__(self, folder: Path, spare: Path) -> None:
+    def __init__(self, folder: Path, spare: Callable[[], Path]) -> None:
         self._spare: Path | None = None
         self._lock = threading.Lock()  # a descriptor must not be closed, and given to another file, while one writes
         flags = os.O_RDWR | os.O_CLOEXEC
@@ -35,10 +35,11 @@ class UnnamedFile:
         except OSError as error:
             if error.errno not in _CANNOT:
                 raise
-            descriptor = os.open(spare, flags | os.O_CREAT | os.O_EXCL, 0o600)
-            self._spare = spare
+            self._spare = spare()
+            descriptor = os.open(self._spare, flags | os.O_CREAT | os.O_EXCL, 0o600)
         self._descriptor: int | None = descriptor
         self.length = 0
+        reached("blob: draft begun")
 
     def append(self, octets: bytes) -> None:
         """Write octets at the end."""
@@ -48,6 +49,7 @@ class UnnamedFile:
                 written = os.pwrite(self._open(), rest, self.length)
                 self.length += written
                 rest = rest[written:]
+        reached("blob: piece written")
 
     def read(self, start: int, stop: int) -> bytes:
         """Return the octets ``start`` to ``stop`` (exclusive), fewer at the end."""
@@ -57,17 +59,16 @@ class UnnamedFile:
     def name(self, path: Path) -> None:
         """Make the file durable and give it its name; the caller syncs the folder. No file may be there."""
         with self._lock:
-            os.fsync(self._open())
+            descriptor = self._open()
+            os.fsync(descriptor)
+            reached("blob: synced")
             if self._spare is not None:
                 self._spare.rename(path)
                 self._spare = None
-                return
-            folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                # With a folder's descriptor Python calls linkat(2), which follows the link in /proc.
-                os.link(f"/proc/self/fd/{self._descriptor}", path.name, dst_dir_fd=folder, follow_symlinks=True)
-            finally:
-                os.close(folder)
+            else:
+                # Given a descriptor, which does not count here, Python calls linkat(2): it follows the link in /proc.
+                os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=descriptor, follow_symlinks=True)
+        reached("blob: named")
 
     def close(self) -> None:
         """Let go of the file; without a name it is gone. Calling it twice does no harm."""
@@ -84,25 +85,6 @@ class UnnamedFile:
         if self._descriptor is None:
             raise StoreError("what was being received was given up meanwhile")
         return self._descriptor
-
-
-def write_file(draft: Path, chunks: Iterable[bytes]) -> int:
-    """Write a new file, for its owner only, and sync it; return its length."""
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        reached("blob: draft begun")
-        length = 0
-        for chunk in chunks:
-            rest = memoryview(chunk)
-            while rest:
-                rest = rest[os.write(descriptor, rest) :]
-            length += len(chunk)
-            reached("blob: piece written")
-        os.fsync(descriptor)
-        reached("blob: synced")
-    finally:
-        os.close(descriptor)
-    return length
 
 
 def sync_folder(folder: Path) -> None:

@@ -56,11 +56,11 @@ def test_nothing_is_unsynced_when_250_is_said(gateway: Gateway, shim: Shim) -> N
         assert not {path for path in ours if path.endswith("-wal") or "/blobs" in path}, said
         assert any(" S " in line and line.endswith("letterlock.db-wal") for line in before), said
     _, _, before = replies[-1]
-    [renamed] = [line.split(" ")[-1] for line in before if " R " in line and "/blobs/" in line][-1:]
+    [(draft, blob)] = [line.split(" ")[-2:] for line in before if " R " in line and "/blobs/" in line][-1:]
     steps = [line.split(" ", 1)[1] for line in before]
-    folder = renamed.rpartition("/")[0]
-    named = next(place for place, step in enumerate(steps) if step.startswith("R ") and step.endswith(renamed))
-    assert steps[named - 1].startswith(f"S {renamed}.")  # the draft is whole on disk before it gets its name
+    folder = blob.rpartition("/")[0]
+    named = steps.index(f"R {draft} {blob}")
+    assert steps[named - 1] == f"S {draft}"  # the draft is whole on disk before it gets its name
     assert f"S {folder}" in steps[named:]
 
 
