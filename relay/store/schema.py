@@ -5,19 +5,20 @@ backup made before the upgrade.
 """
 
 import os
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from relay.errors import StoreError
 from relay.store.engine import database_file, open_engine
 from relay.store.faults import translate
 from relay.store.gate import Gate, gate_file
+
+MIGRATIONS = Path(__file__).with_name("migrations")
+"""One file for each version, whose name begins with it."""
 
 _MIGRATION_LOCK = 0x4C4C4D31  # of pg_advisory_xact_lock: one process migrates, the others find the work done
 
@@ -40,13 +41,13 @@ def migrate(url: str, *, create: bool = True) -> None:
         with gate.held(), engine.begin() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
-            current = MigrationContext.configure(connection).get_current_revision()
+            current = _revision(connection)
             _refuse_newer(current)
             if current is None and not create:
                 raise StoreError(_missing(engine.url.render_as_string(hide_password=True)))
-            config = alembic_config()
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            if current != head_revision():
+                # Only now: importing alembic takes as long as a short command.
+                import_module("relay.store.upgrading").upgrade(connection)
     except SQLAlchemyError as error:
         raise translate(error) from error
     finally:
@@ -69,7 +70,7 @@ def holds_messages(url: str) -> bool:
     engine = open_engine(url, writer=False)
     try:
         with engine.connect() as connection:
-            if MigrationContext.configure(connection).get_current_revision() is None:
+            if _revision(connection) is None:
                 return False
             return connection.execute(text("SELECT 1 FROM message LIMIT 1")).first() is not None
     except SQLAlchemyError as error:
@@ -82,7 +83,7 @@ def check_schema(engine: Engine) -> None:
     """Raise StoreError unless the database is exactly of this version."""
     try:
         with engine.connect() as connection:
-            current = MigrationContext.configure(connection).get_current_revision()
+            current = _revision(connection)
     except SQLAlchemyError as error:
         raise translate(error) from error
     _refuse_newer(current)
@@ -90,21 +91,23 @@ def check_schema(engine: Engine) -> None:
         raise StoreError("the database is from an older version of Letterlock: `letterlock run` upgrades it at start")
 
 
-def head_revision() -> str | None:
+@cache
+def known_revisions() -> tuple[str, ...]:
+    """Return the schema versions that this program knows, the oldest first."""
+    return tuple(sorted(file.name[:4] for file in (MIGRATIONS / "versions").glob("[0-9]*.py")))
+
+
+def head_revision() -> str:
     """Return the schema version that this program makes and uses."""
-    return _scripts().get_current_head()
+    return known_revisions()[-1]
 
 
-def known_revisions() -> frozenset[str]:
-    """Return the schema versions that this program knows."""
-    return frozenset(script.revision for script in _scripts().walk_revisions())
-
-
-def alembic_config() -> Config:
-    """Return alembic's configuration for our one line of migrations; the caller adds the connection."""
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")).replace("%", "%%"))
-    return config
+def _revision(connection: Connection) -> str | None:
+    """Return the version that the database has, None where it has no tables yet."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    revision: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return revision
 
 
 def _refuse_newer(current: str | None) -> None:
@@ -113,10 +116,6 @@ def _refuse_newer(current: str | None) -> None:
             f"the database is from a newer version of Letterlock (schema {current}): install that version, "
             "or restore the backup made before the upgrade"
         )
-
-
-def _scripts() -> ScriptDirectory:
-    return ScriptDirectory.from_config(alembic_config())
 
 
 def _create_file(file: Path) -> None:

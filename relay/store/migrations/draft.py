@@ -11,7 +11,8 @@ from pathlib import Path
 from alembic import command
 
 from relay.store.engine import open_engine
-from relay.store.schema import alembic_config, known_revisions, migrate
+from relay.store.schema import known_revisions, migrate
+from relay.store.upgrading import alembic_config
 
 
 def draft(message: str, folder: Path) -> None:

@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import text
 from sqlmodel import SQLModel
 
 import relay.store.tables
 from relay.errors import StoreError
 from relay.store.engine import open_engine
-from relay.store.schema import migrate
+from relay.store.schema import known_revisions, migrate
+from relay.store.upgrading import alembic_config
 from relay.store.writer import open_store
 
 
@@ -116,3 +118,9 @@ def test_server_that_is_not_there_says_so(tmp_path: Path) -> None:
     """A PostgreSQL that does not answer is a sentence, not a traceback of the driver."""
     with pytest.raises(StoreError, match="the database does not answer"):
         open_store(f"postgresql+psycopg://letterlock@/x?host={tmp_path}")
+
+
+def test_the_names_of_the_migrations_are_their_versions() -> None:
+    """What is known without alembic, which takes long to import, is what alembic knows."""
+    scripts = ScriptDirectory.from_config(alembic_config())
+    assert [script.revision for script in scripts.walk_revisions()] == list(reversed(known_revisions()))
