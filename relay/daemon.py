@@ -9,11 +9,9 @@ when it is not, the log says at which line, and all goes on as before.
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
@@ -28,6 +26,7 @@ from relay.config.values import Endpoint
 from relay.dkim.keys import open_signer
 from relay.errors import ConfigurationError, RefusedError
 from relay.gateway import prepare
+from relay.nursery import Key, Nursery
 from relay.services import Service, find_services
 from relay.store.slot import Slot
 from relay.welcome import welcome
@@ -44,38 +43,25 @@ _log = structlog.get_logger()
 
 @dataclass(slots=True)
 class _Child:
-    """One supervised process: what starts it, and its life so far."""
+    """One supervised process: which it is, and its life so far."""
 
-    service: str
-    number: int
-    command: list[str]
-    source: Source
-    process: subprocess.Popen[bytes] | None = None
+    key: Key
+    running: bool = False
     started_at: float = 0.0
     start_at: float = 0.0
-    pause: float = field(default=FIRST_PAUSE)
+    pause: float = FIRST_PAUSE
 
-    def start(self) -> None:
-        # A session of its own: Ctrl-C reaches the supervisor alone, which then stops everybody in order.
-        accepted = () if self.source.accepted is None else (self.source.accepted,)
-        # It begins with SIGHUP blocked: until it listens for one, a change of the configuration must wait, not end it.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
-        try:
-            self.process = subprocess.Popen(self.command, start_new_session=True, pass_fds=accepted)  # noqa: S603
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    def start(self, nursery: Nursery) -> None:
+        nursery.start(self.key)
+        self.running = True
         self.started_at = monotonic()
-
-    def ended(self) -> int | None:
-        """Return the exit code when the process has ended, else None."""
-        return self.process.poll() if self.process else None
 
     def schedule(self) -> None:
         """Plan the next start after an end that nobody asked for."""
         settled = monotonic() - self.started_at >= SETTLED_AFTER
         self.pause = FIRST_PAUSE if settled else min(self.pause * 2, LONGEST_PAUSE)
         self.start_at = monotonic() + self.pause
-        self.process = None
+        self.running = False
 
 
 class _Wishes:
@@ -100,16 +86,97 @@ def _at_terminal() -> bool:
     return True
 
 
-def children_of(configuration: Configuration, source: Source, services: dict[str, Service]) -> list[_Child]:
+class _Supervisor:
+    """Keeps the processes of one gateway running, under the configuration that counts."""
+
+    def __init__(self, nursery: Nursery, source: Source, configuration: Configuration, children: list[_Child]) -> None:
+        self._nursery, self._source, self._children = nursery, source, children
+        self._configuration = configuration
+
+    def run(self, announce: Callable[[str], None]) -> int:
+        """Hold the gateway's name and supervise until a signal; return the exit code."""
+        gateway = self._configuration.gateway
+        slot = Slot(self._configuration.storage.database, gateway.process_name("supervisor", 0))
+        wishes = _Wishes()
+        previous = {number: signal.signal(number, wishes.note) for number in _HEARD}
+        try:
+            self._supervise(wishes, announce)
+            service_manager.stopping()
+            announce("Stopping: finishing what is under way…")
+            forced = self._stop()
+            announce("Stopped.")
+            return forced
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+            slot.close()
+
+    def _supervise(self, wishes: _Wishes, announce: Callable[[str], None]) -> None:
+        """Start everything and start again what dies, until somebody wishes to stop."""
+        waiting, announced = endpoints(self._configuration), False
+        self._revive()
+        while not wishes.stop.wait(_TICK):
+            self._revive()
+            if wishes.renew.is_set():
+                wishes.renew.clear()
+                service_manager.reloading()
+                self._renew()
+                self._serving()
+            waiting = [one for one in waiting if not _answers(one)]
+            if not waiting and not announced:
+                announced = True
+                self._serving()
+                announce(welcome(self._configuration))
+
+    def _serving(self) -> None:
+        service_manager.ready(f"serving {self._configuration.organisation.name}")
+
+    def _revive(self) -> None:
+        """Note who ended, and start whose time has come."""
+        for key, code in self._nursery.ended():
+            [child] = (child for child in self._children if child.key == key)
+            child.schedule()
+            _log.error("process ended", service=key[0], number=key[1], code=code, pause=child.pause)
+        for child in self._children:
+            if not child.running and monotonic() >= child.start_at:
+                child.start(self._nursery)
+
+    def _renew(self) -> None:
+        """Read the file again and tell every process, or change nothing and say why."""
+        inspection = inspect(self._source.path, running=self._configuration)
+        problems = inspection.problems
+        if inspection.configuration is not None:
+            try:
+                open_signer(inspection.configuration.dkim)
+            except ConfigurationError as error:
+                problems = error.problems
+        if inspection.configuration is None or problems:
+            for problem in problems:
+                _log.error("configuration not taken", problem=problem)
+            return
+        for warning in inspection.warnings:
+            _log.warning("configuration", doubt=warning)
+        self._source.accept(inspection.text)
+        self._configuration = inspection.configuration
+        for child in self._children:
+            self._nursery.signal(child.key, signal.SIGHUP)
+        _log.info("configuration taken", file=str(self._source.path))
+
+    def _stop(self) -> int:
+        """End everything in order; return 1 when somebody does not end in time."""
+        running = {child.key for child in self._children if child.running}
+        for key in running:
+            self._nursery.signal(key, signal.SIGTERM)
+        deadline = monotonic() + STOP_WITHIN
+        while running and (left := deadline - monotonic()) > 0:
+            running -= {key for key, _code in self._nursery.ended(left)}
+        return 1 if running else 0
+
+
+def children_of(configuration: Configuration, services: Mapping[str, Service]) -> list[_Child]:
     """Return a child for every instance of every service, not yet started."""
-
-    def command(name: str, number: int) -> list[str]:
-        words = (name, source.path, number, os.getpid(), source.accepted)
-        # -P: the folder that somebody starts it in is no place to take modules from.
-        return [sys.executable, "-P", "-m", "relay.process", *map(str, words)]
-
     return [
-        _Child(name, number, command(name, number), source)
+        _Child((name, number))
         for name, service in services.items()
         for number in range(service.instances(configuration))
     ]
@@ -122,55 +189,18 @@ def run(path: Path, announce: Callable[[str], None]) -> int:
     code: 0 after an ordered stop, 1 when a process had to be ended by force. A wrong configuration, missing keys, a
     database of another version or a port in use raise their error before anything starts.
     """
-    source = Source.shared(path)
-    configuration = _begin(source)
-    for endpoint in endpoints(configuration):
-        # Relay processes share their port (SO_REUSEPORT): a second gateway would silently take half of the mail.
-        if _answers(endpoint):
-            raise RefusedError(f"Something listens on {endpoint} already: stop it, or name another port in {path}.")
-    slot = Slot(configuration.storage.database, configuration.gateway.process_name("supervisor", 0))
-    wishes = _Wishes()
-    previous = {number: signal.signal(number, wishes.note) for number in _HEARD}
-    children = children_of(configuration, source, find_services())
+    source, services = Source.shared(path), find_services()
+    nursery = Nursery(services, source)  # before anything secret is read
     try:
-        for child in children:
-            child.start()
-        _supervise(children, source, configuration, wishes, announce)
-        service_manager.stopping()
-        announce("Stopping: finishing what is under way…")
-        forced = _stop(children)
-        announce("Stopped.")
-        return forced
+        configuration = _begin(source)
+        for endpoint in endpoints(configuration):
+            # Relay processes share their port (SO_REUSEPORT): a second gateway would silently take half of the mail.
+            if _answers(endpoint):
+                raise RefusedError(f"Something listens on {endpoint} already: stop it, or name another port in {path}.")
+        supervisor = _Supervisor(nursery, source, configuration, children_of(configuration, services))
+        return supervisor.run(announce)
     finally:
-        for child in children:
-            if child.process and child.process.poll() is None:
-                child.process.kill()
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-        slot.close()
-
-
-def _supervise(
-    children: list[_Child],
-    source: Source,
-    configuration: Configuration,
-    wishes: _Wishes,
-    announce: Callable[[str], None],
-) -> None:
-    """Keep the processes running, under the configuration that counts, until somebody wishes to stop."""
-    waiting, announced = endpoints(configuration), False
-    while not wishes.stop.wait(_TICK):
-        _revive(children)
-        if wishes.renew.is_set():
-            wishes.renew.clear()
-            service_manager.reloading()
-            configuration = _renew(source, configuration, children)
-            service_manager.ready(f"serving {configuration.organisation.name}")
-        waiting = [one for one in waiting if not _answers(one)]
-        if not waiting and not announced:
-            announced = True
-            service_manager.ready(f"serving {configuration.organisation.name}")
-            announce(welcome(configuration))
+        nursery.close()
 
 
 def _begin(source: Source) -> Configuration:
@@ -180,29 +210,6 @@ def _begin(source: Source) -> Configuration:
         raise ConfigurationError(inspection.problems)
     prepare(inspection.configuration)
     source.accept(inspection.text)
-    return inspection.configuration
-
-
-def _renew(source: Source, running: Configuration, children: list[_Child]) -> Configuration:
-    """Read the file again and tell every process, or change nothing and say why; return what counts from now on."""
-    inspection = inspect(source.path, running=running)
-    problems = inspection.problems
-    if inspection.configuration is not None:
-        try:
-            open_signer(inspection.configuration.dkim)
-        except ConfigurationError as error:
-            problems = error.problems
-    if inspection.configuration is None or problems:
-        for problem in problems:
-            _log.error("configuration not taken", problem=problem)
-        return running
-    for warning in inspection.warnings:
-        _log.warning("configuration", doubt=warning)
-    source.accept(inspection.text)
-    for child in children:
-        if child.process is not None:
-            child.process.send_signal(signal.SIGHUP)
-    _log.info("configuration taken", file=str(source.path))
     return inspection.configuration
 
 
@@ -220,29 +227,3 @@ def _answers(endpoint: Endpoint) -> bool:
             return True
     except OSError:
         return False
-
-
-def _revive(children: list[_Child]) -> None:
-    for child in children:
-        if child.process is None:
-            if monotonic() >= child.start_at:
-                child.start()
-        elif (code := child.ended()) is not None:
-            child.schedule()
-            _log.error("process ended", service=child.service, number=child.number, code=code, pause=child.pause)
-
-
-def _stop(children: list[_Child]) -> int:
-    running = [child.process for child in children if child.process]
-    for process in running:
-        process.terminate()
-    deadline = monotonic() + STOP_WITHIN
-    forced = 0
-    for process in running:
-        try:
-            process.wait(max(0.0, deadline - monotonic()))
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            forced = 1
-    return forced

@@ -1,13 +1,11 @@
-"""One supervised process: `python -m relay.process SERVICE CONFIGURATION NUMBER SUPERVISOR DESCRIPTOR`.
-
-DESCRIPTOR is the file descriptor of the configuration that the supervisor accepted (relay/config/source.py).
-"""
+"""One supervised process: what it does between its fork (`relay.nursery`) and its service."""
 
 import ctypes
 import os
 import resource
 import signal
 import sys
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import structlog
@@ -15,36 +13,39 @@ import structlog
 from relay.config.source import Source
 from relay.errors import LetterlockError
 from relay.logs import configure
-from relay.services import find_services
+from relay.services import Service
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
 _log = structlog.get_logger()
 
 
-def main(arguments: list[str]) -> int:
-    """Run one service until it is told to stop; return the exit code."""
-    name, path, number, supervisor, descriptor = arguments
+def serve(nursery: Connection, parent: int, service: Service, number: int, source: Source) -> None:
+    """Run one service until it is told to stop, then exit with 0, or with the code of what stopped it.
+
+    To be called in a child that process ``parent`` just forked with SIGTERM and SIGHUP blocked. ``nursery`` is the
+    parent's pipe, which a child must not keep open.
+    """
+    nursery.close()
+    os.setsid()
     # An orphan would go on holding ports and leases: the kernel ends us with the supervisor.
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     _leave_no_core()
-    if os.getppid() != int(supervisor):
-        return 1
+    if os.getppid() != parent:
+        sys.exit(1)
+    for known in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(known, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    Path("/proc/self/comm").write_text(f"{service.name} {number}")  # what ps and top show
     configure()
-    structlog.contextvars.bind_contextvars(service=name, number=int(number))
+    structlog.contextvars.bind_contextvars(service=service.name, number=number)
     try:
-        source = Source(Path(path), int(descriptor))
-        find_services()[name].serve(source.load(), source, int(number))
+        service.serve(source.load(), source, number)
     except LetterlockError as error:
         _log.error("service stopped", reason=str(error))  # the sentence is the whole report
-        return error.exit_code
-    return 0
+        sys.exit(error.exit_code)
 
 
 def _leave_no_core() -> None:
     """Keep keys and mail out of core dumps, and other processes of the same user out of our memory (R31)."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,102 @@
+"""The process that services are forked from."""
+
+import os
+import re
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from relay.config.model import Configuration
+from relay.config.source import Source
+from relay.errors import LetterlockError, StoreError
+from relay.nursery import Nursery
+from relay.services import Service
+
+KEY = ("clerk", 3)
+
+
+def _served(tell: Path, ending: str) -> Service:
+    """A service that writes down what it is, and then ends as ``ending`` says."""
+
+    def serve(_configuration: Configuration, _source: Source, number: int) -> None:
+        name = Path("/proc/self/comm").read_text().strip()
+        blocked = sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+        (tell / "new").write_text(f"{number} {os.getpid()} {name} {blocked}")
+        (tell / "new").rename(tell / "told")
+        if ending == "waits":
+            signal.pause()
+        if ending == "fails":
+            raise StoreError("nothing is there")
+
+    return Service("clerk", lambda _configuration: 1, serve)
+
+
+class _Anything(Source):
+    """A source without a configuration: these services read none."""
+
+    def load(self) -> Configuration:
+        return None  # type: ignore[return-value]
+
+
+@pytest.fixture(params=["waits", "ends", "fails"])
+def nursery(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Nursery]:
+    """A nursery with one kind of service."""
+    made = Nursery({"clerk": _served(tmp_path, request.param)}, _Anything(tmp_path / "relay.toml"))
+    yield made
+    made.close()
+
+
+def _told(folder: Path) -> str:
+    """Wait until the service has written, and return it."""
+    deadline = time.monotonic() + 20
+    while not (folder / "told").exists():
+        assert time.monotonic() < deadline, "the service did not begin"
+        time.sleep(0.02)  # between looks at another process
+    return (folder / "told").read_text()
+
+
+@pytest.mark.parametrize("nursery", ["ends"], indirect=True)
+def test_a_service_knows_its_name_and_hears_no_change_before_it_listens(nursery: Nursery, tmp_path: Path) -> None:
+    """Its process is called after it, and SIGHUP waits until it can be understood."""
+    nursery.start(KEY)
+    assert list(nursery.ended(20)) == [(KEY, 0)]
+    number, _pid, *name, blocked = _told(tmp_path).split(maxsplit=4)
+    assert (number, name) == ("3", ["clerk", "3"])
+    assert str(signal.SIGHUP) in blocked or repr(signal.SIGHUP) in blocked
+
+
+@pytest.mark.parametrize("nursery", ["waits"], indirect=True)
+def test_a_signal_reaches_its_service_alone(nursery: Nursery, tmp_path: Path) -> None:
+    """SIGTERM ends the service; the nursery goes on and can begin it again."""
+    for _ in range(2):
+        nursery.start(KEY)
+        _told(tmp_path)
+        nursery.signal(KEY, signal.SIGTERM)
+        assert list(nursery.ended(20)) == [(KEY, -signal.SIGTERM)]
+        nursery.signal(KEY, signal.SIGTERM)  # nobody is there: nothing happens
+        (tmp_path / "told").unlink()
+
+
+@pytest.mark.parametrize("nursery", ["fails"], indirect=True)
+def test_an_error_of_ours_is_an_exit_code(nursery: Nursery) -> None:
+    """What stopped a service is known by its code; the sentence stands in the log."""
+    nursery.start(KEY)
+    assert list(nursery.ended(20)) == [(KEY, StoreError.exit_code)]
+
+
+@pytest.mark.parametrize("nursery", ["waits"], indirect=True)
+def test_services_end_with_the_nursery(nursery: Nursery, tmp_path: Path) -> None:
+    """Somebody kills it: its services go too, and the supervisor is told in a sentence."""
+    nursery.start(KEY)
+    pid = int(_told(tmp_path).split()[1])
+    [parent] = re.findall(r"PPid:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
+    os.kill(int(parent), signal.SIGKILL)
+    with pytest.raises(LetterlockError, match="start Letterlock again"):
+        list(nursery.ended(20))
+    deadline = time.monotonic() + 20
+    while Path(f"/proc/{pid}").exists():
+        assert time.monotonic() < deadline, "the service outlived the nursery"
+        time.sleep(0.02)  # between looks at another process
