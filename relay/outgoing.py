@@ -36,13 +36,14 @@ def notices_of(configuration: Configuration, letterhead: Letterhead) -> Notices:
 
 
 def reporter_of(configuration: Configuration, letterhead: Letterhead) -> Reporter:
-    """Return the writer of delivery reports, in the organisation's first language."""
+    """Return the writer of delivery reports, in the sender's language if the organisation has it, else in its first."""
     return Reporter(
         configuration.organisation.name,
         configuration.gateway.domain,
         configuration.gateway.host_name,
         letterhead.languages[letterhead.tag()],
         ZoneInfo(configuration.organisation.time_zone),
+        letterhead.languages,
     )
 
 

@@ -6,12 +6,15 @@ messages).
 """
 
 import binascii
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from email.utils import format_datetime
+from ipaddress import ip_address
 
-from relay.languages import Language
+from relay.languages import Language, negotiate
+from relay.message.block import fields as header_fields
 from relay.message.headers import header_value, named_address
 from relay.message.xtext import decode_xtext
 from relay.notices.mime import message, multipart, new_message_id, text_part
@@ -19,6 +22,7 @@ from relay.queue.outcomes import Answer
 from relay.queue.settling import Report
 from relay.store.tables.queue import Kind
 
+_PORT = re.compile(r":\d+$")
 HEADER_LIMIT = 32 * 1024  # octets of the original's header section that are returned
 
 
@@ -41,13 +45,17 @@ class ReportedRecipient:
 
 @dataclass(frozen=True, slots=True)
 class Reporter:
-    """Who writes the reports: names of this gateway, language and time zone of its people."""
+    """Who writes the reports: names of this gateway, languages and time zone of its people.
+
+    A report is written in the one of ``offered`` that the original says its sender reads, else in ``language``.
+    """
 
     organisation: str
     domain: str
     host_name: str
     language: Language
     zone: tzinfo = UTC
+    offered: Mapping[str, Language] = field(default_factory=dict)
 
     def compose(
         self,
@@ -70,7 +78,8 @@ class Reporter:
         (`relay.queue.own_mail`).
         """
         worst = min((one.action for one in recipients), key=list(Report).index)
-        words = _Words(self.language, self.organisation)
+        language = self._language_of(headers)
+        words = _Words(language, self.organisation)
         return message(
             from_=named_address(self.organisation, f"mailer-daemon@{self.domain}"),
             to=to,
@@ -81,13 +90,23 @@ class Reporter:
             body=multipart(
                 "report",
                 [
-                    text_part("plain", words.text(recipients, self.language.moment(arrival, self.zone))),
+                    text_part("plain", words.text(recipients, language.moment(arrival, self.zone))),
                     self._status(recipients, arrival, envid),
                     *([_returned(headers)] if headers else []),
                 ],
                 " report-type=delivery-status;",
             ),
         )
+
+    def _language_of(self, headers: bytes) -> Language:
+        """Return the sender's language, as mail programs note it (RFC 3282): what one reads, else what one wrote."""
+        noted = {found.name: found.value.decode("ascii", "replace") for found in header_fields(headers)}
+        offered = {self.language.tag: self.language, **self.offered}
+        for name in (b"accept-language", b"content-language"):
+            tag = negotiate(header_value(noted.get(name, ""), 200), ("", *offered))
+            if tag:
+                return offered[tag]
+        return self.language
 
     def _status(self, recipients: Sequence[ReportedRecipient], arrival: datetime, envid: str) -> bytes:
         """Return message/delivery-status: one block for the message, one for each recipient."""
@@ -174,13 +193,24 @@ def _recipient_fields(one: ReportedRecipient) -> list[tuple[str, str]]:
         ("Status", one.answer.enhanced),
     ]
     if one.answer.code and one.answer.next_hop:
-        fields.append(("Remote-MTA", f"dns; {one.answer.next_hop}"))
+        fields.append(("Remote-MTA", f"dns; {_host(one.answer.next_hop)}"))
     if one.answer.code:
         fields.append(("Diagnostic-Code", f"smtp; {one.answer.code} {one.answer.enhanced} {one.answer.text}"))
     fields.append(("Last-Attempt-Date", format_datetime(one.at)))
     if one.until is not None and one.action is Report.DELAYED:
         fields.append(("Will-Retry-Until", format_datetime(one.until)))
     return fields
+
+
+def _host(next_hop: str) -> str:
+    """Return the name of a next hop without its port; an address as a literal (RFC 3464 section 2.1.2)."""
+    host = _PORT.sub("", next_hop)
+    name = host if host.startswith("[") else host.partition("[")[0]
+    try:
+        address = ip_address(name.strip("[]"))
+    except ValueError:
+        return name
+    return f"[IPv6:{address}]" if ":" in str(address) else f"[{address}]"
 
 
 def _ascii(value: str) -> str:

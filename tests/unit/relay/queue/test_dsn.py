@@ -75,7 +75,7 @@ def test_the_status_fields_of_a_failure() -> None:
         "Final-Recipient": "rfc822; ann@example.net",
         "Action": "failed",
         "Status": "5.1.1",
-        "Remote-MTA": "dns; mx.example.net:25",
+        "Remote-MTA": "dns; mx.example.net",
         "Diagnostic-Code": "smtp; 550 5.1.1 no such user",
         "Last-Attempt-Date": "Sun, 22 Nov 2026 12:00:00 +0000",
     }
@@ -99,6 +99,46 @@ def test_the_words_are_in_the_language_of_the_organisation(tag: str) -> None:
     assert message["Subject"] != "Your message could not be delivered"
     assert "could not be delivered" not in parts[0].get_content()
     assert b"Action: failed" in composed(tag=tag)
+
+
+@pytest.mark.parametrize(
+    ("noted", "subject"),
+    [
+        (b"Accept-Language: de-CH, en;q=0.5\r\nContent-Language: fr\r\n", "de"),
+        (b"Content-Language: nl-NL\r\n", "nl"),
+        (b"Accept-Language: ja\r\nContent-Language: fr\r\n", "fr"),
+        (b"Accept-Language: ja, xx;q=\xff\r\n", "en"),
+        (b"Accept-Language:\r\n\tnl,\r\n\ten;q=0.1\r\n", "nl"),
+        (b"", "en"),
+    ],
+)
+def test_the_words_are_in_the_language_that_the_sender_reads(noted: bytes, subject: str) -> None:
+    """What the mail program noted in the original counts (RFC 3282), if the organisation has it; else its first."""
+    writer = Reporter(
+        "Example Council", "letter.example.org", "gw.example.org", LANGUAGES["en"], offered=dict(LANGUAGES)
+    )
+    content = writer.compose(
+        to="bob@example.org", recipients=[recipient()], headers=HEADERS + noted, arrival=NOW, now=NOW
+    )
+    expected = LANGUAGES[subject].gettext("Your message could not be delivered")
+    assert parsed(content)[0]["Subject"] == expected
+
+
+@pytest.mark.parametrize(
+    ("next_hop", "name"),
+    [
+        ("mx.example.net:25", "mx.example.net"),
+        ("mx.example.net[192.0.2.1]:25", "mx.example.net"),
+        ("192.0.2.1:2525", "[192.0.2.1]"),
+        ("[2001:db8::1]:25", "[IPv6:2001:db8::1]"),
+        ("[192.0.2.1]:25", "[192.0.2.1]"),
+        ("mx.example.net", "mx.example.net"),
+    ],
+)
+def test_the_next_hop_is_named_as_mail_servers_are(next_hop: str, name: str) -> None:
+    """Remote-MTA holds a domain name or an address literal, and no port (RFC 3464 section 2.3.5)."""
+    content = composed(recipient(answer=Answer(550, "5.1.1", "no such user", next_hop)))
+    assert f"Remote-MTA: dns; {name}\r\n".encode() in content
 
 
 def test_an_address_beyond_ascii() -> None:
