@@ -133,7 +133,7 @@ class Session:
             reached("delivery: DATA answered")
             accepted = await self._content(mail)
         else:
-            accepted = outcome_of(self._answer(go_ahead))
+            accepted = self._outcome(self._answer(go_ahead))
         return self._filled(outcomes, accepted)
 
     async def _content(self, mail: Transaction) -> Outcome:
@@ -202,7 +202,11 @@ class Session:
         if _is(reply, _DONE):
             return None
         answer = self._answer(reply)
-        return Deferred(answer) if answer.code == TOO_MANY_RECIPIENTS else outcome_of(answer)
+        return Deferred(answer) if answer.code == TOO_MANY_RECIPIENTS else self._outcome(answer)
+
+    def _outcome(self, answer: Answer) -> Outcome:
+        """Return what a refusal means; that we are to sign in first (RFC 4954 section 6) is for an operator to mend."""
+        return Deferred(answer) if answer.code == NOT_SIGNED_IN else outcome_of(answer)
 
     async def _ask(self, *commands: bytes) -> list[SMTPResponse]:
         return await self._dialogue.exchange(*commands, seconds=self._patience.command)

@@ -38,7 +38,8 @@ class NextHop:
     """Listens on ``port`` (0: any that is free) of ``address``, which is of loopback, while entered.
 
     ``answers`` maps the beginning of a command (or ``GREETING``, or ``.`` for the end of data) to an answer,
-    or to a list that is used up one by one; the longest match counts, then the ordinary answer.
+    or to a list that is used up one by one; the longest match counts, then the ordinary answer. With ``pause`` every
+    octet of an answer leaves on its own, so many seconds after the one before.
     """
 
     answers: dict[str, str | list[str]] = field(default_factory=dict)
@@ -46,6 +47,7 @@ class NextHop:
     tls: ssl.SSLContext | None = None
     port: int = 0
     address: str = "127.0.0.1"
+    pause: float | None = None
     seen: list[str] = field(default_factory=list)
     taken: list[Taken] = field(default_factory=list)
     connections: int = 0
@@ -150,7 +152,7 @@ class _Visit:
     async def _hello(self) -> bool:
         offers = [one for one in self._hop.offers if not (self._protected and one == "STARTTLS")]
         lines = ["hop.test", *offers]
-        self._writer.write("".join(f"250{' ' if one is lines[-1] else '-'}{one}\r\n" for one in lines).encode())
+        await self._say("".join(f"250{' ' if one is lines[-1] else '-'}{one}\r\n" for one in lines).encode())
         return True
 
     async def _data(self) -> bool:
@@ -174,6 +176,13 @@ class _Visit:
             return ""
         if answer == SILENCE:
             await asyncio.Event().wait()
-        self._writer.write(answer.encode() + b"\r\n")
-        await self._writer.drain()
+        await self._say(answer.encode() + b"\r\n")
         return answer
+
+    async def _say(self, octets: bytes) -> None:
+        pause = self._hop.pause
+        for piece in [octets] if pause is None else [octets[at : at + 1] for at in range(len(octets))]:
+            self._writer.write(piece)
+            await self._writer.drain()
+            if pause is not None:
+                await asyncio.sleep(pause)

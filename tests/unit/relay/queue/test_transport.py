@@ -121,9 +121,11 @@ def test_too_many_recipients_is_for_now() -> None:
     assert [type(one) for one in run(send_to(hop, letter(ANN, BEN)))] == [Delivered, Deferred]
 
 
-def test_a_demand_to_sign_in_is_for_now() -> None:
+@BOTH_WAYS
+@pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA"])
+def test_a_demand_to_sign_in_is_for_now(offers: tuple[str, ...], verb: str) -> None:
     """530 is wrong configuration, not wrong mail: deferred, so that an operator can mend it."""
-    assert isinstance(run(send_to(NextHop({"MAIL": "530 5.7.0 STARTTLS first"}), letter()))[0], Deferred)
+    assert isinstance(run(send_to(NextHop({verb: "530 5.7.0 sign in first"}, offers), letter()))[0], Deferred)
 
 
 @pytest.mark.parametrize(("verb", "connections"), [("RCPT", 1), ("MAIL", 2)])
