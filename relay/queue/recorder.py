@@ -1,4 +1,8 @@
-"""Takes outcomes as they come and writes them down in groups: while one commit is under way, the next group gathers."""
+"""Takes outcomes as they come and writes them down in groups.
+
+A group waits a moment for the commit of a message to share it; meanwhile, and while a commit is under way, the next
+group gathers.
+"""
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
@@ -18,7 +22,7 @@ from relay.store.writer import Store
 from relay.vault.keyring import Keyring
 
 UNRECORDED = 1000  # outcomes that may wait; when the store does not take them, sending stops
-GATHER_SECONDS = 0.01  # the first outcome waits so long for company: each group costs the disk one sync
+GATHER_SECONDS = 0.01  # a group waits so long for a commit to share: alone it costs the disk one sync
 ENOUGH = 64  # outcomes that wait for nobody
 RETRY_SECONDS = 1.0  # between attempts to record outcomes that the store refused
 
@@ -76,8 +80,6 @@ class Recorder:
         while self._waiting or not self._closing:
             self._something.clear()
             if self._waiting:
-                if len(self._waiting) < ENOUGH and not self._closing:
-                    await asyncio.sleep(GATHER_SECONDS)
                 group, self._waiting = self._waiting, []
                 await self._record(group)
                 self._has_room.set()
@@ -97,7 +99,8 @@ class Recorder:
                     await self._store.commit(partial(record_plainly, settled=group))
                 else:
                     work = partial(record, keyring=self._keyring, audit=self._audit, settled=group, reports=drafts)
-                    await self._store.commit(work)
+                    patient = len(group) < ENOUGH and not self._closing
+                    await self._store.commit(work, patience=GATHER_SECONDS if patient else 0.0)
                 reached("outcome: recorded")
                 break
             except StoreError as error:

@@ -9,6 +9,7 @@ import queue
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
@@ -35,12 +36,13 @@ _CLOSE_WAIT = 1000
 
 
 class _Job(ABC):
-    """A transaction, and its outcome once there is one."""
+    """A transaction, and its outcome once there is one. Until the moment ``until`` it can wait for company."""
 
     loop: asyncio.AbstractEventLoop | None = None
 
-    def __init__(self, work: Work[Any]) -> None:
+    def __init__(self, work: Work[Any], until: float = 0.0) -> None:
         self.work = work
+        self.until = until
         self.value: Any = None
         self.error: BaseException | None = StoreError("the transaction was not run")
 
@@ -73,8 +75,8 @@ class _ThreadJob(_Job):
 class _TaskJob(_Job):
     """Its submitter is a task of an event loop, and may have left in the meantime."""
 
-    def __init__(self, work: Work[Any], loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(work)
+    def __init__(self, work: Work[Any], loop: asyncio.AbstractEventLoop, until: float) -> None:
+        super().__init__(work, until)
         self.loop = loop
         self.future: asyncio.Future[Any] = loop.create_future()
 
@@ -109,6 +111,7 @@ class Store:
         self._file = SameFile(file)
         self._gate = Gate(gate or gate_file(file) if file is not None else None)
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._waiting: deque[_Job] = deque()  # the writer's own: taken from the queue, not run yet
         self._closing = threading.Lock()
         self._closed = False
         self._truncated_at = time.monotonic()
@@ -122,9 +125,13 @@ class Store:
         self._put(job)
         return job.future
 
-    async def commit(self, work: Work[T]) -> T:
-        """Await a transaction's COMMIT. When the awaiting task is cancelled the transaction still happens."""
-        job = _TaskJob(work, asyncio.get_running_loop())
+    async def commit(self, work: Work[T], *, patience: float = 0.0) -> T:
+        """Await a transaction's COMMIT. When the awaiting task is cancelled the transaction still happens.
+
+        With ``patience`` it waits so many seconds for a transaction that has none, to share its COMMIT.
+        """
+        until = time.monotonic() + patience if patience else 0.0
+        job = _TaskJob(work, asyncio.get_running_loop(), until)
         self._put(job)
         value: T = await job.future
         return value
@@ -170,25 +177,42 @@ class Store:
     def _write(self) -> None:
         """Do the writer thread's work until the store is closed and everything submitted has happened."""
         closing = False
-        while not closing:
-            try:
-                first = self._jobs.get(timeout=_TRUNCATE_SECONDS if self._dirty else None)
-            except queue.Empty:
-                first = None
-            else:
-                closing = first is None
-            if first is not None:
-                closing = self._write_batch(first)
+        while self._waiting or not closing:
+            if not closing:
+                closing = self._wait()
+            if self._waiting:
+                closing = self._write_batch() or closing
             self._truncate_if_due()
 
-    def _write_batch(self, first: _Job) -> bool:
+    def _wait(self) -> bool:
+        """Wait until there is something to do; return True when the store is to close after it."""
+        while True:
+            try:
+                job = self._jobs.get(timeout=self._idle_seconds())
+            except queue.Empty:
+                return False
+            if job is None:
+                return True
+            self._waiting.append(job)
+            if not self._idle_seconds():
+                return False
+
+    def _idle_seconds(self) -> float | None:
+        """Return how long there is nothing to do unless something impatient is submitted."""
+        if self._waiting:
+            return max(0.0, min(job.until for job in self._waiting) - time.monotonic())
+        return _TRUNCATE_SECONDS if self._dirty else None
+
+    def _write_batch(self) -> bool:
         """Run one batch and tell its submitters; return True when the store is to close after it."""
-        taken = [first]
+        taken: list[_Job] = []
         closing = False
 
         def jobs() -> Iterator[_Job]:
             nonlocal closing
-            yield first
+            while self._waiting:
+                taken.append(self._waiting.popleft())
+                yield taken[-1]
             while not self._jobs.empty():  # this thread alone takes from the queue
                 job = self._jobs.get()
                 if job is None:
@@ -203,6 +227,8 @@ class Store:
                 with self._writer.connect() as connection:
                     run_batch(connection, jobs())
         except BaseException as error:  # noqa: BLE001 (no connection, no gate: the thread must live on)
+            taken += self._waiting
+            self._waiting.clear()
             for job in taken:
                 if job.error is not None:
                     job.fail(translate(error))

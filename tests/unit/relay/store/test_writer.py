@@ -241,6 +241,46 @@ def test_close_finishes_what_was_submitted_and_refuses_more(database_url: str) -
     again.close()
 
 
+def test_patient_transaction_shares_the_commit_of_the_next(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What can wait is not written until somebody comes who cannot, and then under the same COMMIT."""
+    steps: list[str] = []
+    monkeypatch.setattr("relay.store.batch.reached", steps.append)
+    store = open_store(database_url)
+
+    async def both() -> None:
+        patient = [asyncio.ensure_future(store.commit(put(f"patient {number}"), patience=600)) for number in range(2)]
+        await asyncio.sleep(0)
+        await store.commit(put("impatient"))
+        await asyncio.gather(*patient)
+
+    asyncio.run(both())
+    assert names(store) == {"patient 0", "patient 1", "impatient"}
+    store.close()
+    assert steps == ["store: transaction run"] * 3 + ["store: before commit", "store: after commit"]
+
+
+def test_patience_ends(store: Store) -> None:
+    """A patient transaction that nobody joins has a COMMIT of its own."""
+    assert asyncio.run(store.commit(put("alone"), patience=0.001)) == "alone"
+    assert names(store) == {"alone"}
+
+
+def test_close_does_not_forget_the_patient(database_url: str) -> None:
+    """What waited for company when the store was closed is durable."""
+
+    async def close_at_once() -> None:
+        store = open_store(database_url)
+        waiting = asyncio.ensure_future(store.commit(put("patient"), patience=600))
+        await asyncio.sleep(0)
+        await asyncio.to_thread(store.close)
+        assert await waiting == "patient"
+
+    asyncio.run(close_at_once())
+    again = open_store(database_url)
+    assert names(again) == {"patient"}
+    again.close()
+
+
 def test_reader_cannot_write_and_sees_one_snapshot(store: Store) -> None:
     """A reading connection refuses to write, and does not see what is committed after its first look."""
     store.run(put("a"))
@@ -336,6 +376,8 @@ def test_locked_database_says_so(sqlite_url: str, tmp_path: Path, monkeypatch: p
     intruder.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreError, match="locked by another program"):
         store.run(put("a"))
+    with pytest.raises(StoreError, match="locked by another program"):
+        asyncio.run(store.commit(put("patient"), patience=0.001))
     intruder.execute("ROLLBACK")
     intruder.close()
     assert store.run(put("b")) == "b"
