@@ -131,8 +131,11 @@ class Mailings:
         entry = self._entry(Kind.DSN, to)
         return self._draft(entry, composed, now=now, parent=held.held.message_id, queued_id=queued_id)
 
-    def report(self, received: Received) -> Draft:
-        """Return the one report (RFC 3464) of the copies that were refused while others were accepted."""
+    def report(self, received: Received) -> Draft | None:
+        """Return the one report (RFC 3464) of the copies that were refused while others were accepted.
+
+        None where there are none, or nobody wants to hear of them (RFC 3461 section 4.1).
+        """
         refused = [
             ReportedRecipient(
                 copy.path.address,
@@ -142,7 +145,10 @@ class Mailings:
                 orcpt=copy.path.orcpt,
             )
             for copy in received.routing.going(Way.REFUSE)
+            if not copy.path.notify or "FAILURE" in copy.path.notify
         ]
+        if not refused:
+            return None
         to, queued_id = received.arrival.envelope.reverse_path, new_id()
         composed = self._reporter.compose(
             to=to,

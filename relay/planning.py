@@ -111,8 +111,8 @@ class Planner:
         if held:
             drafts.append(self._mailings.question(held, arrival.at, arrival.lease))
             changes.append(partial(insert_hold, keyring=self._keyring, held=held))
-        if routing.going(Way.REFUSE):
-            drafts.append(self._mailings.report(received))
+        if (report := self._mailings.report(received)) is not None:
+            drafts.append(report)
         part = Part(
             told=_told(received, grouped, held),
             drafts=tuple(drafts),

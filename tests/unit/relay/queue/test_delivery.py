@@ -319,8 +319,13 @@ def test_a_failed_notice_is_reported_to_the_sender_of_the_original(yard: Yard) -
 
 @pytest.mark.parametrize(("offers", "reports"), [(("DSN", "PIPELINING"), 0), (("PIPELINING",), 1)])
 def test_success_is_reported_where_nobody_else_will(yard: Yard, offers: tuple[str, ...], reports: int) -> None:
-    """NOTIFY=SUCCESS: a next hop with DSN takes the duty over; for one without it we report "relayed"."""
-    yard.queue(EntryEnvelope("ann@example.net", "rfc822;ann@example.net", ("SUCCESS", "FAILURE")))
+    """NOTIFY=SUCCESS: a next hop with DSN takes the duty over; for one without it we report "relayed".
+
+    The report names envelope and recipient as the sender's program did (RFC 3461 sections 4.2, 4.4), and brings headers
+    back whatever RET says.
+    """
+    path = EntryEnvelope("ann@example.net", "rfc822;Ann+2Bold@example.net", ("SUCCESS", "FAILURE"))
+    yard.queue(path, envelope=QueuedEnvelope("bob@example.org", ret="FULL", envid="QQ+3D314"))
 
     async def work() -> None:
         async with NextHop(offers=offers) as hop, NextHop() as inside:
@@ -328,7 +333,14 @@ def test_success_is_reported_where_nobody_else_will(yard: Yard, offers: tuple[st
             await worker.start()
             await until(lambda: yard.states() == ["done"] * (1 + reports))
             await worker.stop()
-            assert [b"Action: relayed" in mail.content for mail in inside.taken] == [True] * reports
+            assert len(inside.taken) == reports
+            for mail in inside.taken:
+                _, machine, headers = report_in(mail.content)
+                general, of_ann = cast("list[Message]", machine.get_payload())
+                assert general["Original-Envelope-Id"] == "QQ=314"
+                assert (of_ann["Action"], of_ann["Original-Recipient"]) == ("relayed", "rfc822; Ann+old@example.net")
+                assert "Subject: hello" in headers
+                assert "Dear Ann" not in headers
 
     asyncio.run(work())
 
