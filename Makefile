@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
-# Four processes at most: the stories start servers of their own.
-JOBS   ?= 2
+# Stories and browsers wait for others much of the time: one process more than the two cores they need.
+JOBS   ?= 3
+# Processes are started by the hundred: each would compile the project anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo test lint bench drill screenshots format locks clean
@@ -34,7 +36,7 @@ demo: $(VENV)/.run ## Send a realistic conversation through the running gateway 
 
 test: $(VENV)/.test ## Run every test (names the system packages that are missing)
 	@sh tools/need.sh system
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.test ## Formatting, lint, types, import contracts, what must not be committed
 	@$(BIN)/ruff format --check .

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from tests.launcher import Launched, launch
+
 CONFIGURATION = """\
 [organisation]
 name = "Example Council"
@@ -104,7 +106,10 @@ def free_port() -> int:
 
 
 def wait_for_port(
-    port: int, process: "subprocess.Popen[bytes] | None" = None, log: Callable[[], str] = str, seconds: float = 30
+    port: int,
+    process: "subprocess.Popen[bytes] | Launched | None" = None,
+    log: Callable[[], str] = str,
+    seconds: float = 30,
 ) -> None:
     """Wait until something listens on a port; fail when the process that should do so ends, or after ``seconds``."""
     deadline = time.monotonic() + seconds
@@ -123,7 +128,7 @@ class Gateway:
     folder: Path
     smtp: int
     portal: int
-    process: subprocess.Popen[bytes] | None = None
+    process: subprocess.Popen[bytes] | Launched | None = None
     environment: dict[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -158,30 +163,28 @@ class Gateway:
 
     def letterlock(self, *arguments: str, expect: int = 0) -> str:
         """Run a command as an operator and return what it printed."""
-        done = subprocess.run(
-            [Path(sys.executable).parent / "letterlock", *arguments],
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-            env={**os.environ, "NO_COLOR": "1", "COLUMNS": "200"},
-        )
-        assert done.returncode == expect, (
-            f"letterlock {' '.join(arguments)}: {done.returncode}\n{done.stdout}{done.stderr}"
-        )
-        return done.stdout
+        with tempfile.TemporaryDirectory() as streams:
+            output, errors = Path(streams) / "output", Path(streams) / "errors"
+            environment = {"NO_COLOR": "1", "COLUMNS": "200"}
+            code = launch(arguments, self.folder, output, errors, environment).wait(60)
+            printed = output.read_text()
+            assert code == expect, f"letterlock {' '.join(arguments)}: {code}\n{printed}{errors.read_text()}"
+        return printed
 
     def start(self) -> None:
         """Start `letterlock run` and wait until relay and portal answer."""
-        with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [Path(sys.executable).parent / "letterlock", "run"],
-                cwd=self.folder,
-                stdout=log,
-                stderr=log,
-                env={**os.environ, **self.environment},
-            )
+        log = self.folder / "log"
+        if self.environment:  # some of it is read by the linker or at the import: a program of its own
+            with log.open("ab") as stream:
+                self.process = subprocess.Popen(
+                    [Path(sys.executable).parent / "letterlock", "run"],
+                    cwd=self.folder,
+                    stdout=stream,
+                    stderr=stream,
+                    env={**os.environ, **self.environment},
+                )
+        else:
+            self.process = launch(["run"], self.folder, log, log)
         for port in (self.smtp, self.portal):
             wait_for_port(port, self.process, self.log)
 
