@@ -45,6 +45,7 @@ from portal.rendering.pages import Pages, Site
 from portal.rendering.subjects import Subjects
 from relay import clock
 from relay.answering import FrontDoors
+from relay.commit_probe import CommitProbe
 from relay.config.model import Configuration
 from relay.config.source import Source
 from relay.config.values import Endpoint
@@ -167,10 +168,10 @@ def open_portal(configuration: Configuration, number: int = 0, store: Store | No
             now=at,
         )
 
-    doors = FrontDoors(configuration.listen)
+    doors, probe = FrontDoors(configuration.listen), CommitProbe(store)
 
     def health() -> tuple[bool, Mapping[str, object]]:
-        found = facts(configuration, store, silent=doors.silent)
+        found = facts(configuration, store, commit_time=probe.seconds, silent=doors.silent)
         return found.ok, found.as_json()
 
     blobs = FileBlobs(configuration.storage.blobs)

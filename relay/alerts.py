@@ -102,7 +102,7 @@ class Alerts:
 
     def problems(self, now: datetime) -> tuple[Problem, ...]:
         """Return everything that is wrong at this moment."""
-        health = facts(self.configuration, self.store, probe=False)
+        health = facts(self.configuration, self.store)
         general = [one for one in health.problems if not one.fault.startswith("certificate")]
         return (*general, *_ending(health.certificates, now), *self.local())
 

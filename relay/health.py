@@ -4,7 +4,6 @@ Nothing personal stands here, so that a monitor may ask without signing in. ``ok
 person now; what needs one soon is a problem too, and ``status`` says which of both.
 """
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,18 +17,15 @@ from relay.config.model import Configuration
 from relay.errors import StoreError
 from relay.queue.routes import REPLIES
 from relay.store.room import disks_of, free_room
-from relay.store.tables import Entry, Meta
+from relay.store.tables import Entry
 from relay.store.tables.queue import EntryState, Kind
 from relay.store.writer import Store
 
 OVERDUE = timedelta(minutes=15)  # an entry that is due this long says that nothing is being sent
 RENEW = timedelta(days=7)  # before a certificate ends
 SLOW = 2.0  # seconds that a commit may take
-PROBE_EVERY = timedelta(seconds=10)  # however often somebody asks, the database is written to this often
 
 _ENTRY = Entry.__table__  # type: ignore[attr-defined]
-_META = Meta.__table__  # type: ignore[attr-defined]
-_PROBE = "commit probe"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +94,16 @@ class Health:
 
 
 def facts(
-    configuration: Configuration, store: Store, *, probe: bool = True, silent: Callable[[], Sequence[str]] = tuple
+    configuration: Configuration,
+    store: Store,
+    *,
+    commit_time: Callable[[datetime], float | None] = lambda _now: None,
+    silent: Callable[[], Sequence[str]] = tuple,
 ) -> Health:
-    """Look at everything once. Blocks for a commit now and then, if ``probe``; never raises for what it finds.
+    """Look at everything once; never raises for what it finds. Blocks as long as the two questions do.
 
-    ``silent`` asks who does not answer (`relay.answering`): for those who are not themselves the relay.
+    ``commit_time`` measures a commit (`relay.commit_probe`); ``silent`` asks who does not answer (`relay.answering`):
+    for those who are not themselves the relay.
     """
     now = clock.now()
     problems: list[Problem] = []
@@ -110,7 +111,7 @@ def facts(
     try:
         with store.read() as conn:
             queue = _queue(conn, now)
-        commit = _commit_time(store, now) if probe else None
+        commit = commit_time(now)
     except StoreError as error:
         problems.append(Problem(f"the database: {error}", urgent=True, fault="database"))
     try:
@@ -142,28 +143,6 @@ def _queue(conn: Connection, now: datetime) -> Queue:
 
 def _since(now: datetime, moment: datetime | None) -> timedelta:
     return max(now - moment, timedelta()) if moment else timedelta()
-
-
-def _commit_time(store: Store, now: datetime) -> float | None:
-    """Return what the last probe took; write a new one when it is too old. The row keeps the pace for all processes."""
-    with store.read() as conn:
-        row = conn.execute(select(_META.c.value).where(_META.c.name == _PROBE)).scalar_one_or_none()
-    last: dict[str, Any] = json.loads(row) if row else {"at": 0.0, "seconds": None}
-    age: float = now.timestamp() - last["at"]
-    if 0 <= age < PROBE_EVERY.total_seconds():
-        seconds: float | None = last["seconds"]
-        return seconds
-    began = clock.monotonic()
-    store.run(lambda conn: _write_probe(conn, now, last["seconds"]))
-    took = clock.monotonic() - began
-    store.run(lambda conn: _write_probe(conn, now, took))
-    return took
-
-
-def _write_probe(conn: Connection, now: datetime, seconds: float | None) -> None:
-    value = json.dumps({"at": now.timestamp(), "seconds": seconds})
-    if conn.execute(_META.update().where(_META.c.name == _PROBE).values(value=value)).rowcount == 0:
-        conn.execute(_META.insert(), [{"name": _PROBE, "value": value}])
 
 
 def _certificates(configuration: Configuration) -> Iterator[tuple[str, datetime]]:

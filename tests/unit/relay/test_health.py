@@ -1,3 +1,4 @@
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -5,9 +6,10 @@ from pathlib import Path
 import pytest
 import time_machine
 import trustme
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from relay import clock
+from relay.commit_probe import CommitProbe
 from relay.config import Configuration, load
 from relay.config.demo import demo_text, word_lists
 from relay.dkim.signer import Signer
@@ -54,7 +56,7 @@ def put(configuration: Configuration, store: Store, at: datetime) -> None:
 
 def test_an_idle_installation_is_well(configuration: Configuration, store: Store) -> None:
     """With nothing waiting all is well, and a commit was timed."""
-    found = facts(configuration, store).as_json()
+    found = facts(configuration, store, commit_time=CommitProbe(store).seconds).as_json()
     assert (found["status"], found["problems"]) == ("ok", [])
     assert found["queue"] == {"waiting": 0, "overdue_seconds": 0, "oldest_seconds": 0}
     assert found["disk_free"] > 0
@@ -100,7 +102,7 @@ def test_a_certificate_is_spoken_of_before_it_ends(
 def test_a_database_that_does_not_answer_is_urgent(configuration: Configuration, store: Store) -> None:
     """A store that is closed or gone is a fact, not an exception."""
     store.close()
-    found = facts(configuration, store)
+    found = facts(configuration, store, commit_time=CommitProbe(store).seconds)
     assert found.status == "failing"
     assert found.commit is None
 
@@ -112,15 +114,38 @@ def test_asking_often_writes_seldom(configuration: Configuration, store: Store) 
         with store.read() as conn:
             return str(conn.execute(select(Meta.__table__.c.value)).scalar_one())  # type: ignore[attr-defined]
 
+    probe = CommitProbe(store)
     with time_machine.travel(clock.now(), tick=False) as traveller:
-        assert facts(configuration, store).commit is not None
+        assert facts(configuration, store, commit_time=probe.seconds).commit is not None
+        store.run(lambda _conn: None)  # the time that was taken is written behind it
         first = probed()
         traveller.shift(9)
-        assert facts(configuration, store).commit is not None
+        assert facts(configuration, store, commit_time=probe.seconds).commit is not None
         assert probed() == first
         traveller.shift(2)
-        facts(configuration, store)
+        facts(configuration, store, commit_time=probe.seconds)
         assert probed() != first
+
+
+def test_a_commit_that_does_not_end_is_urgent(configuration: Configuration, store: Store) -> None:
+    """While another process holds everything up the page says so in time, and asks the database no second time."""
+    held, release = threading.Event(), threading.Event()
+
+    def stand_still(_conn: Connection) -> None:
+        held.set()
+        release.wait(30)
+
+    probe = CommitProbe(store, patience=0.05)
+    standing = store.submit(stand_still)
+    assert held.wait(10)
+    for _ in range(2):
+        found = facts(configuration, store, commit_time=probe.seconds)
+        assert found.status == "failing"
+        assert "no commit has ended within 0.05 seconds" in found.problems[0].sentence
+    release.set()
+    standing.result(10)
+    with time_machine.travel(clock.now() + timedelta(minutes=1)):
+        assert facts(configuration, store, commit_time=CommitProbe(store).seconds).ok
 
 
 def test_a_front_door_where_nobody_answers_is_urgent(configuration: Configuration, store: Store) -> None:
