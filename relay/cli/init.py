@@ -1,18 +1,23 @@
 """``letterlock init``."""
 
 import os
+from datetime import timedelta
 from pathlib import Path
 
 import click
 
+from relay import clock
 from relay.cli.session import Session, pass_session
 from relay.cli.terminal import examples, say
 from relay.config import Configuration
 from relay.config.demo import demo_text, word_lists
 from relay.config.starter import starter_text
-from relay.errors import RefusedError
+from relay.errors import RefusedError, StoreError
 from relay.store.schema import holds_messages, migrate
+from relay.vault.blobs import FileBlobs
 from relay.vault.keyring import Keyring
+
+_ANY_AGE = timedelta(days=1)  # ahead of now: whatever the clock said when a part was written
 
 
 @click.command(
@@ -48,7 +53,16 @@ def command(session: Session, demo: bool, name: str | None, domain: str | None, 
 
 def _prepare(configuration: Configuration) -> None:
     """Make keys, folder and database of a configuration; what exists stays."""
-    keys = configuration.keys.folder
+    keys, blobs = configuration.keys.folder, configuration.storage.blobs
+    if list(FileBlobs(blobs).older_than(clock.now() + _ANY_AGE)):
+        # A new database would take what the old one knew for leftovers, and sweep it away.
+        try:
+            migrate(configuration.storage.database, create=False)
+        except StoreError as error:
+            raise RefusedError(
+                f"There are parts of messages in {blobs} that only their own database knows. {error}. "
+                "For that, move those parts away first."
+            ) from error
     if keys.is_dir() and any(keys.iterdir()):
         Keyring.open(keys, role="cli")
         say(f"The keys in {keys} are already there and stay as they are.")
@@ -60,7 +74,7 @@ def _prepare(configuration: Configuration) -> None:
             )
         Keyring.create(keys)
         say(f"Made keys in {keys}. Back them up apart from the storage: without them nothing sealed opens again.")
-    configuration.storage.blobs.mkdir(mode=0o700, parents=True, exist_ok=True)
+    blobs.mkdir(mode=0o700, parents=True, exist_ok=True)
     migrate(configuration.storage.database)
     say("The database is ready.")
     say('Next: "letterlock check" shows what is configured, "letterlock run" starts the gateway.')

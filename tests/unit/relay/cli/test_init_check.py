@@ -39,6 +39,22 @@ def test_init_makes_no_new_keys_over_messages(home: Home) -> None:
     assert not Path("var/keys").exists()
 
 
+def test_init_makes_no_new_database_over_parts_of_messages(home: Home) -> None:
+    """A lost database must come from its backup: a new one would sweep away what the old one knew."""
+    blob = Path("var/blobs/ab/ab000000000000000000000000000000")
+    blob.parent.mkdir(parents=True)
+    blob.write_bytes(b"sealed")
+    home.run("init")
+    for file in Path("var").glob("letterlock.db*"):
+        file.unlink()
+    result = home.run("init", code=1)
+    assert "only their own database knows" in result.stderr
+    assert "restore it from its backup" in result.stderr
+    assert not Path("var/letterlock.db").exists()
+    blob.unlink()
+    home.run("init")
+
+
 def test_init_asks_for_what_a_real_organisation_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without --demo it asks three questions and writes a short configuration that works."""
     monkeypatch.chdir(tmp_path)
