@@ -10,13 +10,16 @@ from relay.smtp import access
 from relay.smtp.certificates import Authority, TlsFiles
 from relay.smtp.door import Door
 from relay.smtp.listener import Listener as SmtpListener
+from relay.smtp.overflow import Disk
 from relay.smtp.own_addresses import OwnAddresses
 from relay.smtp.signing_in import SignIns
 from relay.smtp.tenants import Tenant
 from relay.smtp.values import Accept
 
 
-def doors_of(configuration: Configuration, accept: Accept, returns: ReturnPaths, sign_ins: SignIns) -> dict[str, Door]:
+def doors_of(
+    configuration: Configuration, accept: Accept, returns: ReturnPaths, sign_ins: SignIns, disk: Disk
+) -> dict[str, Door]:
     """Return the doors by name, all with one occupancy; OSError for a certificate that cannot be read."""
     limits = configuration.limits
     # The kernel deals connections out evenly over the processes: each allows its share, rounded up.
@@ -45,6 +48,7 @@ def doors_of(configuration: Configuration, accept: Accept, returns: ReturnPaths,
             users=_users(listener),
             sign_ins=sign_ins,
             postmaster=f"postmaster@{configuration.gateway.domain}",
+            disk=disk,
         )
 
     return {name: door(name, listener) for name, listener in configuration.listen.items()}

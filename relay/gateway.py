@@ -4,6 +4,7 @@ Nobody below the edges takes a `Gateway`: functions take the two or three servic
 """
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,15 +23,26 @@ from relay.dkim.keys import open_signer
 from relay.front_door import doors_of, listeners_of
 from relay.intake import Intake
 from relay.judging import Judge, history_of
+from relay.memory import WaitingRoom
 from relay.message.extraction import Extractor
 from relay.message.secret_address import AddressKind
 from relay.mishaps import Mishaps, nobody_died
 from relay.notices.compose import Notices
 from relay.notices.receipts import ReceiptNotices
-from relay.outgoing import exchangers_of, ladder_of, letterhead_of, notices_of, reporter_of, routes_of, spooler_of
+from relay.outgoing import (
+    exchangers_of,
+    ladder_of,
+    letterhead_of,
+    notices_of,
+    patience_of,
+    reporter_of,
+    routes_of,
+    spooler_of,
+)
 from relay.planning import Planner
 from relay.queue.delivery import Delivery
 from relay.queue.errands import Clerk
+from relay.queue.incoming import Incoming
 from relay.queue.reports import Reports
 from relay.queue.requests import RequestKind
 from relay.queue.return_path import ReturnPaths
@@ -42,9 +54,10 @@ from relay.recognition import Recognition
 from relay.smtp.door import Door
 from relay.smtp.failed_sign_ins import FailedSignIns
 from relay.smtp.listener import Listener as SmtpListener
+from relay.smtp.overflow import Disk
 from relay.smtp.signing_in import SignIns
 from relay.store.audit import Audit
-from relay.store.room import disks_of
+from relay.store.room import disks_of, ensure_room
 from relay.store.schema import migrate
 from relay.store.slot import Slot, holder_is_gone
 from relay.store.throttle import Throttles
@@ -53,6 +66,7 @@ from relay.vault.blobs import FileBlobs
 from relay.vault.keyring import Keyring
 from relay.vault.vault import Vault
 
+DISK_THREADS = 2  # write large messages as they arrive
 EXTRACTORS = 1  # confined helpers of one relay process; there are as many processes as workers
 
 
@@ -69,6 +83,8 @@ class Lasting:
     extractor: Extractor
     mishaps: Mishaps
     owner: bytes
+    judging: WaitingRoom
+    disk_threads: ThreadPoolExecutor
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +116,7 @@ class Gateway(Lasting):
             reports=self.reports,
             ehlo_name=self.configuration.gateway.host_name,
             couriers=self.configuration.delivery.connections_per_host,
+            patience=patience_of(self.configuration),
             exchangers=exchangers_of(self.configuration),
         )
         for listener in self.listeners:
@@ -155,6 +172,8 @@ def open_gateway(configuration: Configuration, number: int) -> Gateway:
         Extractor(EXTRACTORS),
         Mishaps(_notes_of(configuration), name, partial(keyring.text_hash, "mishap")),
         owner,
+        WaitingRoom(),
+        ThreadPoolExecutor(DISK_THREADS, thread_name_prefix="disk"),
     )
     return _furnish(configuration, lasting, None)
 
@@ -202,6 +221,8 @@ def _furnish(configuration: Configuration, lasting: Lasting, running: Gateway | 
     )
     release = release_of(configuration, store, keyring, blobs, audit)
     holding = Holding(release, judge, routes)
+    storage = configuration.storage
+    disks, reserve = disks_of(storage.database, storage.blobs), storage.disk_reserve
     intake = Intake(
         judge=judge,
         reception=Reception(
@@ -221,11 +242,13 @@ def _furnish(configuration: Configuration, lasting: Lasting, running: Gateway | 
         audit=audit,
         delivery=delivery,
         mishaps=lasting.mishaps,
-        disks=disks_of(configuration.storage.database, configuration.storage.blobs),
-        reserve=configuration.storage.disk_reserve,
+        judging=lasting.judging,
+        disks=disks,
+        reserve=reserve,
     )
     sign_ins = SignIns(FailedSignIns(store, Throttles(keyring.text_hash)))
-    doors = doors_of(configuration, intake, returns, sign_ins)
+    receive = partial(Incoming, keyring, blobs, store, partial(ensure_room, disks, reserve))
+    doors = doors_of(configuration, intake, returns, sign_ins, Disk(receive, lasting.disk_threads))
     return Gateway(
         keyring,
         lasting.slot,
@@ -236,6 +259,8 @@ def _furnish(configuration: Configuration, lasting: Lasting, running: Gateway | 
         extractor,
         lasting.mishaps,
         lasting.owner,
+        lasting.judging,
+        lasting.disk_threads,
         configuration=configuration,
         routes=routes,
         reports=reports,
@@ -262,6 +287,7 @@ def _delivery(configuration: Configuration, lasting: Lasting, routes: Routes, re
         transport=Transport(
             ehlo_name=configuration.gateway.host_name,
             connections=couriers,
+            patience=patience_of(configuration),
             exchangers=exchangers_of(configuration),
         ),
         ladder=ladder_of(configuration),

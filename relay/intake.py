@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 from weakref import WeakValueDictionary
 
 import structlog
@@ -20,6 +20,7 @@ from relay.conversation.reception import Reception, Sorted
 from relay.errors import OvertakenError, StoreError
 from relay.fail_points import reached
 from relay.judging import Judge
+from relay.memory import LARGE, WaitingRoom
 from relay.message.content import reads_alone
 from relay.message.headers import count_received
 from relay.message.trace import MAX_HOPS
@@ -27,8 +28,10 @@ from relay.mishaps import Mishaps, Watch
 from relay.plan import Arrival, Part, Plan, Received, write
 from relay.planning import Planner
 from relay.queue.delivery import Delivery
+from relay.queue.incoming import Incoming
 from relay.recognition import Recognition, still_so
 from relay.routing import route
+from relay.smtp.overflow import Incoming as OnDisk
 from relay.smtp.values import ClientFacts, Reply, SmtpEnvelope
 from relay.store.audit import Audit
 from relay.store.room import ensure_room
@@ -38,6 +41,7 @@ from relay.vault.vault import Vault
 T = TypeVar("T")
 
 SMALL = 64 << 10  # octets; what is larger, or has attachments, is judged off the event loop
+COPIES = 3  # of a large message that judging holds at once: its octets, its parts decoded, and one on the way to both
 _ATTEMPTS = 5  # of planning a message again; messages of the same Message-ID take turns in this process
 JUDGES = 4  # messages judged at the same time in one process, beside the event loop
 
@@ -60,6 +64,7 @@ class Intake:
         audit: Audit,
         delivery: Delivery,
         mishaps: Mishaps,
+        judging: WaitingRoom,
         disks: tuple[Path, ...],
         reserve: int,
     ) -> None:
@@ -72,6 +77,7 @@ class Intake:
         self._store = store
         self._delivery = delivery
         self._mishaps = mishaps
+        self._judging = judging
         self._disks = disks
         self._reserve = reserve
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -81,20 +87,33 @@ class Intake:
         """Wait for what is being judged."""
         self._threads.shutdown()
 
-    async def __call__(self, envelope: SmtpEnvelope, content: bytes, client: ClientFacts) -> Reply:
-        """Make the message durable, or refuse it, and say so.
+    async def __call__(self, envelope: SmtpEnvelope, content: bytes | OnDisk, client: ClientFacts) -> Reply:
+        """Make the message durable, or refuse it, and say so. A large one waits, on disk, for its turn to be judged.
 
         StoreError and StoreFullError leave (451, 452); any other error is a defect of ours and becomes 451.
         """
+        if isinstance(content, bytes):
+            return await self._accept(envelope, content, client)
+        incoming = cast("Incoming", content)  # the doors were given the disk that makes these
+        room = await self._judging.take(COPIES * incoming.size)
+        try:
+            return await self._accept(envelope, await self._aside(partial(incoming.whole)), client, incoming)
+        finally:
+            self._judging.give_back(room)
+
+    async def _accept(
+        self, envelope: SmtpEnvelope, content: bytes, client: ClientFacts, incoming: Incoming | None = None
+    ) -> Reply:
         if count_received(content) > MAX_HOPS:
             return _TOO_MANY_HOPS
         ensure_room(self._disks, self._reserve)
         small = len(content) <= SMALL
         watch = self._mishaps.watch(content)
         reading = watch.read(content) if small else await self._aside(partial(watch.read, content))
-        reservation = self._delivery.reserve(len(content))
+        reservation = self._delivery.reserve(min(len(content), LARGE))  # what is larger is sent from disk
         lease = reservation.lease if reservation else None
-        arrival = Arrival(clock.new_id(), clock.now(), envelope, content, client, reading, lease)
+        message_id = incoming.message_id if incoming else clock.new_id()
+        arrival = Arrival(message_id, clock.now(), envelope, content, client, reading, lease, incoming=incoming)
         # Plain text is judged in less time than it takes to change threads twice.
         quick = small and reads_alone(reading) and not self._reception.concerns(arrival)
         try:

@@ -1,5 +1,6 @@
 """What leaves, built from the configuration: letterhead and notices, signatures, routes, the queue's way in and out."""
 
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 from relay.config.model import Configuration
@@ -10,6 +11,7 @@ from relay.notices.letterhead import Letterhead
 from relay.queue.backoff import Ladder, ladder
 from relay.queue.dsn import Reporter
 from relay.queue.exchangers import Exchangers
+from relay.queue.patience import Patience
 from relay.queue.return_path import ReturnPaths
 from relay.queue.routes import PARTNER, REPLIES, Route, Routes, TlsMode
 from relay.queue.spooling import Spooler
@@ -84,3 +86,14 @@ def ladder_of(configuration: Configuration) -> Ladder:
     """Return the pauses between attempts."""
     patience = configuration.delivery
     return ladder(patience.retry, patience.give_up_after, patience.warn_after)
+
+
+def patience_of(configuration: Configuration) -> Patience:
+    """Return the limits of time with next hops.
+
+    One that could not be talked to is left alone for a while, but not past the shortest pause between attempts: an
+    attempt whose time has come is a real one.
+    """
+    usual = Patience()
+    shortest = min(configuration.delivery.retry).total_seconds()
+    return replace(usual, avoid=min(usual.avoid, shortest))

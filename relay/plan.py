@@ -15,6 +15,7 @@ from relay.fail_points import reached
 from relay.judging import Judgement
 from relay.message.parts import Reading
 from relay.message.trace import received_field
+from relay.queue.incoming import Incoming
 from relay.queue.spooling import Draft, Lease, insert_message
 from relay.routing import Routing
 from relay.smtp.values import ClientFacts, ForwardPath, Reply, SmtpEnvelope
@@ -67,7 +68,8 @@ class Arrival:
 
     ``content`` is what the client sent, ``reading`` the same read, ``at`` the moment we took it up; ``lease`` is set
     when this worker has room to send what it accepts at once. ``key`` is the keyed hash by which the same message is
-    known again, None where there is none; ``earlier`` is what is known of it (`relay.recognition`).
+    known again, None where there is none; ``earlier`` is what is known of it (`relay.recognition`). ``incoming`` is the
+    content on disk: None where it is small, or not any more what the client sent.
     """
 
     id: bytes
@@ -79,6 +81,7 @@ class Arrival:
     lease: Lease | None = None
     key: bytes | None = None
     earlier: Earlier = Earlier()
+    incoming: Incoming | None = None
 
     def to(self, recipients: tuple[ForwardPath, ...]) -> "Arrival":
         """Return the same message for these recipients only."""

@@ -13,10 +13,12 @@ from relay.config.model import Configuration
 from relay.grouping import Grouped, Grouping, Letter, Reader
 from relay.judging import Judgement
 from relay.mailings import Mailings, receipt_lines
+from relay.memory import LARGE
 from relay.message.headers import prepend, remove_authentication_results, remove_field
 from relay.message.loop_evidence import mark
 from relay.plan import Arrival, Change, Facts, Observed, Part, Plan, Received, Told
 from relay.queue.holds import Held, HeldCopy, insert_hold, new_hold
+from relay.queue.incoming import Reheaded, reheaded
 from relay.queue.items import EntryEnvelope, QueuedEnvelope
 from relay.queue.spooling import Draft, NewEntry, Spooler
 from relay.receipts import Receipts
@@ -187,7 +189,7 @@ class Planner:
             return self._record(arrival, b"", entries, Direction.OUT), None
         loop, rest = mark(clean, clock.id_text(arrival.id), arrival.at, self._loop_tag)
         trace = arrival.trace(self._name, arrival.id, arrival.envelope.recipients)
-        draft = self._record(arrival, prepend([trace, loop], rest), entries, Direction.OUT)
+        draft = self._record(arrival, _leaving(arrival, rest, [trace, loop]), entries, Direction.OUT)
         waiting = [
             _held_copy(copy, row["id"])
             for copy, row in zip(going, draft.entry_rows, strict=True)
@@ -208,7 +210,9 @@ class Planner:
             copies=waiting,
         )
 
-    def _record(self, arrival: Arrival, content: bytes, entries: Sequence[NewEntry], direction: Direction) -> Draft:
+    def _record(
+        self, arrival: Arrival, content: bytes | Reheaded, entries: Sequence[NewEntry], direction: Direction
+    ) -> Draft:
         envelope = arrival.envelope
         return self._spooler.draft(
             QueuedEnvelope(envelope.reverse_path, envelope.ret, envelope.envid, envelope.smtputf8, envelope.body),
@@ -248,6 +252,15 @@ class Planner:
 
     def _inside(self, address: str) -> bool:
         return address.rpartition("@")[2].lower() in self._domains
+
+
+def _leaving(arrival: Arrival, changed: bytes, on_top: Sequence[tuple[str, str]]) -> bytes | Reheaded:
+    """Return the message as it leaves, ``changed`` in its header; the body stays where it was received."""
+    if arrival.incoming is not None:
+        found = reheaded(arrival.incoming, arrival.content, changed, prepend(on_top, b""), LARGE)
+        if found is not None:
+            return found
+    return prepend(on_top, changed)
 
 
 def _rules(copies: Sequence[Routed]) -> list[str]:

@@ -140,7 +140,9 @@ class Reception:
         if self._real is None or not arrival.authorised:
             return arrival  # secrets stand in staff's mailboxes; what strangers make up is not worth a search
         content = scrub(arrival.content, self._domain, self._real)
-        return arrival if content is arrival.content else replace(arrival, content=content, reading=read(content))
+        if content is arrival.content:
+            return arrival
+        return replace(arrival, content=content, reading=read(content), incoming=None)
 
     def _answers_at(self, address: SecretAddress) -> bool:
         return self._answers is not None and address.kind is AddressKind.READER

@@ -1,7 +1,7 @@
 """Which mail is signed, and the signed mail as bytes: signatures in front, nothing below them touched."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from relay.dkim.body import hash_body
@@ -34,13 +34,24 @@ class Signer:
         if not self._keys:
             return message
         end, body = header_end(message)
+        return self._fields(message, end, lambda: hash_body(message, body), at) + message
+
+    def sign_apart(self, head: bytes, body_hash: Callable[[], bytes], at: datetime) -> bytes:
+        """Return what `sign` would put in front of a message whose header section ``head`` and body lie apart.
+
+        ``body_hash`` is called where there is something to sign, and returns what `relay.dkim.body.BodyHash` does.
+        """
+        return self._fields(head, header_end(head)[0], body_hash, at) if self._keys else b""
+
+    def _fields(self, message: bytes, end: int, body_hash: Callable[[], bytes], at: datetime) -> bytes:
+        """Return the signatures of a message whose header ends at ``end``, empty where it is not to be signed."""
         if not _SOUND.fullmatch(message, 0, end):
-            return message
+            return b""
         header = list(fields(message, 0, end))
         keys = self._keys.get(_author_domain(header), ())
         if not keys or _signed_by(header, keys[0].domain):
-            return message
-        return signature_fields(keys, header, hash_body(message, body), at) + message
+            return b""
+        return signature_fields(keys, header, body_hash(), at)
 
 
 def _author_domain(header: Iterable[BlockField]) -> str:

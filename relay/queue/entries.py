@@ -22,6 +22,7 @@ from relay.queue.items import (
     QueuedEnvelope,
     StoredContent,
     open_entry,
+    open_head,
     open_message,
 )
 from relay.store.tables import Entry, QueuedMessage, Spool
@@ -220,8 +221,9 @@ def _held() -> Any:
 
 def spooled_content(keyring: Keyring, blobs: BlobStore, row: Row[Any]) -> Content:
     """Return the bytes of a spool row; LetterlockError or OSError when they cannot be read."""
-    if row.content is not None:
+    if row.blob_id is None:
         return MemoryContent(keyring.spool_open(SPOOL, row.message_id, row.content))
     length = blobs.length(row.blob_id)
     reader = keyring.spool_reader(SPOOL, row.message_id, row.epoch_id, length)
-    return StoredContent(keyring, blobs, row.message_id, row.blob_id, row.epoch_id, reader.size)
+    stored = StoredContent(keyring, blobs, row.message_id, row.blob_id, row.epoch_id, reader.size)
+    return stored if row.content is None else stored.under(open_head(keyring, row.message_id, row.content))

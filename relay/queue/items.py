@@ -6,9 +6,10 @@ to another message or another route no longer opens as what it claims to be.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
 from relay.errors import StoreError
@@ -17,8 +18,8 @@ from relay.store.tables.queue import Kind
 from relay.vault.blobs import BlobStore
 from relay.vault.keyring import Keyring
 
-MESSAGE, ENTRY, SPOOL, REPLY = "message", "entry", "spool", "reply"  # labels of what is sealed
-BLOCK = 1 << 20  # octets of a stored content that are read at once
+MESSAGE, ENTRY, SPOOL, HEAD, REPLY = "message", "entry", "spool", "head", "reply"  # labels of what is sealed
+BLOCK = 1 << 18  # octets of a stored content that are read at once: each courier holds a few of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +89,22 @@ class Consignment:
 
 
 @dataclass(frozen=True, slots=True)
+class Head:
+    """A header section that stands in place of the first ``instead_of`` octets of a blob, and lies in its row."""
+
+    octets: bytes
+    instead_of: int
+
+
+_NO_HEAD = Head(b"", 0)
+
+
+@dataclass(frozen=True, slots=True)
 class StoredContent:
-    """A message whose bytes lie sealed in the blob store."""
+    """A message whose bytes lie sealed in the blob store: all of them, or all behind the header section ``head``.
+
+    ``size`` is that of the whole message.
+    """
 
     keyring: Keyring
     blobs: BlobStore
@@ -97,18 +112,24 @@ class StoredContent:
     blob_id: bytes
     epoch_id: bytes
     size: int
+    head: Head = _NO_HEAD
 
     @property
     def in_memory(self) -> bool:
         """Tell that reading takes the disk."""
         return False
 
+    def under(self, head: Head) -> "StoredContent":
+        """Return the message with another header section in place of the first octets of the blob."""
+        return replace(self, head=head, size=self.size - head.instead_of + len(head.octets))
+
     def pieces(self) -> Iterator[bytes]:
         """Return the message in verified pieces; SealingError or OSError when it is not what was stored."""
         length = self.blobs.length(self.blob_id)
         reader = self.keyring.spool_reader(SPOOL, self.message_id, self.epoch_id, length)
         stored = (self.blobs.read(self.blob_id, start, start + BLOCK) for start in range(0, length, BLOCK))
-        return _blocks(reader.read(stored))
+        chunks = _without(self.head.instead_of, reader.read(stored))
+        return blocks(chain([self.head.octets], chunks) if self.head.octets else chunks)
 
 
 def seal_message(keyring: Keyring, message_id: bytes, envelope: QueuedEnvelope, at: datetime) -> bytes:
@@ -135,6 +156,17 @@ def open_message(keyring: Keyring, message_id: bytes, sealed: bytes) -> QueuedEn
     )
 
 
+def seal_head(keyring: Keyring, message_id: bytes, head: Head, at: datetime) -> bytes:
+    """Return the sealed header section of a message whose body lies in a blob, with the place where that begins."""
+    return keyring.spool_seal(HEAD, message_id, head.instead_of.to_bytes(8, "big") + head.octets, at=at)
+
+
+def open_head(keyring: Keyring, message_id: bytes, sealed: bytes) -> Head:
+    """Return the header section of a message; SealingError when it is not what was sealed."""
+    opened = keyring.spool_open(HEAD, message_id, sealed)
+    return Head(opened[8:], int.from_bytes(opened[:8], "big"))
+
+
 def seal_entry(
     keyring: Keyring, entry_id: bytes, message_id: bytes, route: str, envelope: EntryEnvelope, *, at: datetime
 ) -> bytes:
@@ -151,8 +183,8 @@ def open_entry(keyring: Keyring, entry_id: bytes, message_id: bytes, route: str,
     return EntryEnvelope(recipient, orcpt, tuple(notify))
 
 
-def _blocks(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Join chunks into pieces of about 1 MiB: each piece costs its reader a change of threads."""
+def blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Join chunks into pieces of about `BLOCK`: each piece costs its reader a change of threads."""
     held: list[bytes] = []
     octets = 0
     for chunk in chunks:
@@ -162,6 +194,14 @@ def _blocks(chunks: Iterator[bytes]) -> Iterator[bytes]:
             yield b"".join(held)
             held, octets = [], 0
     yield b"".join(held)
+
+
+def _without(octets: int, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Return what follows the first ``octets``."""
+    for chunk in chunks:
+        if octets < len(chunk):
+            yield chunk[octets:]
+        octets = max(0, octets - len(chunk))
 
 
 def _pack(fields: list[Any]) -> bytes:

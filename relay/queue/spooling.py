@@ -11,7 +11,9 @@ from sqlalchemy import Connection
 from relay.clock import new_id
 from relay.dkim.signer import Signer
 from relay.fail_points import reached
-from relay.queue.content import MemoryContent, header_section
+from relay.memory import LARGE
+from relay.queue.content import Content, MemoryContent, header_section
+from relay.queue.incoming import Reheaded
 from relay.queue.items import (
     BLOCK,
     SPOOL,
@@ -21,6 +23,7 @@ from relay.queue.items import (
     QueuedEnvelope,
     StoredContent,
     seal_entry,
+    seal_head,
     seal_message,
 )
 from relay.queue.return_path import ReturnPaths
@@ -110,7 +113,7 @@ class Spooler:
         self,
         envelope: QueuedEnvelope,
         entries: Sequence[NewEntry],
-        content: bytes,
+        content: bytes | Reheaded,
         *,
         now: datetime,
         message_id: bytes | None = None,
@@ -124,17 +127,18 @@ class Spooler:
         """Return a draft; `insert_message` puts it into a transaction.
 
         For large content this blocks until the blob is durable (call it in a thread then): StoreError,
-        StoreFullError. ``content`` is the message as it will be sent, but for DKIM signatures: they are made
-        here, once, so that every attempt sends the same octets. ``size`` is what the client sent, if that
-        differs. ``envelope.body`` and ``.smtputf8`` are corrected to what the content really needs. Mail of our own
-        (every other direction than OUT) that names no reverse-path gets its bounce address; a DSN keeps the null one
-        (RFC 3461 section 6.1). A blob whose transaction never comes is swept as an orphan.
+        StoreFullError. ``content`` is the message as it will be sent, or what becomes of one that was received on
+        disk, but for DKIM signatures: they are made here, once, so that every attempt sends the same octets. ``size``
+        is what the client sent, if that differs. ``envelope.body`` and ``.smtputf8`` are corrected to what the content
+        really needs. Mail of our own (every other direction than OUT) that names no reverse-path gets its bounce
+        address; a DSN keeps the null one (RFC 3461 section 6.1). A blob whose transaction never comes is swept as an
+        orphan.
         """
         message_id = message_id or new_id()
         if self._returns and _comes_back(envelope, entries, direction):
             envelope = replace(envelope, reverse_path=self._returns.of(message_id))
         if entries:
-            content = self._signer.sign(content, now)
+            content = self._signed(content, now)
         envelope = _as_needed(envelope, content)
         # A message that nobody gets as it is leaves its record: nothing to keep, and no key to keep for it.
         spool_row, stored, blob_length = self._spool(message_id, content, now) if entries else (None, None, 0)
@@ -145,7 +149,7 @@ class Spooler:
             "accepted_at": now,
             "message_id_hash": message_id_hash,
             "message_key": message_key,
-            "size": len(content) if size is None else size,
+            "size": _size(content) if size is None else size,
             "envelope": seal_message(self._keyring, message_id, envelope, now),
         }
         queued = [_queued(entry, now) for entry in entries]
@@ -153,8 +157,7 @@ class Spooler:
             self._entry_row(message_id, new, entry, now, None if new.held else lease)
             for new, entry in zip(entries, queued, strict=True)
         ]
-        # With a lease the octets were reserved in memory: they are sent from there.
-        sent = stored if stored and not lease else MemoryContent(content)
+        sent = _sent(content, stored, lease)
         by_route: dict[str, list[QueuedEntry]] = {}
         for new, entry in zip(entries, queued, strict=True):
             if not new.held:
@@ -171,11 +174,21 @@ class Spooler:
         """
         return self._entry_row(message_id, new, _queued(new, now), now, None)
 
+    def _signed(self, content: bytes | Reheaded, now: datetime) -> bytes | Reheaded:
+        if isinstance(content, bytes):
+            return self._signer.sign(content, now)
+        return content.below(self._signer.sign_apart(content.head, content.body_hash, now))
+
     def _spool(
-        self, message_id: bytes, content: bytes, now: datetime
+        self, message_id: bytes, content: bytes | Reheaded, now: datetime
     ) -> tuple[dict[str, Any], StoredContent | None, int]:
         """Return the spool row and, for large content, where it lies and how many octets it takes there."""
         row: dict[str, Any] = {"message_id": message_id, "content": None, "blob_id": None, "epoch_id": b""}
+        if isinstance(content, Reheaded):
+            kept, head = content.incoming.keep(now), content.as_head()
+            sealed = seal_head(self._keyring, message_id, head, content.incoming.sealed_at)
+            row |= {"content": sealed, "blob_id": kept.blob_id, "epoch_id": kept.epoch_id}
+            return row, kept.under(head), content.incoming.stored_length
         if len(content) <= self._inline_limit:
             sealed = self._keyring.spool_seal(SPOOL, message_id, content, at=now)
             return row | {"content": sealed, "epoch_id": sealed[:EPOCH_ID]}, None, 0
@@ -244,11 +257,24 @@ def _queued(new: NewEntry, now: datetime) -> QueuedEntry:
     return QueuedEntry(new_id(), new.kind, new.envelope, _FIRST_EPOCH, now, participant_id=new.participant_id)
 
 
-def _as_needed(envelope: QueuedEnvelope, content: bytes) -> QueuedEnvelope:
+def _sent(content: bytes | Reheaded, stored: StoredContent | None, lease: Lease | None) -> Content:
+    """Return what is sent: with a lease the octets were reserved in memory, if there are not too many for that."""
+    if isinstance(content, bytes) and (stored is None or (lease and len(content) <= LARGE)):
+        return MemoryContent(content)
+    assert stored is not None  # noqa: S101  # what was received on disk is nowhere else
+    return stored
+
+
+def _size(content: bytes | Reheaded) -> int:
+    return len(content) if isinstance(content, bytes) else content.size
+
+
+def _as_needed(envelope: QueuedEnvelope, content: bytes | Reheaded) -> QueuedEnvelope:
     """Return the envelope with what the message really needs of a next hop (RFC 6152, RFC 6531)."""
     ascii_only = content.isascii()
     body = "7BIT" if ascii_only else "8BITMIME"
-    utf8 = envelope.smtputf8 and not ascii_only and not header_section([content]).isascii()
+    head = content if isinstance(content, bytes) else content.head
+    utf8 = envelope.smtputf8 and not ascii_only and not header_section([head]).isascii()
     if (body, utf8) == (envelope.body, envelope.smtputf8):
         return envelope
     return replace(envelope, body=body, smtputf8=utf8)

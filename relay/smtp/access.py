@@ -7,10 +7,10 @@ accounts that signed in, from nobody else.
 from collections import Counter
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Protocol
 from weakref import WeakValueDictionary
 
 from relay.config.values import too_wide
+from relay.memory import RECEPTION, Room
 from relay.smtp import replies
 from relay.smtp.own_addresses import OwnAddresses
 from relay.smtp.tenants import Tenant
@@ -62,17 +62,17 @@ def crowd_of(ip: str) -> str:
 class Occupancy:
     """Counts connections and octets of messages in memory, over all listeners of one process.
 
-    A client is one IPv4 address or one IPv6 /64. ``memory`` bounds the octets of all messages that are being
-    received or judged at one time. Strangers, who may send reports and mail for postmaster, get a part of both:
-    however many there are, staff's mail goes on. One network of them (`crowd_of`) gets a part of that part, so that
-    the others' reports go on too.
+    A client is one IPv4 address or one IPv6 /64. ``memory`` bounds the octets of small messages that are being received
+    or judged at one time, and of pieces of large ones. Strangers, who may send reports and mail for postmaster, get a
+    part of both: however many there are, staff's mail goes on. One network of them (`crowd_of`) gets a part of that
+    part, so that the others' reports go on too.
     """
 
-    def __init__(self, *, connections: int = 500, per_client: int = 100, memory: int = 512 << 20) -> None:
+    def __init__(self, *, connections: int = 500, per_client: int = 100, memory: int = RECEPTION) -> None:
         self.bounds = connections, per_client  # may change while clients are in
-        self._memory = memory
-        self._strangers = Share(self, memory // 4)
-        self._crowds: WeakValueDictionary[str, Share] = WeakValueDictionary()
+        self.memory = Room(memory)
+        self._strangers = Room(memory // 4, self.memory)
+        self._crowds: WeakValueDictionary[str, Room] = WeakValueDictionary()
         self._clients: Counter[str] = Counter()
         self._crowded: Counter[str] = Counter()
         self._total = 0
@@ -82,17 +82,12 @@ class Occupancy:
         """How many connections are open."""
         return self._total
 
-    @property
-    def left(self) -> int:
-        """How many octets of messages still fit."""
-        return self._memory
-
-    def strangers(self, ip: str) -> "Share":
+    def strangers(self, ip: str) -> Room:
         """Return what the network of a stranger at this address may use of the memory: a quarter of all strangers'."""
         crowd = crowd_of(ip)
         share = self._crowds.get(crowd)
         if share is None:
-            share = self._crowds[crowd] = Share(self._strangers, self._strangers.size // 4)
+            share = self._crowds[crowd] = Room(self._strangers.size // 4, self._strangers)
         return share
 
     def enter(self, ip: str, *, stranger: bool = False) -> Reply | None:
@@ -125,59 +120,6 @@ class Occupancy:
         _take_one(self._clients, network_of(ip))
         if stranger:
             self.vouch(ip)
-
-    def take(self, octets: int) -> bool:
-        """Reserve memory for a message; False, and nothing reserved, when there is not enough."""
-        if octets > self._memory:
-            return False
-        self._memory -= octets
-        return True
-
-    def give_back(self, octets: int) -> None:
-        """Return memory that ``take`` reserved."""
-        self._memory += octets
-
-
-class Room(Protocol):
-    """Memory for messages."""
-
-    @property
-    def left(self) -> int:
-        """How many octets still fit."""
-        ...
-
-    def take(self, octets: int) -> bool:
-        """Reserve memory; False, and nothing reserved, when there is not enough."""
-        ...
-
-    def give_back(self, octets: int) -> None:
-        """Return memory that ``take`` reserved."""
-        ...
-
-
-class Share:
-    """A part of the memory of ``whole``: at most so many octets of it."""
-
-    def __init__(self, whole: Room, octets: int) -> None:
-        self._whole = whole
-        self._left = self.size = octets
-
-    @property
-    def left(self) -> int:
-        """How many octets still fit."""
-        return min(self._left, self._whole.left)
-
-    def take(self, octets: int) -> bool:
-        """Reserve memory of this part; False, and nothing reserved, when there is not enough."""
-        if octets > self._left or not self._whole.take(octets):
-            return False
-        self._left -= octets
-        return True
-
-    def give_back(self, octets: int) -> None:
-        """Return memory that ``take`` reserved."""
-        self._left += octets
-        self._whole.give_back(octets)
 
 
 @dataclass(frozen=True, slots=True)

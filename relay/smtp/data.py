@@ -6,9 +6,11 @@ whole, after its true end. Outcomes do not depend on how the network cut the oct
 """
 
 import re
+import sys
 
+from relay.memory import LARGE, Room
 from relay.smtp import replies
-from relay.smtp.access import Room
+from relay.smtp.overflow import Disk, Incoming
 from relay.smtp.values import Reply
 
 _END = b"\r\n.\r\n"
@@ -28,14 +30,19 @@ class Content:
 
     ``limit`` is the largest size in octets (dots unstuffed, CRLF included: RFC 1870 section 5). With ``mend_lines``
     a bare LF becomes CRLF (for authenticated clients only, whose programs may be sloppy), else it is refused.
-    Memory comes from ``room`` and must be returned with `release`.
+    Memory comes from ``room`` and must be returned with `release`. Where there is a ``disk``, whoever adds octets calls
+    `overflow` when the content is `overfull`.
     """
 
-    def __init__(self, *, limit: int, room: Room, mend_lines: bool = False) -> None:
+    def __init__(self, *, limit: int, room: Room, mend_lines: bool = False, disk: Disk | None = None) -> None:
         self._limit = limit
         self._room = room
         self._mend_lines = mend_lines
+        self._disk = disk
+        self._incoming: Incoming | None = None
+        self._fault: Exception | None = None
         self._octets = bytearray()  # one buffer: a client that sends octet by octet costs no more memory
+        self._enough = LARGE if disk else sys.maxsize  # octets that are held before they go to disk
         self._reserved = 0
         self._size = 0
         self._too_large = self._no_room = self._bare_cr = self._bare_lf = self._nul = False
@@ -60,11 +67,14 @@ class Content:
         self._size += len(piece)
         if self._size > self._limit:
             self._too_large = True
-        if self._too_large or self._bare_cr or self._bare_lf or self._nul or self._no_room:
+        if self._too_large or self._bare_cr or self._bare_lf or self._nul or self._no_room or self._fault:
             self.release()
         elif self._room.take(len(piece)):
             self._reserved += len(piece)
             self._octets += piece
+        elif self._disk:
+            self._octets += piece
+            self._enough = 0
         else:
             self._no_room = True
             self.release()
@@ -82,6 +92,52 @@ class Content:
                 return reply
         return None
 
+    @property
+    def overfull(self) -> bool:
+        """Whether what is held is to go to disk."""
+        return len(self._octets) > self._enough
+
+    async def overflow(self) -> None:
+        """Move what is held to disk, and wait for it. What fails is told by `complete`, after all has come."""
+        disk = self._disk
+        assert disk is not None  # noqa: S101  # overfull
+        self._incoming = self._incoming or disk.begin()
+        octets, self._octets = self._octets, bytearray()
+        reserved, self._reserved = self._reserved, 0
+        try:
+            await disk.do(self._incoming.write, octets)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the client must send all before it can be told
+            self._fault = error
+            self.release()
+        finally:
+            self._room.give_back(reserved)
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether the content went to disk, or should have: then `complete` returns it, else `take`."""
+        return self._incoming is not None or self._fault is not None
+
+    @property
+    def fault(self) -> Exception | None:
+        """What kept the disk from taking the octets, None where nothing did."""
+        return self._fault
+
+    async def complete(self) -> Incoming:
+        """Return the content, whole and on disk; from now on it is the caller's to drop.
+
+        What kept the disk from taking it leaves here: StoreFullError, StoreError.
+        """
+        if self._octets:
+            await self.overflow()
+        if self._fault is not None:
+            raise self._fault
+        incoming, disk = self._incoming, self._disk
+        assert incoming is not None  # noqa: S101  # on_disk
+        assert disk is not None  # noqa: S101  # on_disk
+        await disk.do(incoming.finish)
+        self._incoming = None
+        return incoming
+
     def take(self) -> bytes:
         """Return the content as one piece; the memory stays reserved until `release`."""
         octets = bytes(self._octets)
@@ -89,10 +145,13 @@ class Content:
         return octets
 
     def release(self) -> None:
-        """Forget the octets and give their memory back; calling it twice does no harm."""
+        """Forget the octets and give their memory back, also what is on disk; calling it twice does no harm."""
         self._octets = bytearray()
         self._room.give_back(self._reserved)
         self._reserved = 0
+        if self._incoming is not None and self._disk is not None:
+            self._disk.discard(self._incoming)
+            self._incoming = None
 
 
 class DataReader:

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 
 from relay import clock
 from relay.config.users import User
+from relay.memory import Room
 from relay.smtp import replies
-from relay.smtp.access import Access, Limits, Occupancy, Room
+from relay.smtp.access import Access, Limits, Occupancy
 from relay.smtp.certificates import TlsFiles
+from relay.smtp.overflow import Disk
 from relay.smtp.signing_in import SignIns
 from relay.smtp.strangers import Strangers
 from relay.smtp.values import Accept, ClientFacts, Reply
@@ -44,7 +46,7 @@ class Door:
     ``tls`` is the context that new handshakes use (it can be replaced while running), ``tls_files`` what it was made
     from; ``tls_at_once`` means implicit TLS (RFC 8314 section 3). ``postmaster`` gets what is sent to ``<Postmaster>``
     (RFC 5321 section 4.1.1.3). ``users`` by folded name may sign in at ``sign_ins``; None offers no
-    AUTH. ``now`` is monotonic
+    AUTH. ``disk`` takes large messages as they arrive; without one they are held in memory. ``now`` is monotonic
     seconds. ``stopping`` turns true once, when no new transaction may begin.
     """
 
@@ -62,6 +64,7 @@ class Door:
     users: Mapping[str, User] | None = None
     sign_ins: SignIns | None = None
     postmaster: str = ""
+    disk: Disk | None = None
     now: Callable[[], float] = clock.monotonic
     stopping: bool = False
 
@@ -78,7 +81,7 @@ class Door:
     def bounds(self, client: ClientFacts) -> tuple[int, Room]:
         """Return how many octets a message of this client may have, and where its memory comes from."""
         if client.trusted or client.authenticated:
-            return self.limits.message_size, self.occupancy
+            return self.limits.message_size, self.occupancy.memory
         return min(self.limits.message_size, self.limits.strangers_size), self.occupancy.strangers(client.ip)
 
     def renew(self, other: "Door") -> None:
@@ -89,7 +92,7 @@ class Door:
         """
         self.hostname, self.postmaster = other.hostname, other.postmaster
         self.accept, self.access, self.limits = other.accept, other.access, other.limits
-        self.tls, self.tls_files, self.users = other.tls, other.tls_files, other.users
+        self.tls, self.tls_files, self.users, self.disk = other.tls, other.tls_files, other.users, other.disk
         self.occupancy.bounds = other.occupancy.bounds
 
 

@@ -10,7 +10,7 @@ from relay.message.address_list import sole_address
 from relay.message.addresses import Mailbox, parse_mailbox
 from relay.message.block import BlockField, fields, header_end
 
-_HEADER = 1 << 20  # octets of a header that is looked at; a longer one proves nothing
+HEADER_LIMIT = 1 << 20  # octets of a header that is looked at; a longer one proves nothing
 
 
 def mailbox_of(path: str) -> Mailbox:
@@ -20,9 +20,9 @@ def mailbox_of(path: str) -> Mailbox:
 
 def header_of(content: bytes) -> tuple[BlockField, ...] | None:
     """Return the fields of a message's header; None when it has no end within 1 MiB."""
-    start = content[: _HEADER + 2]
+    start = content[: HEADER_LIMIT + 2]
     _, body = header_end(start)
-    if body > _HEADER:
+    if body > HEADER_LIMIT:
         return None
     return tuple(fields(start, 0, body))
 

@@ -16,10 +16,11 @@ from relay.smtp.data import Content, DataReader, flood_size
 from relay.smtp.door import NEVER
 from relay.smtp.failures import failure
 from relay.smtp.inbox import ConnectionEnded
+from relay.smtp.overflow import Incoming
 from relay.smtp.parameters import MailParameters, mail_parameters, rcpt_parameters
 from relay.smtp.paths import forward_path, reverse_path, split_path
 from relay.smtp.replies import CommandError
-from relay.smtp.senders import authors_of, header_of, mailbox_of
+from relay.smtp.senders import HEADER_LIMIT, authors_of, header_of, mailbox_of
 from relay.smtp.session import SessionCommands, no_argument
 from relay.smtp.tenants import Tenant
 from relay.smtp.values import ClientFacts, ForwardPath, Reply, SmtpEnvelope
@@ -106,7 +107,7 @@ class TransactionCommands(SessionCommands):
         limit, room = self.door.bounds(begun.client)
         if asked.size > limit:
             raise CommandError(replies.TOO_LARGE)
-        if asked.size > room.left:
+        if self.door.disk is None and asked.size > room.left:
             raise CommandError(replies.NO_ROOM)
         self.begun = begun
         self._utf8_replies = asked.smtputf8
@@ -175,6 +176,8 @@ class TransactionCommands(SessionCommands):
         elif problem := content.problem():
             self.forget_transaction()
             raise CommandError(problem)
+        elif content.fault is not None:
+            raise content.fault
         else:
             self.say(replies.chunk_ok(chunk.octets))
 
@@ -194,8 +197,11 @@ class TransactionCommands(SessionCommands):
     def _user(self) -> User | None:
         return (self.door.users or {}).get(self.client.authenticated)
 
-    def _sender_known(self, begun: Begun, content: bytes) -> ClientFacts:
+    async def _sender_known(self, begun: Begun, message: bytes | Incoming) -> ClientFacts:
         """Return who sends, now that the message is there; CommandError when it may not come from them."""
+        if not (begun.client.authenticated or begun.tenant):
+            return begun.client
+        content = message if isinstance(message, bytes) else await self._beginning(message)
         if begun.client.authenticated:
             user, header = self._user(), header_of(content)
             authors = authors_of(header) if header else None
@@ -210,6 +216,9 @@ class TransactionCommands(SessionCommands):
                 raise CommandError(refusal)
         self._count_stranger(stranger)
         return stranger
+
+    async def _beginning(self, message: Incoming) -> bytes:
+        return await asyncio.to_thread(message.beginning, HEADER_LIMIT + 2)
 
     def _count_stranger(self, client: ClientFacts) -> None:
         """Count a message of somebody whom nobody vouches for; CommandError when there have been too many."""
@@ -226,7 +235,7 @@ class TransactionCommands(SessionCommands):
     def _new_content(self) -> Content:
         client = self.begun.client if self.begun is not None else self.client
         limit, room = self.door.bounds(client)
-        return Content(limit=limit, room=room, mend_lines=bool(client.authenticated))
+        return Content(limit=limit, room=room, mend_lines=bool(client.authenticated), disk=self.door.disk)
 
     async def _read_data(self, content: Content) -> None:
         reader = DataReader(content)
@@ -237,6 +246,8 @@ class TransactionCommands(SessionCommands):
             until = patience.message_deadline(began=began, octets=content.size)
             self.deadline = min(self.door.now() + patience.block, until)
             rest = reader.feed(await self.inbox.block())
+            if content.overfull:
+                await self._overflow(content)
             if rest is None and content.size > flood_size(self.door.limits.message_size):
                 self._give_up()
         self.inbox.put_back(rest)
@@ -257,7 +268,14 @@ class TransactionCommands(SessionCommands):
             left -= len(block)
             if reader is not None:
                 reader.feed(block)
+                if reader.content.overfull:
+                    await self._overflow(reader.content)
         self.reading = False
+
+    async def _overflow(self, content: Content) -> None:
+        """Let the disk take what is held; meanwhile the inbox fills, and then the socket is not read any more."""
+        self.deadline = NEVER  # the client waits for us
+        await content.overflow()
 
     def _give_up(self) -> NoReturn:
         """Refuse a flood without waiting for its end."""
@@ -271,9 +289,15 @@ class TransactionCommands(SessionCommands):
             problem = content.problem()
             if problem is not None:
                 raise CommandError(problem)
-            octets = content.take()
+            self.deadline = NEVER  # the client waits for us now
+            message = await content.complete() if content.on_disk else content.take()
             reached("reception: data read")
-            reply = await self._judge(begun.envelope(), octets, self._sender_known(begun, octets))
+            try:
+                client = await self._sender_known(begun, message)
+            except BaseException:
+                self._drop(message)
+                raise
+            reply = await self._judge(begun.envelope(), message, client)
             self.say(reply)
             self.message_done(reply)
             await self.flush()  # a reply to data waits for no other (RFC 2920 section 3.2)
@@ -281,10 +305,14 @@ class TransactionCommands(SessionCommands):
         finally:
             self.forget_transaction()
 
-    async def _judge(self, envelope: SmtpEnvelope, content: bytes, client: ClientFacts) -> Reply:
+    def _drop(self, message: bytes | Incoming) -> None:
+        if not isinstance(message, bytes) and self.door.disk is not None:
+            self.door.disk.discard(message)
+
+    async def _judge(self, envelope: SmtpEnvelope, message: bytes | Incoming, client: ClientFacts) -> Reply:
         """Await ``accept`` in a task of its own, so that nothing that happens to the connection cancels a commit."""
-        self.deadline = NEVER  # the client waits for us now
-        self.judging = self.loop.create_task(self.door.accept(envelope, content, client))
+        self.judging = self.loop.create_task(self.door.accept(envelope, message, client))
+        self.judging.add_done_callback(lambda _: self._drop(message))
         try:
             reply = replies.final(await asyncio.shield(self.judging))
         except asyncio.CancelledError:

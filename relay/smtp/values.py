@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from relay.smtp.overflow import Incoming
+
 Notify = Literal["NEVER", "SUCCESS", "FAILURE", "DELAY"]
 
 
@@ -80,11 +82,12 @@ class Accept(Protocol):
     """What becomes of one received message; awaited once for each end of data.
 
     ``content`` is exactly what stood between 354 and the final dot (dots unstuffed), or what the BDAT
-    chunks held: empty, or octets that end in CRLF, without bare CR, bare LF or NUL. A 2xx reply promises
-    that the message is durable. The call is shielded: it runs to its end even when the client has gone.
+    chunks held: empty, or octets that end in CRLF, without bare CR, bare LF or NUL. A large message lies on disk
+    (`relay.smtp.overflow`) and is dropped when the reply is there. A 2xx reply promises that the message is durable.
+    The call is shielded: it runs to its end even when the client has gone.
     An exception that leaves it becomes 451 (452 for StoreFullError) with an id; nobody sees its text.
     """
 
-    async def __call__(self, envelope: SmtpEnvelope, content: bytes, client: ClientFacts) -> Reply:
+    async def __call__(self, envelope: SmtpEnvelope, content: bytes | Incoming, client: ClientFacts) -> Reply:
         """Make the message durable, or refuse it, and say so."""
         ...

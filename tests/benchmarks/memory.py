@@ -12,19 +12,11 @@ from tests.benchmarks.compare import LETTERS, example_rules
 from tests.benchmarks.letters import Writer
 from tests.benchmarks.load import build, measure, sink
 from tests.benchmarks.peers import letterlock
-from tests.gateway import Gateway, free_port
+from tests.gateway import free_port
 
 # kind of letter, connections: each sends one message, all at the same time; flag… is sealed, nothing of it is relayed
 CASES = (("t10k", 100), ("a5m", 100), ("a25m", 20), ("flag5m", 100))
 HEAD = ("case", "at rest, MB", "peak, MB", "accepted/s", "errors")
-
-
-def relay_of(gateway: Gateway) -> int:
-    """Return the process id of the one relay process of a gateway."""
-    for pid in gateway.worker_ids():
-        if b"relay.process\0relay\0" in Path(f"/proc/{pid}/cmdline").read_bytes():
-            return pid
-    raise LookupError("this gateway has no relay process")
 
 
 def status(pid: int, name: str) -> float:
@@ -50,7 +42,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         port = free_port()
         with sink(port) as into, letterlock(Path(folder) / "one", example_rules(), sink=port, workers=1) as gateway:
-            pid = relay_of(gateway)
+            pid = gateway.service_id("relay")
             for kind, connections in (case for case in CASES if case[0].startswith(options.only)):
                 rest = status(pid, "VmRSS")
                 forget_peak(pid)

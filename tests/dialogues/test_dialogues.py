@@ -47,7 +47,7 @@ def test_dialogue(script: Path, run: Callable[[object], None], certificates: tru
                 await stage.close()
         assert not stage.listener.conversations
         assert stage.door.occupancy.connections == 0
-        assert stage.door.occupancy.left == int(options.get("memory", 1 << 20))
+        assert stage.door.occupancy.memory.left == int(options.get("memory", 1 << 20))
 
     run(play())
 

@@ -73,7 +73,10 @@ class QueuedMessage(SQLModel, table=True):
 
 
 class Spool(SQLModel, table=True):
-    """The bytes to send, sealed under an epoch key: in the row when small, else in a blob. Gone when sent."""
+    """The bytes to send, sealed under an epoch key: in the row when small, else in a blob. Gone when sent.
+
+    With both, the row has the header section to send, and the blob the message as it was received: its body follows.
+    """
 
     __tablename__ = "spool"
     message_id: bytes = Field(primary_key=True, sa_type=Bytes)

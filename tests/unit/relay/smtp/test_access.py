@@ -101,8 +101,8 @@ def test_memory_for_strangers_is_a_part_and_that_of_a_network_a_part_of_it() -> 
     ]  # fmt: skip
     others = [occupancy.strangers(f"192.0.{number}.1") for number in range(3, 7)]
     assert [one.take(100) for one in others] == [True, True, True, False]
-    assert occupancy.left == 1200
-    assert occupancy.take(1200)
+    assert occupancy.memory.left == 1200
+    assert occupancy.memory.take(1200)
     crowd.give_back(60)
     assert (again.left, others[3].left) == (60, 60)
     del crowd, again

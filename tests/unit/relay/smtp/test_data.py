@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relay.memory import Room
 from relay.smtp import replies
-from relay.smtp.access import Occupancy
 from relay.smtp.chunking import Chunk, ChunkReader, parse_chunk
 from relay.smtp.data import Content, DataReader, flood_size
 
@@ -13,7 +13,7 @@ BLOCKS = st.lists(st.lists(TOKENS, max_size=5).map(b"".join), min_size=1, max_si
 
 
 def content(limit: int = 1000, memory: int = 1000, *, mend: bool = False) -> Content:
-    return Content(limit=limit, room=Occupancy(memory=memory), mend_lines=mend)
+    return Content(limit=limit, room=Room(memory), mend_lines=mend)
 
 
 def by_the_book(stream: bytes) -> tuple[bytes, bytes] | None:
@@ -86,7 +86,7 @@ def test_bare_cr_is_never_mended() -> None:
 
 def test_memory_is_reserved_and_returned() -> None:
     """A message takes its octets from the room until it is released; a refused one holds nothing."""
-    room = Occupancy(memory=100)
+    room = Room(100)
     first = Content(limit=80, room=room)
     first.add(b"x" * 60)
     assert room.left == 40

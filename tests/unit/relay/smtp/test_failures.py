@@ -6,6 +6,7 @@ import re
 from structlog.testing import capture_logs
 
 from relay.errors import StoreFullError
+from relay.memory import Room
 from relay.smtp.access import Occupancy
 from relay.smtp.failures import failure
 from relay.smtp.values import Reply
@@ -63,13 +64,16 @@ def test_cancelled_intake_is_451() -> None:
 def test_failure_within_data() -> None:
     """When we fail in the middle of a message its other half is not taken for commands: 451, and the end."""
 
-    class Broken(Occupancy):
+    class Broken(Room):
         def take(self, octets: int) -> bool:
             raise MemoryError(octets)
 
+    occupancy = Occupancy()
+    occupancy.memory = Broken(1 << 20)
+
     head, tail = MESSAGE.split(b"text\r\n")
     said, accepted = asyncio.run(
-        converse([head + b"text\r\n", b"MAIL FROM:<x@c.example>\r\n" + tail], occupancy=Broken())
+        converse([head + b"text\r\n", b"MAIL FROM:<x@c.example>\r\n" + tail], occupancy=occupancy)
     )
     assert re.search(rb"354 [^\r]*\r\n451 4\.3\.0 internal error [0-9a-f]{12}, try again later\r\n\Z", said)
     assert accepted == []
