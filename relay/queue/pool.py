@@ -61,7 +61,8 @@ class Pool:
     async def take(self, *, fresh: bool = False) -> Session | Unusable:
         """Return a connection for one message, kept or new; ``fresh`` asks for a new one.
 
-        Give it back with `give_back`, whatever happened.
+        Unusable when none can be had, or when the next hop turned out to be down while we waited. Give it back with
+        `give_back`, whatever happened.
         """
         while True:
             self._drop_stale()
@@ -82,6 +83,9 @@ class Pool:
                 if waiter.done() and not waiter.cancelled():
                     self._wake()  # the turn that was ours goes to the next
                 raise
+            if reason := self.avoided():  # others found out meanwhile: nobody waits for the same disappointment
+                self._wake()
+                return Unusable(reason)
 
     def give_back(self, session: Session) -> None:
         """Keep the connection for the next message, or forget it when it is of no more use."""

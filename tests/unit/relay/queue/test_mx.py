@@ -12,6 +12,7 @@ import trustme
 
 from relay.config.values import Endpoint
 from relay.dns.destination import Directory, Host
+from relay.queue import destinations
 from relay.queue.content import MemoryContent
 from relay.queue.exchangers import Exchangers
 from relay.queue.outcomes import Deferred, Delivered, Failed, Outcome
@@ -238,3 +239,25 @@ def test_slow_destinations_delay_no_other(yard: Yard, server: NameServer) -> Non
 
     asyncio.run(work())
     assert set(yard.states()) == {"due", "done"}
+
+
+def test_more_destinations_than_fit_in_memory(yard: Yard, server: NameServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stays in the table is claimed as soon as there is room, without waiting for the next poll."""
+    for name, value in {"MX_ENTRIES": 12, "PORTION": 4, "DESTINATION_ENTRIES": 3}.items():
+        monkeypatch.setattr(destinations, name, value)
+    server.publish(*(f"d{number}.many.test. IN MX 1 m2.test." for number in range(6)))
+    for number in range(6):
+        yard.queue(*(f"{each}@d{number}.many.test" for each in range(3)))
+        yard.queue(*(f"{each}@d{number}.many.test" for each in range(3, 6)))
+
+    async def work() -> None:
+        async with at(2) as (hop,):
+            routes = Routes((BY_MX,), inside_domains=["example.org"])
+            client = transport(server, hop, patience=PATIENCE, connections=2)
+            worker = yard.delivery(routes, transport=client, couriers=2, poll_seconds=60)
+            await worker.start()
+            await until(lambda: set(yard.states()) == {"done"})
+            await worker.stop()
+            assert hop.most_open <= 2
+
+    asyncio.run(work())

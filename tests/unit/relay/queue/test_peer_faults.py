@@ -179,3 +179,16 @@ def test_a_host_that_lacks_what_a_message_needs_is_passed_over() -> None:
             assert first.connections == 1
 
     asyncio.run(work())
+
+
+def test_nobody_waits_for_the_same_disappointment() -> None:
+    """Twenty messages for a host that never greets: two find out, the others are put off with them."""
+
+    async def work() -> None:
+        async with NextHop({"GREETING": SILENCE}) as hop:
+            client = transport(connections=2, patience=Patience(greeting=0.2))
+            outcomes = await asyncio.gather(*(client.send(route(hop), letter()) for _ in range(20)))
+            assert {type(one) for (one,) in outcomes} == {Deferred}
+            assert hop.connections == 2
+
+    asyncio.run(work())
