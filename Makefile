@@ -49,9 +49,9 @@ bench: $(VENV)/.test ## Measure against Postfix in one run and print the ratios
 	@sh tools/need.sh system
 	@$(BIN)/python -m tests.benchmarks.compare
 
-drill: $(VENV)/.test ## Long crash and fuzz runs (about half an hour)
+drill: $(VENV)/.test ## Kill, fuzz and fault runs (about an hour)
 	@LETTERLOCK_DRILL=1 LETTERLOCK_FUZZ_EXAMPLES=20000 $(BIN)/python -m pytest --timeout 3600 \
-		tests/stories/test_power_cut.py tests/fuzz tests/unit/relay/store/test_kill.py
+		-s tests/drill tests/faults tests/fuzz tests/unit/relay/queue/test_peer_faults.py tests/unit/relay/store/test_kill.py
 
 screenshots: $(VENV)/.test ## Take the pictures of docs/gallery.md anew
 	@LETTERLOCK_GALLERY=anew $(BIN)/python -m pytest tests/gallery

@@ -1,18 +1,16 @@
-"""Two machines with a relay and a portal each share one PostgreSQL: either may die."""
+"""Two machines with a relay and a portal each share one PostgreSQL: either may die (`tests/drill` has the traffic)."""
 
 import re
-import smtplib
 import subprocess
 import sys
-import threading
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.gateway import RULES, Gateway, free_port, running
+from tests.gateway import RULES, Gateway, running
 from tests.letters import ANNA, JANE, NHS_NUMBER, letter
+from tests.machines import further_machine
 from tests.postgresql import PostgreSQL
 from tests.postoffice import PostOffice
 from tests.reader import Reader
@@ -21,18 +19,6 @@ from tests.stories.links import link_in
 pytestmark = pytest.mark.story
 
 CAROL = "carol@example.net"
-
-
-def settle(folder: Path, first: Gateway, machine: str) -> Gateway:
-    """Install one more machine: the relay.toml of the first with another name and other ports, nothing else."""
-    smtp, portal = free_port(), free_port()
-    text = (first.folder / "relay.toml").read_text()
-    text = text.replace(f'"127.0.0.1:{first.smtp}"', f'"127.0.0.1:{smtp}"')
-    text = text.replace(f'listen = "127.0.0.1:{first.portal}"', f'listen = "127.0.0.1:{portal}"')
-    text = re.sub(r'machine = ".*"', f'machine = "{machine}"', text)
-    folder.mkdir(exist_ok=True)
-    (folder / "relay.toml").write_text(text)
-    return Gateway(folder, smtp, portal)
 
 
 @pytest.fixture
@@ -45,7 +31,7 @@ def machines(tmp_path: Path, world: PostOffice, server: PostgreSQL) -> Iterator[
     text = text.replace("workers = 1", 'workers = 1\nmachine = "one"')
     text = text.replace('"var/', f'"{one / "var"}/')
     (one / "relay.toml").write_text(text)
-    second = settle(tmp_path / "two", first, "two")
+    second = further_machine(tmp_path / "two", first, "two")
     for gateway in (first, second):
         # Both serve one address; here, without a proxy in front, it is the port of the second.
         file = gateway.folder / "relay.toml"
@@ -75,38 +61,10 @@ def test_what_one_machine_accepted_the_other_delivers(
     two.letterlock("audit", "verify")
 
 
-def test_a_machine_dies_under_traffic(machines: tuple[Gateway, Gateway], world: PostOffice) -> None:
-    """Clients send to both without pause while one is killed: every 250 was true, and no mail comes more than twice.
-
-    A second copy exists only of what was on its way when the power went (R3).
-    """
-    one, two = machines
-    accepted: set[str] = set()
-    stop = threading.Event()
-    senders = [
-        threading.Thread(target=send_until, args=(gateway, stop, accepted, f"{gateway.smtp}-{number}"))
-        for gateway in machines
-        for number in range(3)
-    ]
-    for sender in senders:
-        sender.start()
-    one.until(lambda: len(accepted) > 20)
-    one.kill()
-    before = len(accepted)
-    two.until(lambda: len(accepted) > before + 20)
-    stop.set()
-    for sender in senders:
-        sender.join(30)
-    two.until(lambda: accepted <= set(marks_in(world)), seconds=60)
-    copies = Counter(marks_in(world))
-    assert max(copies.values()) <= 2
-    assert sum(copies.values()) - len(copies) <= 6
-
-
 def test_two_machines_under_one_name_are_refused(machines: tuple[Gateway, Gateway], tmp_path: Path) -> None:
     """A copied relay.toml is noticed at the start, with what to change; the running one is not disturbed."""
     one, _ = machines
-    third = settle(tmp_path / "three", one, "one")
+    third = further_machine(tmp_path / "three", one, "one")
     done = subprocess.run(
         [Path(sys.executable).parent / "letterlock", "run"],
         cwd=third.folder,
@@ -119,22 +77,3 @@ def test_two_machines_under_one_name_are_refused(machines: tuple[Gateway, Gatewa
     assert "give each machine a name of its own ([gateway] machine)" in done.stderr
     assert "Traceback" not in done.stderr
     one.send(ANNA, [JANE], letter(to=[JANE]))
-
-
-def send_until(gateway: Gateway, stop: threading.Event, accepted: set[str], name: str) -> None:
-    """Send letters over and over; remember those that were acknowledged."""
-    number = 0
-    while not stop.is_set():
-        mark = f"{name}-{number}"
-        number += 1
-        try:
-            gateway.send(ANNA, [JANE], letter(to=[JANE], subject=f"mark {mark}"))
-        except (OSError, smtplib.SMTPException):
-            stop.wait(0.05)  # the machine is gone: no busy loop
-            continue
-        accepted.add(mark)
-
-
-def marks_in(world: PostOffice) -> list[str]:
-    """The marks of all letters that arrived."""
-    return [str(mail.message["Subject"]).removeprefix("mark ") for mail in world.of(JANE)]

@@ -12,6 +12,7 @@ from relay.config.model import Portal
 from relay.store.tables.queue import EntryState, HoldState
 from relay.store.tables.sealed import BlobState, ReaderState, SealedState
 from relay.store.tables.visits import CodeState
+from tests.drill.places import places
 
 ROOT = Path(__file__).parents[3]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -53,6 +54,13 @@ def test_each_state_machine_has_its_picture() -> None:
         drawn = set(re.findall(r"\b([a-z_]+)(?= -->)|(?<=--> )([a-z_]+)", picture))
         shown = {first or second for first, second in drawn}
         assert shown == {state.value.replace(" ", "_") for state in STATES[name]}, name
+
+
+def test_each_fail_point_has_its_line() -> None:
+    """The table in docs/flow.md names exactly the places where the code may be killed by a drill, each once."""
+    listed = re.findall(r"^\| `(\w+: [^`]+)` \|", (ROOT / "docs" / "flow.md").read_text(), re.MULTILINE)
+    assert len(listed) == len(set(listed))
+    assert set(listed) == set(places())
 
 
 def test_the_readme_names_every_package() -> None:
