@@ -261,8 +261,8 @@ def _wait_until_gone(pid: int) -> None:
 @contextlib.contextmanager
 def running(gateway: Gateway) -> Iterator[Gateway]:
     """Start a gateway and stop it at the end, also after a failure."""
-    gateway.start()
     try:
+        gateway.start()
         yield gateway
     finally:
         if gateway.process is not None and gateway.process.poll() is None:

@@ -30,6 +30,7 @@ from relay.queue.entries import LEASE
 from relay.queue.exchangers import Exchangers
 from relay.queue.items import Consignment
 from relay.queue.outcomes import Deferred, Outcome, local_answer
+from relay.queue.patience import Patience
 from relay.queue.recorder import RETRY_SECONDS, Recorder
 from relay.queue.reports import Reports
 from relay.queue.routes import Routes
@@ -161,6 +162,7 @@ class Delivery:
         reports: Reports,
         ehlo_name: str,
         couriers: int,
+        patience: Patience,
         exchangers: Exchangers,
     ) -> None:
         """Go on under another configuration: what is being sent is finished, all that follows takes the new one.
@@ -170,7 +172,7 @@ class Delivery:
         self.routes = routes
         self._ladder = ladder
         self._recorder.report_with(reports)
-        self._transport.renew(ehlo_name=ehlo_name, connections=couriers, exchangers=exchangers)
+        self._transport.renew(ehlo_name=ehlo_name, connections=couriers, patience=patience, exchangers=exchangers)
         self._destinations.resize(couriers)
         self._destinations.open(routes.by_name)
         self._poll_now.set()

@@ -35,9 +35,9 @@ class Pool:
         self._avoid_until = 0.0
         self._reason: Answer | None = None
 
-    def resize(self, size: int) -> None:
-        """Bound the open connections anew; what is open above the new bound is closed as it falls idle too long."""
-        self._size = size
+    def resize(self, size: int, patience: Patience) -> None:
+        """Bound open connections and waiting anew; what is open above the bound is closed as it falls idle too long."""
+        self._size, self._patience = size, patience
         self._fewer_until = 0.0
         self._wake()
 

@@ -44,13 +44,13 @@ class Transport:
         self._pools: dict[tuple[Hop, Protection], Pool] = {}
         self._farewells: set[asyncio.Task[None]] = set()
 
-    def renew(self, *, ehlo_name: str, connections: int, exchangers: Exchangers) -> None:
-        """Take another name, bound and finder of next hops; connections that are open stay as they are."""
+    def renew(self, *, ehlo_name: str, connections: int, patience: Patience, exchangers: Exchangers) -> None:
+        """Take another name, bound, patience and finder of next hops; connections that are open stay as they are."""
         self._exchangers = exchangers
-        self._client = replace(self._client, ehlo_name=ehlo_name)
+        self._client = replace(self._client, ehlo_name=ehlo_name, patience=patience)
         self._connections = connections
         for pool in self._pools.values():
-            pool.resize(connections)
+            pool.resize(connections, patience)
 
     async def send(self, route: Route, mail: Transaction) -> tuple[Outcome, ...]:
         """Send a message; return one outcome per path of the transaction, in order. Never raises.

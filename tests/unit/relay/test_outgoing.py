@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from relay.config import load
-from relay.outgoing import routes_of
+from relay.outgoing import patience_of, routes_of
 from relay.queue.routes import REPLIES
 from tests.gateway import CONFIGURATION
 
@@ -28,3 +28,11 @@ def test_readers_answers_have_a_way_of_their_own(tmp_path: Path, more: str, port
     routes = routes_of(load(file))
     assert [hop.port for hop in routes[REPLIES].hosts] == [port]
     assert [hop.port for hop in routes[routes.name_for("anna@example.org")].hosts] == [2526]
+
+
+@pytest.mark.parametrize(("retry", "seconds"), [('["1s", "1m"]', 1), ('["5m", "1h"]', 30)])
+def test_an_attempt_whose_time_has_come_is_a_real_one(tmp_path: Path, retry: str, seconds: int) -> None:
+    """A next hop that failed is left alone for half a minute, but not past the shortest pause between attempts."""
+    file = tmp_path / "relay.toml"
+    file.write_text(CONFIGURATION.format(**VALUES).replace('retry = ["1s"]', f"retry = {retry}"))
+    assert patience_of(load(file)).avoid == seconds

@@ -19,7 +19,7 @@ from relay.queue.transaction import Transaction
 from relay.queue.transport import Transport
 from relay.store.tables.queue import Kind
 from tests.unit.relay.queue.nexthop import DROP, SILENCE, NextHop
-from tests.unit.relay.queue.yard import DAY, HOUR, LADDER, LETTER, MINUTE, Yard, until
+from tests.unit.relay.queue.yard import DAY, HOUR, LADDER, LETTER, MINUTE, PATIENCE, Yard, until
 
 
 def report_in(content: bytes) -> tuple[str, Message, str]:
@@ -81,6 +81,7 @@ def test_a_renewed_route_is_taken_from_the_next_message_on(yard: Yard) -> None:
                 reports=other._recorder._reports,
                 ehlo_name="new.example.org",
                 couriers=1,
+                patience=PATIENCE,
                 exchangers=Exchangers(Directory("new.example.org")),
             )
             yard.queue("ben@example.net")
