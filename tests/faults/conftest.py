@@ -2,16 +2,26 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import suppress
-from pathlib import Path
 
 import pytest
 
 from tests.faults.shim import Shim
-from tests.gateway import Gateway, running
+from tests.gateway import RULES, Gateway, running
 from tests.postoffice import PostOffice
 
 DRILL = bool(os.environ.get("LETTERLOCK_DRILL"))  # `make drill`: the same tests, longer
+LIMITS = """
+[limits]
+judge_time = "2s"
+"""
+
+
+def change(gateway: Gateway, before: str, after: str) -> None:
+    """Put something else into relay.toml."""
+    file = gateway.folder / "relay.toml"
+    text = file.read_text()
+    assert before in text
+    file.write_text(text.replace(before, after))
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +37,8 @@ def office() -> Iterator[PostOffice]:
 def stage(tmp_path_factory: pytest.TempPathFactory, office: PostOffice) -> Iterator[tuple[Gateway, Shim]]:
     """A running gateway and what can go wrong under it."""
     folder = tmp_path_factory.mktemp("gateway")
-    gateway = Gateway.install(folder, office.port)
+    gateway = Gateway.install(folder, office.port, rules=RULES + LIMITS)
+    change(gateway, 'retry = ["1s"]', f"retry = {['1s'] * 100}")
     shim = Shim(tmp_path_factory.mktemp("shim"), folder)
     gateway.environment = shim.environment
     with running(gateway):
@@ -45,16 +56,3 @@ def gateway(stage: tuple[Gateway, Shim]) -> Gateway:
 def shim(stage: tuple[Gateway, Shim]) -> Shim:
     """The faults of that gateway."""
     return stage[1]
-
-
-def relay_id(gateway: Gateway) -> int:
-    """Return the id of the relay process: of whoever below the supervisor listens on the gateway's port."""
-    port = f":{gateway.smtp:04X}"
-    rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    inodes = {f"socket:[{row[9]}]" for row in rows if row[1].endswith(port) and row[3] == "0A"}
-    for pid in gateway.worker_ids():
-        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-            with suppress(OSError):
-                if str(descriptor.readlink()) in inodes:
-                    return pid
-    raise AssertionError("no relay process listens")

@@ -149,9 +149,10 @@ static void before_sync(int fd) {
 
 static void entered(int64_t kind, const char *old, const char *path) {
     char names[2 * PATH_MAX], full[PATH_MAX];
-    if (!page->forgetful || !realpath(path, full) || !is_ours(full)) return;
+    struct stat status;
+    if (!page->forgetful || !realpath(path, full) || !is_ours(full) || stat(full, &status)) return;
     int length = snprintf(names, sizeof names, "%s%c%s", full, 0, old);
-    struct record record = {kind, 0, 0, 0, 0, length + 1};
+    struct record record = {kind, (int64_t)status.st_ino, 0, 0, 0, length + 1};
     remember(record, names, "");
 }
 

@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -28,9 +28,8 @@ _FIELDS = {
     "no_files": "the disk of a watched folder says that no further file fits",
     "log": "keep the log",
     "forgetful": "keep what `cut` needs",
-    "no_descriptors": "accept fails: the process has all the descriptors it may have",
 }
-_COUNTERS = 16  # where they begin: three fields are in reserve
+_COUNTERS = 16  # where they begin: four fields are in reserve
 _COUNTED = ("syncs", "failed", "accepts", "refused_files")
 _WATCHED, _ROOT = 32 * 8, 32 * 8 + 256
 _SIZE = _ROOT + 512
@@ -132,6 +131,7 @@ class _Change:
 def _uncertain(log: bytes) -> list[_Change]:
     """Return the changes of a log, in their order, that no sync of their file or folder follows."""
     changes: list[_Change] = []
+    named: dict[int, Path] = {}  # files that were written before they had a name
     position = 0
     while position < len(log):
         kind, inode, offset, size, length, names = _RECORD.unpack_from(log, position)
@@ -140,10 +140,12 @@ def _uncertain(log: bytes) -> list[_Change]:
         octets = log[position + names : position + names + length]
         position += names + length
         one = _Change(chr(kind), inode, offset, size, Path(os.fsdecode(path)), os.fsdecode(old), octets)
+        if one.kind == "C":
+            named[inode] = one.path
         if one.kind == "S":
             changes = [known for known in changes if known.kind != "W" or known.inode != inode]
         elif one.kind == "D":
             changes = [known for known in changes if known.kind == "W" or known.path.parent != one.path]
         else:
             changes.append(one)
-    return changes
+    return [replace(one, path=named.get(one.inode, one.path)) if one.kind == "W" else one for one in changes]

@@ -27,6 +27,11 @@ put("draft", b"", True)
 fd = os.open(folder, os.O_RDONLY)
 os.fsync(fd)
 os.rename(f"{folder}/draft", f"{folder}/renamed")
+unnamed = os.open(folder, os.O_WRONLY | os.O_TMPFILE, 0o600)
+os.write(unnamed, b"never synced")
+os.link(f"/proc/self/fd/{unnamed}", f"{folder}/named", src_dir_fd=unnamed, follow_symlinks=True)
+os.fsync(fd)
+os.rename(f"{folder}/renamed", f"{folder}/again")
 put("lost", b"", False)
 """
 
@@ -57,7 +62,8 @@ def test_what_was_not_synced_is_forgotten(shim: Shim, tmp_path: Path) -> None:
     assert {path.name: path.read_bytes() for path in root.iterdir()} == {
         "known": b"later",
         "nameless": b"synced, but its folder is not",
-        "draft": b"",
+        "renamed": b"",
+        "named": b"",
     }
 
 

@@ -1,0 +1,87 @@
+"""Descriptors and memory run out (R16): who is inside is served, nothing spins, and it heals without a restart."""
+
+import contextlib
+import resource
+import smtplib
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.shim import Shim
+from tests.gateway import Gateway
+from tests.letters import ANNA, letter
+from tests.postoffice import PostOffice
+
+pytestmark = pytest.mark.story
+
+CALLERS = 60
+LARGE = 12 << 20  # octets
+SPARE = 8 << 20
+
+
+@contextlib.contextmanager
+def limited(pid: int, what: int, limit: int) -> Iterator[None]:
+    """Lower a soft limit of a process that runs, for the block."""
+    before = resource.prlimit(pid, what)
+    resource.prlimit(pid, what, (limit, before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, what, before)
+
+
+def greeting(client: socket.socket) -> bytes:
+    """Return the first words of the relay, empty when it hangs up."""
+    client.settimeout(30)
+    with contextlib.suppress(ConnectionError):
+        return client.recv(100)
+    return b""
+
+
+def test_no_descriptor_is_left(gateway: Gateway, shim: Shim, office: PostOffice) -> None:
+    """Callers beyond the limit are hung up on; sessions go on, accept is not called in a circle, then all is well."""
+    relay = gateway.service_id("relay")
+    who = "descriptor@example.net"
+    with smtplib.SMTP("127.0.0.1", gateway.smtp, timeout=30) as inside, contextlib.ExitStack() as callers:
+        inside.ehlo()
+        highest = max(int(one.name) for one in Path(f"/proc/{relay}/fd").iterdir())
+        with limited(relay, resource.RLIMIT_NOFILE, highest + 10):
+            opened = [
+                callers.enter_context(socket.create_connection(("127.0.0.1", gateway.smtp), 30)) for _ in range(CALLERS)
+            ]
+            words = [greeting(one) for one in opened]
+            assert any(word.startswith(b"220") for word in words)
+            assert words.count(b"")
+            accepts = shim.counted("accepts")
+            for _ in range(40):
+                assert inside.noop()[0] == 250
+            assert shim.counted("accepts") - accepts < 10
+            with contextlib.suppress(smtplib.SMTPResponseException):  # 250 or 451, but an answer
+                inside.sendmail(ANNA, ["squeezed@example.net"], letter(to=["squeezed@example.net"]))
+        assert inside.noop()[0] == 250
+    gateway.send(ANNA, [who], letter(to=[who]))
+    office.wait_for(who)
+    assert gateway.service_id("relay") == relay
+
+
+def test_no_memory_is_left(gateway: Gateway, office: PostOffice) -> None:
+    """A mail that does not fit is put off, small ones go on; in the end it comes once, through the same process."""
+    relay = gateway.service_id("relay")
+    put_off = False
+    content = letter(to=["large@example.net"], text=("word " * 15 + "\r\n") * (LARGE // 77))
+    status = Path(f"/proc/{relay}/status").read_text()
+    [size] = [int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmSize")]
+    with limited(relay, resource.RLIMIT_AS, size + SPARE):
+        try:
+            gateway.send(ANNA, ["large@example.net"], content)
+        except smtplib.SMTPDataError as refused:
+            assert refused.smtp_code in {451, 452}  # noqa: PT017  # it may just have fitted
+            put_off = True
+        gateway.send(ANNA, ["small@example.net"], letter(to=["small@example.net"]))
+        office.wait_for("small@example.net")
+    if put_off:
+        gateway.send(ANNA, ["large@example.net"], content)
+    assert len(office.wait_for("large@example.net")) == 1
+    assert gateway.service_id("relay") == relay
