@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
@@ -80,13 +82,13 @@ def test_jane_answers_with_files(served: Served, page: Page, conversation: Seale
     assert others == [conversation.links[BROTHER].participant_id]
 
 
-def test_a_file_that_is_too_large_meets_a_page(page: Page, conversation: SealedDraft) -> None:
+def test_a_file_that_is_too_large_meets_a_page(page: Page, conversation: SealedDraft, tmp_path: Path) -> None:
     """Not a broken connection: the page names file and limit, and has the text."""
     assert conversation
     page.get_by_label("Your text").fill(TEXT)
-    page.get_by_label("Attach files").set_input_files(
-        [{"name": "film.mp4", "mimeType": "video/mp4", "buffer": bytes(40 << 20)}]
-    )
+    film = tmp_path / "film.mp4"
+    film.write_bytes(bytes(40 << 20))
+    page.get_by_label("Attach files").set_input_files(film)
     page.get_by_role("button", name="Send the answer").click()
     problem = page.get_by_role("link", name="film.mp4")
     expect(problem).to_contain_text("Text and files together may have at most 25 MB.")
