@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from relay.config import load
+from relay.config.values import Endpoint
 from relay.outgoing import patience_of, routes_of
-from relay.queue.routes import REPLIES
+from relay.queue.routes import REPLIES, TlsMode
 from tests.gateway import CONFIGURATION
 
 VALUES = {
@@ -36,3 +37,20 @@ def test_an_attempt_whose_time_has_come_is_a_real_one(tmp_path: Path, retry: str
     file = tmp_path / "relay.toml"
     file.write_text(CONFIGURATION.format(**VALUES).replace('retry = ["1s"]', f"retry = {retry}"))
     assert patience_of(load(file)).avoid == seconds
+
+
+def test_a_route_by_mx_has_no_hosts_of_its_own(tmp_path: Path) -> None:
+    """mx = true leaves the next hops to the DNS, under the protection that is usual; the other routes stay as they are."""
+    file = tmp_path / "relay.toml"
+    hosts = '[route.outside]\nhosts = ["127.0.0.1:{world}"]\ntls = "none"\n'
+    assert hosts in CONFIGURATION
+    by_mx = CONFIGURATION.replace(hosts, "[route.outside]\nmx = true\n").replace(
+        "[delivery]", '[delivery]\nresolver = "[::1]:53"'
+    )
+    file.write_text(by_mx.format(**VALUES))
+    configuration = load(file)
+    routes = routes_of(configuration)
+    outside = routes[routes.name_for("jane@example.net")]
+    assert (outside.mx, outside.hosts, outside.tls) == (True, (), TlsMode.OPPORTUNISTIC)
+    assert not routes["inside"].mx
+    assert configuration.delivery.resolver == Endpoint(host="::1", port=53)

@@ -5,7 +5,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from relay.config.model import Configuration
+from relay.config.model import Configuration, Route
 from relay.config.values import Endpoint
 from relay.dkim.record import record_value
 from relay.dkim.signature import SigningKey
@@ -88,6 +88,15 @@ def test_silence_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     listening, port = silent_port()
     with listening:
         assert "no answer" in Lookup(Endpoint(host="127.0.0.1", port=port)).texts(DOMAIN).problem
+
+
+def test_who_sends_by_mx_stands_in_the_record_itself(dns: NameServer) -> None:
+    """Without a smarthost the gateway's own host is proposed for SPF: it is who sends."""
+    route = CONFIGURATION.route.model_copy(update={"outside": Route(mx=True)})
+    configuration = CONFIGURATION.model_copy(update={"route": route})
+    lookup = Lookup(Endpoint(host="127.0.0.1", port=dns.port))
+    (spf,) = (found for found in inspect_dns(configuration, (KEY,), lookup) if found.record == "SPF")
+    assert spf.publish == (f'{DOMAIN}. IN TXT "v=spf1 mx a:gw.example.org -all"',)
 
 
 @pytest.mark.parametrize(
