@@ -1,7 +1,6 @@
 """Writing an answer in a real Chromium, with JavaScript on and off: files, drafts, mistakes, the end of a visit."""
 
 from collections.abc import Iterator
-
 from pathlib import Path
 
 import pytest
