@@ -40,7 +40,7 @@ def test_an_attempt_whose_time_has_come_is_a_real_one(tmp_path: Path, retry: str
 
 
 def test_a_route_by_mx_has_no_hosts_of_its_own(tmp_path: Path) -> None:
-    """mx = true leaves the next hops to the DNS, under the protection that is usual; the other routes stay as they are."""
+    """With mx = true the DNS names the next hops, under the usual protection; the other routes stay as they are."""
     file = tmp_path / "relay.toml"
     hosts = '[route.outside]\nhosts = ["127.0.0.1:{world}"]\ntls = "none"\n'
     assert hosts in CONFIGURATION
