@@ -74,6 +74,9 @@ class FewFailures:
         self.broken = False
         self._failed: dict[str, list[float]] = {}
 
+    def forget(self) -> None:
+        self._failed.clear()
+
     def shut_out(self, client: str) -> bool:
         if self.broken:
             raise StoreError("/var/secret/path")

@@ -70,32 +70,32 @@ def door(intake: Callable[..., object], **options: object) -> Door:
 
 
 def connect(
-    intake: Callable[..., object], connections: set[Connection], **options: object
+    intake: Callable[..., object], connections: set[Connection], *, wire: Wire | None = None, **options: object
 ) -> tuple[Conversation, Wire]:
     """Return a conversation that was just connected, and its wire."""
-    conversation, wire = Conversation(door(intake, **options), connections), Wire()
+    conversation, wire = Conversation(door(intake, **options), connections), wire or Wire()
     wire.protocol = conversation
     conversation.connection_made(wire)
     return conversation, wire
 
 
 async def converse(
-    pieces: Sequence[bytes], *, half_close: bool = True, **options: object
+    pieces: Sequence[bytes], *, half_close: bool = True, wire: type[Wire] = Wire, **options: object
 ) -> tuple[bytes, list[Accepted]]:
     """Feed the pieces one by one, each after the server has used up the last; return replies and what was accepted."""
     intake = Intake()
     connections: set[Connection] = set()
-    conversation, wire = connect(intake, connections, **options)
+    conversation, connected = connect(intake, connections, wire=wire(), **options)
     for piece in pieces:
         conversation.data_received(piece)
         await turns()
     if half_close:
         conversation.eof_received()
     else:
-        wire.close()
+        connected.close()
     await asyncio.wait_for(conversation.ended, 5)
     assert not connections
-    return wire.said, intake.accepted
+    return connected.said, intake.accepted
 
 
 async def turns() -> None:
