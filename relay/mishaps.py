@@ -148,7 +148,9 @@ class Mishaps:
 def nobody_died(folder: Path) -> None:
     """Forget what was being read: for the start of a whole gateway, whose end was a stop, a kill or a power cut."""
     for left in folder.glob(f"*{_RUNNING}"):
-        left.unlink(missing_ok=True)
+        # Emptied, not removed: should another gateway be running here after all, its page is still this file.
+        with suppress(OSError), left.open("r+b") as page:
+            page.write(bytes(_PLACES * _FINGERPRINT))
 
 
 def _starts() -> range:
