@@ -15,6 +15,7 @@ from relay import clock
 from relay.config.certificates import read_certificate
 from relay.config.model import Configuration
 from relay.errors import StoreError
+from relay.queue.pauses import paused_before
 from relay.queue.routes import REPLIES
 from relay.store.room import disks_of, free_room
 from relay.store.tables import Entry
@@ -22,6 +23,7 @@ from relay.store.tables.queue import EntryState, Kind
 from relay.store.writer import Store
 
 OVERDUE = timedelta(minutes=15)  # an entry that is due this long says that nothing is being sent
+FORGOTTEN = timedelta(days=1)  # what an operator has kept back for so long may not be meant to wait any more
 RENEW = timedelta(days=7)  # before a certificate ends
 SLOW = 2.0  # seconds that a commit may take
 
@@ -45,6 +47,7 @@ class Queue:
     overdue: timedelta = timedelta()
     oldest: timedelta = timedelta()
     stranded: int = 0  # readers' answers that the organisation's own mailbox does not take
+    forgotten: int = 0  # entries that an operator keeps back, for over a day
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +141,8 @@ def _queue(conn: Connection, now: datetime) -> Queue:
     due_at = conn.execute(select(func.min(_ENTRY.c.due_at)).where(due)).scalar_one()
     to_mailbox = (_ENTRY.c.kind == Kind.REPLY.value, _ENTRY.c.route != REPLIES, _ENTRY.c.attempts > 0)
     stranded = conn.execute(select(func.count()).where(due, *to_mailbox)).scalar_one()
-    return Queue(waiting, _since(now, due_at), _since(now, created), stranded)
+    forgotten = paused_before(conn, now - FORGOTTEN)
+    return Queue(waiting, _since(now, due_at), _since(now, created), stranded, forgotten)
 
 
 def _since(now: datetime, moment: datetime | None) -> timedelta:
@@ -161,6 +165,11 @@ def _problems(configuration: Configuration, queue: Queue, free: int | None, comm
     if queue.stranded:
         sentence = "the mailbox of gateway.fallback_mailbox does not take what readers wrote and nobody else got"
         yield Problem(sentence, urgent=True, fault="fallback mailbox")
+    if queue.forgotten:
+        sentence = (
+            f'an operator has kept {queue.forgotten} entries back for over a day ("letterlock queue list --paused")'
+        )
+        yield Problem(sentence, urgent=False, fault="paused mail")
     if free is not None and free < configuration.storage.disk_reserve:
         yield Problem(
             "the disk is fuller than storage.disk_reserve allows: new mail is put off", urgent=True, fault="disk"

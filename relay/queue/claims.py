@@ -89,7 +89,7 @@ class Claims:
 
         def work(conn: Connection) -> tuple[frozenset[str], list[Row[Any]]]:
             paused = pauses.destinations(conn)
-            pauses.put_aside(conn, paused)
+            pauses.put_aside(conn, paused, now)
             return paused, [
                 row
                 for room in rooms

@@ -73,7 +73,7 @@ def pause(conn: Connection, keyring: Keyring, audit: Audit, identifier: bytes, n
     """Keep waiting entries back until `resume`; return how many."""
     waiting = _in_state(conn, keyring, identifier, (EntryState.DUE,), "waiting")
     for entry in waiting:
-        pauses.pause_entry(conn, entry.id)
+        pauses.pause_entry(conn, entry.id, now)
         _audit(conn, audit, Event.PAUSED, entry, now)
     return len(waiting)
 

@@ -2,7 +2,8 @@
 
 Not the hold of a rule (`relay.queue.holds`), which asks a sender a question: here nobody is asked, and nothing but the
 operator's word ends it. Mail for a paused domain becomes ``paused`` when a worker next looks into the queue, mail that
-comes later too. Time does not run against it: what goes on climbs the ladder of attempts from its foot.
+comes later too. Time does not run against it: what goes on climbs the ladder of attempts from its foot. Of a paused
+entry, ``due_at`` is the moment since which it waits.
 """
 
 from collections.abc import Collection
@@ -17,6 +18,7 @@ from relay.store.tables.queue import EntryState
 
 _ENTRY = Entry.__table__  # type: ignore[attr-defined]
 _PAUSED = PausedDestination.__table__  # type: ignore[attr-defined]
+_WAITS = {"state": EntryState.PAUSED.value, "lease_epoch": _ENTRY.c.lease_epoch + 1}
 _GOES_ON = {"state": EntryState.DUE.value, "attempts": 0, "lease_epoch": _ENTRY.c.lease_epoch + 1}
 
 
@@ -50,7 +52,7 @@ def pause_destination(conn: Connection, domain: str, now: datetime) -> bool:
     insert = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
     row = {"domain": domain, "since": now}
     done = conn.execute(insert(_PAUSED).values(row).on_conflict_do_nothing().returning(_PAUSED.c.domain)).first()
-    put_aside(conn, {domain})
+    put_aside(conn, {domain}, now)
     return done is not None
 
 
@@ -64,21 +66,23 @@ def resume_destination(conn: Connection, domain: str, now: datetime) -> tuple[bo
     return was, conn.execute(update(_ENTRY).where(*waiting).values(due_at=now, **_GOES_ON)).rowcount
 
 
-def put_aside(conn: Connection, domains: Collection[str]) -> None:
+def put_aside(conn: Connection, domains: Collection[str], now: datetime) -> None:
     """Pause what is due for these domains."""
     if domains:
-        conn.execute(
-            update(_ENTRY)
-            .where(_ENTRY.c.state == EntryState.DUE.value, _ENTRY.c.domain.in_(sorted(domains)))
-            .values(state=EntryState.PAUSED.value, lease_epoch=_ENTRY.c.lease_epoch + 1)
-        )
+        due = (_ENTRY.c.state == EntryState.DUE.value, _ENTRY.c.domain.in_(sorted(domains)))
+        conn.execute(update(_ENTRY).where(*due).values(due_at=now, **_WAITS))
 
 
-def pause_entry(conn: Connection, entry_id: bytes) -> bool:
+def pause_entry(conn: Connection, entry_id: bytes, now: datetime) -> bool:
     """Pause one entry that is due; False when it is not (a worker took it in this moment)."""
     due = (_ENTRY.c.id == entry_id, _ENTRY.c.state == EntryState.DUE.value)
-    values = {"state": EntryState.PAUSED.value, "lease_epoch": _ENTRY.c.lease_epoch + 1}
-    return conn.execute(update(_ENTRY).where(*due).values(values)).rowcount > 0
+    return conn.execute(update(_ENTRY).where(*due).values(due_at=now, **_WAITS)).rowcount > 0
+
+
+def paused_before(conn: Connection, moment: datetime) -> int:
+    """Return how many entries have been paused since before ``moment``."""
+    waiting = (_ENTRY.c.state == EntryState.PAUSED.value, _ENTRY.c.due_at < moment)
+    return conn.execute(select(func.count()).select_from(_ENTRY).where(*waiting)).scalar_one()
 
 
 def resume_entry(conn: Connection, entry_id: bytes, now: datetime) -> bool:

@@ -107,6 +107,14 @@ class Entry(SQLModel, table=True):
             sqlite_where=text("participant_id IS NOT NULL"),
             postgresql_where=text("participant_id IS NOT NULL"),
         ),
+        # few rows, and asked for by everybody who wonders why nothing leaves
+        Index(
+            "entry_paused",
+            "domain",
+            "due_at",
+            sqlite_where=text("state = 'paused'"),
+            postgresql_where=text("state = 'paused'"),
+        ),
         Index(
             "entry_leased",
             "lease_until",

@@ -14,6 +14,7 @@ from relay.config import Configuration, load
 from relay.config.demo import demo_text, word_lists
 from relay.dkim.signer import Signer
 from relay.health import facts
+from relay.queue import pauses
 from relay.queue.items import EntryEnvelope, QueuedEnvelope
 from relay.queue.spooling import NewEntry, Spooler, insert_message
 from relay.store.schema import migrate
@@ -61,6 +62,17 @@ def test_an_idle_installation_is_well(configuration: Configuration, store: Store
     assert found["queue"] == {"waiting": 0, "overdue_seconds": 0, "oldest_seconds": 0}
     assert found["disk_free"] > 0
     assert 0 <= found["commit_seconds"] < 10
+
+
+def test_mail_that_an_operator_forgot_is_named(configuration: Configuration, store: Store) -> None:
+    """What was paused a day ago needs somebody soon, not now; it does not count as overdue."""
+    put(configuration, store, clock.now() - timedelta(days=3))
+    for age, problems in ((timedelta(hours=23), 0), (timedelta(hours=25), 1)):
+        store.run(lambda conn: pauses.resume_destination(conn, "example.net", clock.now()))
+        store.run(lambda conn: pauses.pause_destination(conn, "example.net", clock.now() - age))  # noqa: B023
+        found = facts(configuration, store)
+        assert found.ok
+        assert [one.fault for one in found.problems] == ["paused mail"] * problems
 
 
 def test_mail_that_is_not_sent_is_urgent(configuration: Configuration, store: Store) -> None:
