@@ -17,7 +17,7 @@ from types import FrameType
 
 import structlog
 
-from relay import service_manager
+from relay import descriptors, service_manager
 from relay.clock import monotonic
 from relay.config import inspect
 from relay.config.model import Configuration
@@ -189,10 +189,13 @@ def run(path: Path, announce: Callable[[str], None]) -> int:
     code: 0 after an ordered stop, 1 when a process had to be ended by force. A wrong configuration, missing keys, a
     database of another version or a port in use raise their error before anything starts.
     """
+    allowed = descriptors.take_all()
     source, services = Source.shared(path), find_services()
     nursery = Nursery(services, source)  # before anything secret is read
     try:
         configuration = _begin(source)
+        if lacking := descriptors.missing(configuration, allowed):
+            _log.warning("too few open files are allowed for limits.connections", allowed=allowed, lacking=lacking)
         for endpoint in endpoints(configuration):
             # Relay processes share their port (SO_REUSEPORT): a second gateway would silently take half of the mail.
             if _answers(endpoint):

@@ -43,6 +43,8 @@ def greeting(client: socket.socket) -> bytes:
 def test_no_descriptor_is_left(gateway: Gateway, shim: Shim, office: PostOffice) -> None:
     """Callers beyond the limit are hung up on; sessions go on, accept is not called in a circle, then all is well."""
     relay = gateway.service_id("relay")
+    soft, hard = resource.prlimit(relay, resource.RLIMIT_NOFILE)
+    assert soft == min(hard, 65_536)  # by itself it takes all that it may have
     who = "descriptor@example.net"
     with smtplib.SMTP("127.0.0.1", gateway.smtp, timeout=30) as inside, contextlib.ExitStack() as callers:
         inside.ehlo()

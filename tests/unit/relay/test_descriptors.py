@@ -1,0 +1,36 @@
+"""How many files a process may have open."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from relay.config import load
+from relay.descriptors import OTHERS, missing
+from tests.gateway import CONFIGURATION
+
+RAISE = """
+import resource
+from relay.descriptors import take_all
+resource.setrlimit(resource.RLIMIT_NOFILE, (100, {hard}))
+print(take_all(), *resource.getrlimit(resource.RLIMIT_NOFILE))
+"""
+
+
+@pytest.mark.parametrize(("hard", "soft"), [(300, 300), (100, 100)])
+def test_all_that_is_allowed_is_taken(hard: int, soft: int) -> None:
+    """The soft limit goes up to the hard one, which stays."""
+    done = subprocess.run([sys.executable, "-c", RAISE.format(hard=hard)], capture_output=True, text=True, check=True)
+    assert list(map(int, done.stdout.split())) == [soft, soft, hard]
+
+
+@pytest.mark.parametrize(("workers", "clients"), [(1, 500), (2, 250), (3, 167)])
+def test_too_few_are_counted(tmp_path: Path, workers: int, clients: int) -> None:
+    """What a process lacks for its share of limits.connections, rounded up."""
+    values = {"smtp": 2525, "portal": 8080, "world": 2526, "workers": workers, "trusted": "127.0.0.0/8"}
+    (tmp_path / "var").mkdir()
+    (tmp_path / "relay.toml").write_text(CONFIGURATION.format(**values, database="sqlite:///var/letterlock.db"))
+    configuration = load(tmp_path / "relay.toml")
+    assert missing(configuration, clients + OTHERS) == 0
+    assert missing(configuration, clients) == OTHERS
