@@ -5,7 +5,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -54,6 +56,14 @@ class Clock:
         self.at += timedelta(**amount)
 
 
+@cache
+def _empty_database() -> bytes:
+    """A database of this version, made once."""
+    with TemporaryDirectory() as folder:
+        migrate(f"sqlite:///{folder}/letterlock.db")
+        return (Path(folder) / "letterlock.db").read_bytes()
+
+
 @dataclass(slots=True)
 class Stage:
     """One installation in ``folder``; ``codes`` are the code mails that the portal asked for, oldest first."""
@@ -74,7 +84,10 @@ class Stage:
 
     def __post_init__(self) -> None:
         url = self.database or f"sqlite:///{self.folder / 'letterlock.db'}"
-        migrate(url)
+        if self.database:
+            migrate(url)
+        else:
+            (self.folder / "letterlock.db").write_bytes(_empty_database())
         Keyring.create(self.folder / "keys")
         self.store = open_store(url)
         blobs = FileBlobs(self.folder / "blobs")
