@@ -12,6 +12,7 @@ from io import BytesIO
 
 from relay import clock
 from relay.dkim.body import hash_body
+from relay.fail_points import reached
 from relay.message.block import header_end
 from relay.queue.items import BLOCK, SPOOL, Head, StoredContent
 from relay.store.writer import Store
@@ -86,6 +87,7 @@ class Incoming:
         draft = self._written
         if not self._kept:
             self._store.run(lambda conn: journal.begin(conn, [self._blob_id], now))
+            reached("spool: blob journalled")
             draft.keep(self._blob_id)
             self._kept = True
         epoch_id = draft.read(0, _EPOCH_ID)
