@@ -166,9 +166,8 @@ def _problems(configuration: Configuration, queue: Queue, free: int | None, comm
         sentence = "the mailbox of gateway.fallback_mailbox does not take what readers wrote and nobody else got"
         yield Problem(sentence, urgent=True, fault="fallback mailbox")
     if queue.forgotten:
-        sentence = (
-            f'an operator has kept {queue.forgotten} entries back for over a day ("letterlock queue list --paused")'
-        )
+        entries = "1 entry" if queue.forgotten == 1 else f"{queue.forgotten} entries"
+        sentence = f'an operator has kept {entries} back for over a day ("letterlock queue list --paused")'
         yield Problem(sentence, urgent=False, fault="paused mail")
     if free is not None and free < configuration.storage.disk_reserve:
         yield Problem(
