@@ -17,6 +17,7 @@ from tests.postoffice import PostOffice
 pytestmark = pytest.mark.story
 
 CALLERS = 60
+IDLE, SLOW = 200, 30
 LARGE = 12 << 20  # octets
 SPARE = 8 << 20
 
@@ -87,3 +88,22 @@ def test_no_memory_is_left(gateway: Gateway, office: PostOffice) -> None:
         gateway.send(ANNA, ["large@example.net"], content)
     assert len(office.wait_for("large@example.net")) == 1
     assert gateway.service_id("relay") == relay
+
+
+def test_idle_and_slow_callers(gateway: Gateway, office: PostOffice) -> None:
+    """Two hundred who say nothing and thirty who send one octet now and then: others get their mail through."""
+    with contextlib.ExitStack() as callers:
+        for number in range(IDLE + SLOW):
+            client = callers.enter_context(socket.socket())
+            client.bind((f"127.0.0.{2 + number // 90}", 0))
+            client.connect(("127.0.0.1", gateway.smtp))
+            assert greeting(client).startswith(b"220")
+            if number >= IDLE:
+                client.sendall(
+                    b"EHLO slow.example\r\nMAIL FROM:<slow@example.org>\r\nRCPT TO:<a@example.net>\r\nDATA\r\nS"
+                )
+        for number in range(5):
+            reader = f"crowd{number}@example.net"
+            gateway.send(ANNA, [reader], letter(to=[reader]))
+            office.wait_for(reader)
+    assert not office.of("a@example.net")

@@ -103,5 +103,5 @@ def test_tests_named_in_documents_exist(document: Path) -> None:
 @cache
 def _defined_tests() -> frozenset[str]:
     defined = re.compile(r"^ *(?:async )?def (test_\w+)", re.MULTILINE)
-    sources = (path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    sources = (path.read_text() for path in (ROOT / "tests").rglob("*.py"))
     return frozenset(name for source in sources for name in defined.findall(source))
