@@ -146,7 +146,9 @@ def _clean(value: Any) -> Any:
     text = str(value)
     if len(text) > _LONGEST:
         text = text[:_LONGEST] + "…"
-    return _PICKUP.sub(r"\1/" + MASK, _ADDRESS.sub(MASK, text))
+    if "@" in text:
+        text = _ADDRESS.sub(MASK, text)
+    return _PICKUP.sub(r"\1/" + MASK, text) if "/" in text else text
 
 
 def tell_exception(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

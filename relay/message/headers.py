@@ -6,7 +6,7 @@ field is cut out as bytes.
 
 from collections.abc import Sequence
 
-from relay.message.block import fields
+from relay.message.block import named_fields
 from relay.message.trace import count_received, received_field, remove_authentication_results
 from relay.message.values import field, header_value, named_address, phrase, structured
 
@@ -38,12 +38,10 @@ def remove_field(original: bytes, name: bytes) -> bytes:
     Case and space before the colon do not matter. The header ends where a receiver sees its end: at the first
     empty line. Everything else stays byte for byte.
     """
-    wanted = name.lower()
     kept, position = [], 0
-    for found in fields(original):
-        if found.name == wanted:
-            kept.append(original[position : found.start])
-            position = found.end
+    for found in named_fields(original, name.lower()):
+        kept.append(original[position : found.start])
+        position = found.end
     if not kept:
         return original
     return b"".join([*kept, original[position:]])

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from relay.message.block import BlockField, fields, header_end, unfold
+from relay.message.block import BlockField, fields, header_end, named_fields, unfold
 
 FIELD = "Letterlock-Trace"
 MAX_PASSES = 3  # a message that was here so often goes round in a circle
@@ -62,7 +62,7 @@ def mark(original: bytes, queue_id: str, now: datetime, tag: Tag) -> tuple[tuple
 
 
 def _valid(original: bytes, now: datetime, tag: Tag) -> list[tuple[BlockField, Evidence]]:
-    marks = [field for field in fields(original) if field.name == _NAME][:_MOST]
+    marks = named_fields(original, _NAME)[:_MOST]
     fingerprint = _fingerprint(original) if marks else b""
     found = []
     for field in marks:

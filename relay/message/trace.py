@@ -4,7 +4,7 @@ import re
 from datetime import datetime
 from email.utils import format_datetime
 
-from relay.message.block import fields, unfold
+from relay.message.block import named_fields, unfold
 from relay.message.cipher_names import registered_name
 from relay.message.values import header_value
 
@@ -54,7 +54,7 @@ def received_field(
 
 def count_received(original: bytes) -> int:
     """Return how many Received fields the header holds: the hops so far (RFC 5321 section 6.3)."""
-    return sum(field.name == b"received" for field in fields(original))
+    return len(named_fields(original, b"received"))
 
 
 def remove_authentication_results(original: bytes, authserv_id: str) -> bytes:
@@ -64,8 +64,8 @@ def remove_authentication_results(original: bytes, authserv_id: str) -> bytes:
     """
     ours = authserv_id.lower().rstrip(".").encode("ascii")
     kept, position = [], 0
-    for field in fields(original):
-        if field.name == b"authentication-results" and _claims(field.value, ours):
+    for field in named_fields(original, b"authentication-results"):
+        if _claims(field.value, ours):
             kept.append(original[position : field.start])
             position = field.end
     if not kept:

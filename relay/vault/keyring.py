@@ -17,7 +17,7 @@ import hmac
 import secrets
 import shutil
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -75,6 +75,9 @@ class Keyring:
                 self._secrets[name] = key.secret
         self.keks = Keks(folder / "shared", folder / "tombstones")
         self._epochs = Epochs(folder / "relay")
+        self._tag_keys: dict[str, bytes] = {}
+        # A message needs the hash of each of its addresses several times, the next one often the same.
+        self._address_hash = lru_cache(maxsize=1024)(lambda one: self.text_hash("address", canonical_address(one)))
         self._address = AESGCM(self._secrets["address"]) if "address" in self._secrets else None
 
     def __repr__(self) -> str:
@@ -109,7 +112,7 @@ class Keyring:
 
     def address_hash(self, address: str) -> bytes:
         """Return the keyed hash, 16 bytes, under which an address is found; spelling variants hash alike."""
-        return self.text_hash("address", canonical_address(address))
+        return self._address_hash(address)
 
     def text_hash(self, label: str, text: str | bytes) -> bytes:
         """Return a keyed hash of 16 bytes; hashes under different labels have nothing in common."""
@@ -132,7 +135,9 @@ class Keyring:
 
     def address_tag(self, label: str, item_id: bytes) -> bytes:
         """Return 20 bytes that only the relay can make for this item: the secret part of an address that we write."""
-        key = kdf(self._secret("address"), b"", lab("tag") + label.encode("ascii"))
+        key = self._tag_keys.get(label)
+        if key is None:
+            key = self._tag_keys[label] = kdf(self._secret("address"), b"", lab("tag") + label.encode("ascii"))
         return hmac.digest(key, item_id, "sha256")[:TAG_LENGTH]
 
     # --- spooled mail (relay) ---

@@ -78,6 +78,13 @@ class Layout:
         return Span(offset, min(after * SEALED_CHUNK, self.sealed) - offset if after > first else 0)
 
 
+def seal_chunk(key: bytes, data: bytes) -> bytes:
+    """Return a whole stream of one chunk: at most 64 KiB of plain bytes."""
+    if len(data) > CHUNK:
+        raise ValueError("this takes more than one chunk")
+    return AESGCM(require_key(key)).encrypt(_nonce(0, last=True), data, None)
+
+
 class ChunkSealer:
     """Seals a stream given in slices of any length; ``write`` and ``finish`` return it piece by piece.
 

@@ -8,7 +8,7 @@ standing in for another.
 import secrets
 from collections.abc import Iterable, Iterator
 
-from relay.vault.sealing.chunks import ChunkSealer, Layout, open_chunks
+from relay.vault.sealing.chunks import CHUNK, ChunkSealer, Layout, open_chunks, seal_chunk
 from relay.vault.sealing.errors import Layer, SealingError
 from relay.vault.sealing.primitives import ID_LENGTH, SPOOL, kdf, require_id, require_key
 
@@ -92,6 +92,9 @@ def _joined(front: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
 
 def seal_spooled(key: bytes, key_id: bytes, label: str, item_id: bytes, data: bytes) -> bytes:
     """Seal an item that is in memory, 64 bytes longer for each item up to 64 KiB."""
+    if len(data) <= CHUNK:
+        head = require_id(key_id, Layer.SPOOL) + secrets.token_bytes(_SALT_LENGTH)
+        return head + seal_chunk(_item_key(key, head, label, item_id), data)
     writer = SpoolWriter(key, key_id, label, item_id)
     return writer.write(data) + writer.finish()
 
