@@ -22,6 +22,7 @@ system)
     command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
     command -v swaks >/dev/null 2>&1 || missing="$missing swaks"
     { command -v postfix || test -x /usr/sbin/postfix; } >/dev/null 2>&1 || missing="$missing postfix"
+    ls /usr/lib/*/sasl2/libplain.so >/dev/null 2>&1 || missing="$missing libsasl2-modules"
     ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
     command -v nginx >/dev/null 2>&1 || test -x /usr/sbin/nginx || missing="$missing nginx-light"
     command -v caddy >/dev/null 2>&1 || missing="$missing caddy"

@@ -9,6 +9,7 @@ import threading
 from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -32,21 +33,23 @@ trusted_networks = []
 """
 
 
+def with_users(folder: Path, next_hop: int, **options: Any) -> tuple[Gateway, int]:
+    """Install a gateway where Anna may sign in at a second port, and return both."""
+    port = free_port()
+    issued = trustme.CA().issue_cert("mx.example.org")
+    issued.private_key_pem.write_to_path(folder / "mx.key")
+    issued.cert_chain_pems[0].write_to_path(folder / "mx.pem")
+    (folder / "users.toml").write_text(f'[users.anna]\npassword = "{hash_password(PASSWORD)}"\nsenders = ["{ANNA}"]\n')
+    for secret in ("mx.key", "users.toml"):
+        (folder / secret).chmod(0o600)
+    return Gateway.install(folder, next_hop, rules=RULES + LISTENER.format(port=port), **options), port
+
+
 class House:
     """Two relay processes. Staff come from 127.0.0.1, or sign in at the port ``users``; all else are strangers."""
 
     def __init__(self, folder: Path, world: PostOffice) -> None:
-        self.users = free_port()
-        issued = trustme.CA().issue_cert("mx.example.org")
-        issued.private_key_pem.write_to_path(folder / "mx.key")
-        issued.cert_chain_pems[0].write_to_path(folder / "mx.pem")
-        (folder / "users.toml").write_text(
-            f'[users.anna]\npassword = "{hash_password(PASSWORD)}"\nsenders = ["{ANNA}"]\n'
-        )
-        for secret in ("mx.key", "users.toml"):
-            (folder / secret).chmod(0o600)
-        rules = RULES + LISTENER.format(port=self.users)
-        self.gateway = Gateway.install(folder, world.port, rules=rules, workers=2, trusted="127.0.0.1/32")
+        self.gateway, self.users = with_users(folder, world.port, workers=2, trusted="127.0.0.1/32")
 
     def connect(self, source: str) -> socket.socket:
         """Come from an address and stay."""

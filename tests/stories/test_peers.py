@@ -17,6 +17,7 @@ from tests.postoffice import PostOffice
 from tests.reader import Reader
 from tests.replies import Answered, reply
 from tests.stories.links import link_in
+from tests.stories.test_front_door import PASSWORD, with_users
 
 pytestmark = pytest.mark.story
 
@@ -62,16 +63,17 @@ anvil unix - - n - 1 anvil
 scache unix - - n - 1 scache
 proxymap unix - - n - - proxymap
 postlog unix-dgram n - n - 1 postlogd
+tlsmgr unix - - n 1000? 1 tlsmgr
 """
 
 
 @contextlib.contextmanager
-def postfix(folder: Path, next_hop: int) -> Iterator[int]:
-    """Run a private Postfix that hands everything to ``next_hop``; yield its port."""
+def postfix(folder: Path, next_hop: int, more: str = "") -> Iterator[int]:
+    """Run a private Postfix that hands everything to ``next_hop``; yield its port. ``more`` is added to its main.cf."""
     port = free_port()
     for name in ("etc", "spool", "lib"):
         (folder / name).mkdir(parents=True)
-    (folder / "etc" / "main.cf").write_text(MAIN.format(folder=folder, next_hop=next_hop))
+    (folder / "etc" / "main.cf").write_text(MAIN.format(folder=folder, next_hop=next_hop) + more)
     (folder / "etc" / "master.cf").write_text(MASTER.format(port=port))
     shutil.chown(folder / "lib", "postfix")
     # Postfix drops to its own user, who must be able to pass through pytest's private folders.
@@ -117,6 +119,58 @@ def test_postfix_behind_the_gateway(tmp_path: Path, world: PostOffice) -> None:
             gateway.send(ANNA, [JANE], sent)
             [mail] = world.wait_for(JANE)
     assert mail.content.endswith(sent)
+
+
+def test_a_flood_from_postfix(gateway: Gateway, world: PostOffice) -> None:
+    """Postfix's own load generator, twenty sessions at once, several recipients in each mail: all is taken and sent."""
+    command = ["/usr/sbin/smtp-source", "-s", "20", "-m", "200", "-r", "3", "-l", "4000", "-d", "-f", ANNA, "-t", JANE]
+    subprocess.run([*command, f"127.0.0.1:{gateway.smtp}"], capture_output=True, timeout=120, check=True)
+    for recipient in (JANE, f"2{JANE}", f"3{JANE}"):
+        assert len(world.wait_for(recipient, 200, 60)) == 200
+
+
+def test_postfix_hands_over_many_mails_in_a_row(gateway: Gateway, world: PostOffice, tmp_path: Path) -> None:
+    """A Postfix whose queue had grown sends group after group of pipelined commands over kept connections."""
+    with postfix(tmp_path / "front", gateway.smtp, "smtp_destination_concurrency_limit = 2\n") as port:
+        command = ["/usr/sbin/smtp-source", "-s", "5", "-m", "60", "-l", "2000", "-f", ANNA, "-t", JANE]
+        subprocess.run([*command, f"127.0.0.1:{port}"], capture_output=True, timeout=120, check=True)
+        assert len(world.wait_for(JANE, 60, 60)) == 60
+
+
+def test_postfix_delivers_a_bounce_back(tmp_path: Path, world: PostOffice) -> None:
+    """A smarthost that took a notice and could not deliver it reports to us, as a stranger: Anna is told once."""
+    world.refusals[JANE] = "550 5.1.1 no such person"
+    home = tmp_path / "gateway"
+    home.mkdir()
+    ours = free_port()
+    back = (
+        f"transport_maps = inline:{{letter.example.org=smtp:[127.0.0.1]:{ours}}}\nsmtp_bind_address = 127.0.0.3\n"
+        "bounce_queue_lifetime = 0\n"
+    )
+    with postfix(tmp_path / "behind", world.port, back) as next_hop:
+        gateway = Gateway.install(home, next_hop, trusted="127.0.0.1/32", smtp=ours)
+        with running(gateway):
+            gateway.send(ANNA, [JANE], letter(to=[JANE], text=f"NHS number {NHS_NUMBER}\n"))
+            told = world.wait_for(ANNA, 2)
+            [report] = [mail for mail in told if "no such person" in mail.content.decode()]
+    assert JANE in report.text
+    assert report.reverse_path == ""
+
+
+def test_postfix_signs_in(tmp_path: Path, world: PostOffice) -> None:
+    """Postfix as a client of a listener with users: STARTTLS, AUTH, and its AUTH parameter of MAIL."""
+    home = tmp_path / "gateway"
+    home.mkdir()
+    gateway, users = with_users(home, world.port)
+    signing_in = (
+        f"smtp_sasl_auth_enable = yes\nsmtp_sasl_password_maps = inline:{{ {{ [127.0.0.1]:{users} = anna:{PASSWORD} }} }}\n"
+        "smtp_sasl_security_options = noanonymous\nsmtp_tls_security_level = encrypt\n"
+    )
+    with running(gateway), postfix(tmp_path / "front", users, signing_in) as port:
+        command = ["swaks", "--server", f"127.0.0.1:{port}", "--from", ANNA, "--to", JANE, "--h-From", ANNA]
+        subprocess.run(command, capture_output=True, timeout=60, check=True)
+        [mail] = world.wait_for(JANE)
+    assert " with ESMTPSA id " in " ".join(mail.message["Received"].split())
 
 
 def test_a_conversation_with_postfix_on_both_sides(
