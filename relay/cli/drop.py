@@ -10,9 +10,10 @@ from relay import clock
 from relay.cli.opened import Opened, identifier, opened
 from relay.cli.session import Session, pass_session
 from relay.cli.terminal import examples, plural, say
-from relay.errors import NotFoundError, RefusedError
+from relay.errors import RefusedError
 from relay.outgoing import letterhead_of, reporter_of, routes_of, spooler_of
 from relay.queue.entries import load
+from relay.queue.inspection import show_entries
 from relay.queue.interventions import WAITING
 from relay.queue.interventions import drop as take_out
 from relay.queue.outcomes import Failed, local_answer
@@ -49,7 +50,7 @@ def _drop(one: Opened, item: bytes, *, silent: bool) -> tuple[int, int]:
     """Drop one entry or message; return how many entries and reports."""
     blobs = FileBlobs(one.configuration.storage.blobs)
     with one.store.read() as conn:
-        waiting = _waiting(conn, item)
+        waiting = _waiting(conn, one, item)
         consignments, _damaged = load(conn, one.keyring, blobs, waiting)
     now = clock.now()
     settled = [
@@ -62,21 +63,19 @@ def _drop(one: Opened, item: bytes, *, silent: bool) -> tuple[int, int]:
     seen = {row.id for row in waiting}
 
     def work(conn: Connection) -> int:
-        if {row.id for row in _waiting(conn, item)} != seen:
+        if {row.id for row in _waiting(conn, one, item)} != seen:
             raise RefusedError("the queue moved on while it was looked at: look again, and drop what still waits")
         return take_out(conn, one.keyring, one.audit, item, now, reports=drafts)
 
     return one.store.run(work), len(drafts)
 
 
-def _waiting(conn: Connection, item: bytes) -> Sequence[Row[Any]]:
+def _waiting(conn: Connection, one: Opened, item: bytes) -> Sequence[Row[Any]]:
     chosen = (_ENTRY.c.id == item) | (_ENTRY.c.message_id == item)
     rows = conn.execute(select(_ENTRY).where(chosen, _ENTRY.c.state.in_([one.value for one in WAITING]))).all()
     if not rows:
-        known = conn.execute(select(_ENTRY.c.id).where(chosen).limit(1)).first()
-        if known is None:
-            raise NotFoundError(f"there is no queue entry or message {clock.id_text(item)}")
-        raise RefusedError(f"nothing of {clock.id_text(item)} is waiting: it is being sent or finished")
+        why = {entry.why for entry in show_entries(conn, one.keyring, item)}
+        raise RefusedError(f"nothing of {clock.id_text(item)} is waiting ({'; '.join(sorted(why))})")
     return rows
 
 
