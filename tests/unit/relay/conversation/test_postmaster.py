@@ -68,6 +68,26 @@ def test_one_network_leaves_room_for_the_others(office: Office) -> None:
     assert isinstance(take("192.0.2.200", WINDOW), Part)
 
 
+class Kept:
+    """Takes the content of a draft and forgets the rest."""
+
+    content = b""
+
+    def draft(self, _envelope: object, _entries: object, content: bytes, **_facts: object) -> None:
+        self.content = content
+
+
+def test_what_a_stranger_says_in_our_name_is_not_passed_on(office: Office) -> None:
+    """Authentication-Results that claim to be ours go, as from every mail; all else stays below our trace."""
+    kept = Kept()
+    postmaster = Postmaster(kept, office.routes, "help@example.org", "gw.example.org")  # type: ignore[arg-type]
+    rest = b"Authentication-Results: mx.example.net; spf=fail\r\nSubject: x\r\n\r\ntext\r\n"
+    came = office.arrival(b"Authentication-Results: gw.example.org; dkim=pass\r\n" + rest, ROLE)
+    postmaster.take(came, came.envelope.recipients)
+    assert kept.content.endswith(b"\r\n" + rest)
+    assert b"dkim=pass" not in kept.content
+
+
 def test_what_strangers_make_up_is_not_looked_up(office: Office) -> None:
     """A mail full of addresses of our form costs nothing when a stranger brings it; of staff's, secrets go."""
     asked: list[object] = []
