@@ -49,6 +49,7 @@ class Destinations:
         self._by_mx: frozenset[str] = frozenset()
         self._crews: dict[str, Crew] = {}
         self._lanes: dict[Key, Lane] = {}
+        self._crowded: set[str] = set()  # routes by MX whose lanes together hold all that they may
         self._more_due = False
 
     @property
@@ -60,11 +61,10 @@ class Destinations:
         """Serve these routes from now on, and the names in ``more``, of which nothing is known."""
         self._by_mx = frozenset(name for name, route in routes.items() if route.mx)
         for name in (*routes, *more):
-            bounds, spare = self._bounds(name)
             if name in self._crews:
-                self._crews[name].resize(*bounds, spare=spare)
+                self._crews[name].resize(*self._bounds(name))
             else:
-                self._crews[name] = Crew(*bounds, spare=spare)
+                self._crews[name] = Crew(*self._bounds(name))
             if name not in self._by_mx:
                 self._lane((name, ""))
 
@@ -72,8 +72,7 @@ class Destinations:
         """Bound the transactions at once to one place anew."""
         self._couriers = couriers
         for name, crew in self._crews.items():
-            bounds, spare = self._bounds(name)
-            crew.resize(*bounds, spare=spare)
+            crew.resize(*self._bounds(name))
 
     def parts(self, consignment: Consignment) -> list[Consignment]:
         """Cut a consignment into transactions: of at most 100 recipients, on a route by MX each for one domain."""
@@ -123,25 +122,36 @@ class Destinations:
         return Room(name, lane.room) if lane.room else None
 
     def _room_by_mx(self, name: str) -> Room | None:
-        lanes = {domain: lane for (route, domain), lane in self._lanes.items() if route == name}
-        waiting = sum(lane.claimed for lane in lanes.values())
-        full = [domain for domain, lane in lanes.items() if not lane.room]
-        out_of_room = waiting > MX_ENTRIES - PORTION
-        for domain, lane in lanes.items():
-            lane.passed_over = out_of_room or domain in full
-        return None if out_of_room else Room(name, PORTION, tuple(full), portion=True)
+        if self._waiting(name) > MX_ENTRIES - PORTION:
+            self._crowded.add(name)
+            return None
+        self._crowded.discard(name)
+        full = []
+        for (route, domain), lane in self._lanes.items():
+            if route == name:
+                lane.passed_over = not lane.room
+                full += [domain] if lane.passed_over else []
+        return Room(name, PORTION, tuple(full), portion=True)
 
-    def _bounds(self, name: str) -> tuple[tuple[int, int], int]:
+    def _waiting(self, name: str) -> int:
+        return sum(lane.claimed for (route, _), lane in self._lanes.items() if route == name)
+
+    def _bounds(self, name: str) -> tuple[int, int, int]:
+        """Return the bounds of a route's crew: at most in all, for one lane, and of all how many are spare."""
         if name not in self._by_mx:
-            return (self._couriers, self._couriers), 0
+            return self._couriers, self._couriers, 0
         most = max(MX_COURIERS, 2 * self._couriers)
-        return (most, self._couriers), most // 2
+        return most, self._couriers, most // 2
 
     def _lane(self, key: Key) -> Lane:
         if key not in self._lanes:
             capacity = DESTINATION_ENTRIES if key[1] else LANE_ENTRIES
             self._lanes[key] = Lane(
-                self._crews[key[0]], capacity, self._carry, on_room=self._on_room, on_end=lambda _lane: self._end(key)
+                self._crews[key[0]],
+                capacity,
+                self._carry,
+                on_room=lambda: self._on_room(key),
+                on_end=lambda: self._end(key),
             )
         return self._lanes[key]
 
@@ -149,7 +159,11 @@ class Destinations:
         if key[1]:  # there are as many domains as there are in the world
             del self._lanes[key]
 
-    def _on_room(self, lane: Lane) -> None:
-        if lane.passed_over or self._more_due:
+    def _on_room(self, key: Key) -> None:
+        route, lane = key[0], self._lanes[key]
+        if route in self._crowded and self._waiting(route) > MX_ENTRIES // 2:
+            return  # to claim a few at a time would cost a commit for each
+        if lane.passed_over or self._more_due or route in self._crowded:
             lane.passed_over = self._more_due = False
+            self._crowded.discard(route)
             self._poll()

@@ -17,7 +17,7 @@ class Crew:
     waits (`starving`).
     """
 
-    def __init__(self, most: int, each: int, *, spare: int = 0) -> None:
+    def __init__(self, most: int, each: int, spare: int = 0) -> None:
         self._most, self._each, self._spare = most, each, spare
         self._busy = 0
         self._starving: dict[Lane, None] = {}  # in the order in which they came
@@ -27,7 +27,7 @@ class Crew:
         """Tell whether a lane with mail has nobody to send it."""
         return bool(self._starving)
 
-    def resize(self, most: int, each: int, *, spare: int = 0) -> None:
+    def resize(self, most: int, each: int, spare: int = 0) -> None:
         """Bound the couriers anew: fewer come as they go, more with the next consignments."""
         self._most, self._each, self._spare = most, each, spare
 
@@ -70,8 +70,8 @@ class Lane:
         capacity: int,
         carry: Carry,
         *,
-        on_room: Callable[["Lane"], None],
-        on_end: Callable[["Lane"], None],
+        on_room: Callable[[], None],
+        on_end: Callable[[], None],
     ) -> None:
         self._crew = crew
         self._capacity = capacity
@@ -127,7 +127,7 @@ class Lane:
             consignment, entries = self._waiting.popleft()
             self.claimed -= entries
             if self.claimed < self._capacity // 2:
-                self._on_room(self)
+                self._on_room()
             await self._carry(consignment)
             if self._crew.starving:
                 return
@@ -139,4 +139,4 @@ class Lane:
         self.staff()
         if not self._running and not self._waiting:
             self._crew.forget(self)
-            self._on_end(self)
+            self._on_end()

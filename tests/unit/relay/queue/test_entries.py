@@ -56,6 +56,19 @@ def test_a_claim_opens_to_what_was_queued(any_yard: Yard) -> None:
     assert b"".join(consignment.content.pieces()) == LETTER
 
 
+def test_a_claim_leaves_out_what_is_full(any_yard: Yard) -> None:
+    """Of the domains that are named nothing is claimed, however long it has been due; the others' mail is."""
+    yard = any_yard
+    yard.queue("ann@slow.example", "ben@slow.example", "cat@full.example")
+    yard.clock.pass_(MINUTE)
+    yard.queue("dan@good.example")
+    full = ("slow.example", "full.example")
+    rows = yard.store.run(lambda conn: leases.claim(conn, ONE, "outside", yard.clock(), 2, but_for=full))
+    with yard.store.read() as conn:
+        ((consignment,), _) = leases.load(conn, yard.keyring, yard.blobs, rows)
+    assert [entry.envelope.recipient for entry in consignment.entries] == ["dan@good.example"]
+
+
 def test_nobody_claims_what_is_claimed(any_yard: Yard) -> None:
     """Two owners never hold the same entry; a claim takes no more than its limit, the longest due first."""
     yard = any_yard

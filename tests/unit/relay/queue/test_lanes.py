@@ -34,7 +34,7 @@ class _Road:
         self.arrived.append(name)
 
     def lane(self, crew: Crew, *parcels: str, capacity: int = 100) -> Lane:
-        lane = Lane(crew, capacity, self.carry, on_room=lambda _lane: None, on_end=self.ended.append)
+        lane = Lane(crew, capacity, self.carry, on_room=lambda: None, on_end=lambda: self.ended.append(lane))
         for name in parcels:
             lane.put(cast(Consignment, _Parcel(name)), claimed=True)
         return lane
