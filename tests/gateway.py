@@ -253,9 +253,10 @@ def _children(parent: int) -> list[int]:
 
 def _wait_until_gone(pid: int) -> None:
     deadline = time.monotonic() + 10
-    while Path(f"/proc/{pid}/stat").exists() and Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z":
-        assert time.monotonic() < deadline, f"process {pid} is still there"
-        time.sleep(0.01)  # the kernel is clearing up
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        while Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z":
+            assert time.monotonic() < deadline, f"process {pid} is still there"
+            time.sleep(0.01)  # the kernel is clearing up
 
 
 @contextlib.contextmanager

@@ -17,13 +17,19 @@ from tests.postoffice import PostOffice
 
 pytestmark = pytest.mark.story
 
-GOOD = 10_000 if DRILL else 300
+Send = Callable[..., Future[str]]
+GOOD = 10_000 if DRILL else 150
 CONNECTIONS = 4
 
 
 def with_table(reader: str) -> bytes:
     """A letter whose attachment has to be read by the confined helper."""
     return letter(to=[reader], attachments=[("table.xlsx", XLSX, spreadsheet([["a", "b"]]))])
+
+
+def with_large_table(reader: str) -> bytes:
+    """One whose attachment takes some memory."""
+    return letter(to=[reader], attachments=[("table.xlsx.csv", "text/csv", b"a,b\r\n" * 1_000_000)])
 
 
 def helper_of(gateway: Gateway) -> int:
@@ -42,26 +48,26 @@ def is_judging(gateway: Gateway) -> bool:
     return any(notes.read_bytes())
 
 
-def crash(gateway: Gateway, sent: Callable[[], Future[str]]) -> str:
+def crash(gateway: Gateway, sent: Send) -> None:
     """The helper dies over the document."""
     helper = helper_of(gateway)
     os.kill(helper, signal.SIGSTOP)
     answer = sent()
     gateway.until(lambda: is_judging(gateway))
     os.kill(helper, signal.SIGKILL)
-    return answer.result(60)
+    answer.result(60)
 
 
-def hang(gateway: Gateway, sent: Callable[[], Future[str]]) -> str:
+def hang(gateway: Gateway, sent: Send) -> None:
     """The helper does not come to an end."""
     os.kill(helper_of(gateway), signal.SIGSTOP)
-    return sent().result(60)
+    sent().result(60)
 
 
-def hog(gateway: Gateway, sent: Callable[[], Future[str]]) -> str:
+def hog(gateway: Gateway, sent: Send) -> None:
     """The helper gets no memory for the document."""
     resource.prlimit(helper_of(gateway), resource.RLIMIT_AS, (1 << 20, 1 << 20))
-    return sent().result(60)
+    sent(with_large_table).result(60)
 
 
 def test_poison_among_good_letters(gateway: Gateway, office: PostOffice) -> None:
@@ -73,7 +79,11 @@ def test_poison_among_good_letters(gateway: Gateway, office: PostOffice) -> None
         for poison in (crash, hang, hog):
             harmless, reader = f"table-{poison.__name__}@example.net", f"{poison.__name__}@example.net"
             gateway.send(ANNA, [harmless], with_table(harmless))  # and there is a helper again
-            poison(gateway, lambda reader=reader: pool.submit(gateway.send, ANNA, [reader], with_table(reader)))
+
+            def send(content: Callable[[str], bytes] = with_table, reader: str = reader) -> Future[str]:
+                return pool.submit(gateway.send, ANNA, [reader], content(reader))
+
+            poison(gateway, send)
         for one in flowing:
             one.result()
     for reader in good:
