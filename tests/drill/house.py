@@ -25,33 +25,41 @@ PATIENCE = 40.0  # seconds for a place to be reached
 class House:
     """A sink, one or two machines on one database, and the accounts. ``lives`` are the relays that run, by machine."""
 
-    stable: Stable
     sink: Sink
     machines: Sequence[Gateway]
     ledger: Ledger
     lives: list[Life | None]
+    stable: Stable | None = None
     portal: Life | None = None
     kills: dict[str, int] = field(default_factory=dict)
 
     @classmethod
-    def build(cls, stable: Stable, folder: Path, *, database: str = "", machines: int = 1) -> "House":
-        """Install everything; nothing runs yet. ``database`` is a URL; empty: SQLite in the folder."""
+    def build(cls, folder: Path, stable: Stable | None = None, *, database: str = "", machines: int = 1) -> "House":
+        """Install everything; nothing runs yet.
+
+        ``database`` is a URL; empty: SQLite in the folder. Whoever starts single processes brings the ``stable``.
+        """
         sink = Sink(dict(REFUSALS), dict(GREYLIST))
         sink.start()
         first = _install(folder, sink, database)
         gateways = [first, *(_further(folder / f"machine-{number}", first, number) for number in range(1, machines))]
         url = database or f"sqlite:///{folder / 'var' / 'letterlock.db'}"
         keyring = Keyring.open(folder / "var" / "keys", role="relay")
-        return cls(stable, sink, gateways, Ledger(open_engine(url, writer=False), keyring), [None] * machines)
+        return cls(sink, gateways, Ledger(open_engine(url, writer=False), keyring), [None] * machines, stable)
 
     @property
     def clients(self) -> Clients:
         """New clients, not started, who send to every machine."""
         return Clients([gateway.smtp for gateway in self.machines], name=f"{len(self.ledger.kills)}-")
 
+    def begin(self, service: str, number: int = 0, *, fail_at: str = "", **more: str) -> Life:
+        """Fork a process of one machine, to die at a place or to live on."""
+        assert self.stable is not None
+        return self.stable.start(service, self.machines[number].folder, fail_at=fail_at, **more)
+
     def start(self, number: int = 0, fail_at: str = "") -> Life:
         """Start the relay of a machine, to die at a place or to live on."""
-        life = self.lives[number] = self.stable.start("relay", self.machines[number].folder, fail_at=fail_at)
+        life = self.lives[number] = self.begin("relay", number, fail_at=fail_at)
         return life
 
     def start_all(self) -> None:
@@ -65,7 +73,7 @@ class House:
     def open_portal(self, fail_at: str = "") -> Life:
         """Start the portal of the first machine unless it runs; wait until it answers."""
         if self.portal is None or self.portal.code is not None:
-            self.portal = self.stable.start("portal", self.machines[0].folder, fail_at=fail_at)
+            self.portal = self.begin("portal", fail_at=fail_at)
             wait_for_port(self.machines[0].portal, log=self.log)
         return self.portal
 
@@ -117,11 +125,15 @@ class House:
 
     def settle(self) -> None:
         """Wait until everything that can be sent was sent; relays run. Then stop them in order."""
+        self.until_sent()
+        self.stop()
+
+    def until_sent(self) -> None:
+        """Wait until everything that can be sent was sent, and recorded."""
         end = monotonic() + PATIENCE
         while left := self.ledger.unfinished():
             assert monotonic() < end, f"{left} things are unfinished\n{self.log()[-4000:]}"
             sleep(0.05)  # between looks at another process's rows
-        self.stop()
 
     def stop(self) -> None:
         """Stop everything in order; AssertionError when a process does not end as it should."""

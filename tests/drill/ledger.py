@@ -106,12 +106,12 @@ class Ledger:
         return ends
 
     def check_nothing_is_left(self, folder: Path) -> None:
-        """Find that every sealed message is destroyed, and no file or key of one is left (AssertionError)."""
+        """Find that every sealed message is destroyed, and no file or server key of one is left (AssertionError)."""
         with self.engine.connect() as connection:
             states = set(connection.execute(select(_SEALED.c.state)).scalars())
         assert states <= {SealedState.DESTROYED.value}
         assert not list((folder / "blobs").glob("??/*"))
-        assert not [file for file in (folder / "keys").rglob("*") if "kek-" in file.name or "epoch-" in file.name]
+        assert not [file for file in (folder / "keys").rglob("*") if "kek-" in file.name]
 
     def _named(self, place: Place) -> tuple[bytes, bytes]:
         return id_from_text(place[0]), self.keyring.address_hash(place[1])

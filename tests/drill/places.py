@@ -30,7 +30,7 @@ def _named() -> Iterator[str]:
 # Reached when a reader answers: in the portal, and in the relay that carries the answer out.
 IN_PORTAL = ("answer: pieces bound", "answer: handed over")
 BY_AN_ANSWER = ("answer: sealed message written", "errand: prepared", "errand: request taken", "errand: committed")
-# Reached by the first mail of a day or month.
+# Reached by the first mail of a day or month; a death at either leaves the other to be reached.
 BY_A_NEW_KEY = ("key: draft synced", "key: named")
 # Reached when time has passed.
 BY_THE_SWEEP = (

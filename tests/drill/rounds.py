@@ -44,7 +44,7 @@ def by_mail(house: House, deaths: Sequence[str], most: int = 1) -> Account:
 
     Each machine of several lives until it comes to its next place, whatever the others do.
     """
-    chance = random.Random(len(deaths))
+    chance, before = random.Random(len(deaths)), Counter(house.kills)
     orders = [
         (place, 1 if place in places.RARE else chance.randint(1, most)) for place in chance.sample(deaths, len(deaths))
     ]
@@ -62,12 +62,12 @@ def by_mail(house: House, deaths: Sequence[str], most: int = 1) -> Account:
     accepted = clients.stop()
     house.settle()
     ends = house.ledger.check_letters(accepted, house.sink.copies)
-    return Account(Counter(house.kills), ends, house.ledger.check_copies(house.sink.copies))
+    return Account(Counter(house.kills) - before, ends, house.ledger.check_copies(house.sink.copies))
 
 
 def by_answers(house: House, rounds: int) -> Account:
     """Kill the portal that takes readers' answers, and the relay that carries them out."""
-    answers = Answers(house.sink)
+    answers, before = Answers(house.sink), Counter(house.kills)
     # First the relay: then the portal can go on.
     for turn, place in enumerate([*places.BY_AN_ANSWER * rounds, *places.IN_PORTAL * rounds]):
         if turn % EACH == 0:
@@ -88,37 +88,27 @@ def by_answers(house: House, rounds: int) -> Account:
     house.settle()
     answers.check()
     answers.end()
-    return Account(Counter(house.kills), extra=house.ledger.check_copies(house.sink.copies), answers=len(answers.given))
+    extra = house.ledger.check_copies(house.sink.copies)
+    return Account(Counter(house.kills) - before, extra=extra, answers=len(answers.given))
 
 
 def by_new_keys(stable: Stable, folder: Path, rounds: int) -> Account:
-    """Kill relays while they write the first key of a day or month, each on an installation of its first day."""
+    """Kill relays while they write the first key of a day or month, each round on an installation of its first day."""
     account = Account()
-    for place in places.BY_A_NEW_KEY:
-        for number in range(rounds):
-            home = folder / f"{place.partition(': ')[2]} {number}"
-            home.mkdir(parents=True)
-            house = House.build(stable, home)
-            try:
-                clients = house.clients
-                clients.start()
-                house.die(place, 1 + number % 2)
-                house.start()
-                accepted = clients.stop()
-                house.settle()
-                ends = house.ledger.check_letters(accepted, house.sink.copies)
-                account.add(Account(Counter(house.kills), ends, house.ledger.check_copies(house.sink.copies)))
-            finally:
-                house.close()
-            shutil.rmtree(home)
+    for number in range(rounds):
+        home = folder / str(number)
+        home.mkdir()
+        house = House.build(home, stable)
+        try:
+            account.add(by_mail(house, places.BY_A_NEW_KEY))
+        finally:
+            house.close()
+        shutil.rmtree(home)
     return account
 
 
 def by_time(house: House, rounds: int) -> Account:
-    """Kill the sweep two months later; in the end everything that was sealed is gone, with its keys and files.
-
-    For the end of a drill: nothing of the house can be opened afterwards.
-    """
+    """Kill the sweep two months later; in the end everything that was sealed is gone, with files and keys."""
     ledger, before = house.ledger, Counter(house.kills)
     for months in range(2, 2 + 4 * rounds):  # a key for each death that destroys one
         ledger.keyring.kek_for(now() - timedelta(days=30 * months))
@@ -126,9 +116,9 @@ def by_time(house: House, rounds: int) -> Account:
     for place in places.BY_THE_SWEEP:
         for _ in range(rounds):
             moment += timedelta(minutes=2)
-            life = house.stable.start("sweep", house.machines[0].folder, fail_at=place, now=moment.isoformat())
+            life = house.begin("sweep", fail_at=place, now=moment.isoformat())
             house.await_death(life, place)
-    last = house.stable.start("sweep", house.machines[0].folder, now=(moment + timedelta(minutes=2)).isoformat())
+    last = house.begin("sweep", now=(moment + timedelta(minutes=2)).isoformat())
     assert last.wait(60) == 0, house.log()[-4000:]
     ledger.check_nothing_is_left(house.machines[0].folder / "var")
     return Account(Counter(house.kills) - before)

@@ -8,6 +8,7 @@ In: {"service": "relay", "configuration": PATH, "number": 0, "fail_at": "NAME:NT
 Out: {"started": PID}, in the order of the lines, and {"ended": PID, "code": CODE} (-9 for a kill).
 """
 
+import gc
 import json
 import os
 import select
@@ -67,6 +68,8 @@ def _fork(order: dict[str, Any]) -> int:
 def main() -> None:
     """Serve until standard input ends; then end what still runs."""
     find_services()
+    gc.collect()
+    gc.freeze()  # what is there now is shared with every life, as long as nobody touches it
     living: dict[int, int] = {}  # pidfd -> pid
     lines = b""
     while True:
