@@ -11,6 +11,9 @@ from relay.config import load
 from relay.descriptors import OTHERS, missing, take_all
 from tests.gateway import CONFIGURATION
 
+# The forked process sets limits and says what they are, nothing else.
+pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+
 
 @pytest.mark.parametrize(("hard", "soft"), [(300, 300), (100, 100)])
 def test_all_that_is_allowed_is_taken(hard: int, soft: int) -> None:

@@ -12,6 +12,9 @@ import pytest
 from relay.errors import StoreError
 from relay.mishaps import STRIKES, UNREAD, Mishaps, nobody_died
 
+# The forked process does nothing but die.
+pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+
 LETTER = b"Subject: hello\r\n\r\nDear Ann\r\n"
 
 
