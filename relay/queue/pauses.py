@@ -19,7 +19,12 @@ from relay.store.tables.queue import EntryState
 _ENTRY = Entry.__table__  # type: ignore[attr-defined]
 _PAUSED = PausedDestination.__table__  # type: ignore[attr-defined]
 _WAITS = {"state": EntryState.PAUSED.value, "lease_epoch": _ENTRY.c.lease_epoch + 1}
-_GOES_ON = {"state": EntryState.DUE.value, "attempts": 0, "lease_epoch": _ENTRY.c.lease_epoch + 1}
+_GOES_ON = {
+    "state": EntryState.DUE.value,
+    "attempts": 0,
+    "due_at": _ENTRY.c.created_at,  # in the past on any worker's clock, also on one that has jumped
+    "lease_epoch": _ENTRY.c.lease_epoch + 1,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +61,14 @@ def pause_destination(conn: Connection, domain: str, now: datetime) -> bool:
     return done is not None
 
 
-def resume_destination(conn: Connection, domain: str, now: datetime) -> tuple[bool, int]:
+def resume_destination(conn: Connection, domain: str) -> tuple[bool, int]:
     """Let mail for a domain go on: return whether it was paused, and how many entries are due now.
 
     Single entries for it that were paused go on too.
     """
     was = conn.execute(delete(_PAUSED).where(_PAUSED.c.domain == domain)).rowcount > 0
     waiting = (_ENTRY.c.domain == domain, _ENTRY.c.state == EntryState.PAUSED.value)
-    return was, conn.execute(update(_ENTRY).where(*waiting).values(due_at=now, **_GOES_ON)).rowcount
+    return was, conn.execute(update(_ENTRY).where(*waiting).values(**_GOES_ON)).rowcount
 
 
 def put_aside(conn: Connection, domains: Collection[str], now: datetime) -> None:
@@ -85,7 +90,7 @@ def paused_before(conn: Connection, moment: datetime) -> int:
     return conn.execute(select(func.count()).select_from(_ENTRY).where(*waiting)).scalar_one()
 
 
-def resume_entry(conn: Connection, entry_id: bytes, now: datetime) -> bool:
+def resume_entry(conn: Connection, entry_id: bytes) -> bool:
     """Let one paused entry go on; it is due at once."""
     paused = (_ENTRY.c.id == entry_id, _ENTRY.c.state == EntryState.PAUSED.value)
-    return conn.execute(update(_ENTRY).where(*paused).values(due_at=now, **_GOES_ON)).rowcount > 0
+    return conn.execute(update(_ENTRY).where(*paused).values(**_GOES_ON)).rowcount > 0
