@@ -199,10 +199,10 @@ def _portal_rows(connection: Connection, moments: tuple[datetime, ...]) -> None:
 
 def test_finished_mail_goes_after_a_month_and_waiting_mail_stays(store: Store, sweep_at: Sweep) -> None:
     """Queue rows of what was sent go; what still waits is never dropped, however old it is."""
-    store.run(partial(_queue_rows, states=("done", "bounced", "due", "leased")))
+    store.run(partial(_queue_rows, states=("done", "bounced", "due", "leased", "held", "paused")))
     assert sweep_at(NOW + 29 * DAY).rows == 0
     assert sweep_at(NOW + 31 * DAY).rows == 2
-    assert (count(store, sweeping._MESSAGE), count(store, sweeping._ENTRY)) == (2, 2)
+    assert (count(store, sweeping._MESSAGE), count(store, sweeping._ENTRY)) == (4, 4)
 
 
 def _queue_rows(connection: Connection, states: tuple[str, ...]) -> None:
