@@ -1,11 +1,10 @@
-"""Faults that take minutes, for `make drill`: a gateway that dies of a message, a second one, a small disk, a long queue."""
+"""Faults that take minutes, for `make drill`: a gateway that dies of a message, a second one, a disk that is full."""
 
 import os
 import signal
 import smtplib
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,28 +12,17 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection
 
-from relay import clock
-from relay.config import load
 from relay.errors import StoreFullError
-from relay.outgoing import spooler_of
-from relay.queue.items import EntryEnvelope, QueuedEnvelope
-from relay.queue.spooling import NewEntry, insert_message
 from relay.store.duties import META
 from relay.store.schema import migrate
-from relay.store.tables.queue import Kind
 from relay.store.writer import open_store
 from relay.vault.blobs import FileBlobs
-from relay.vault.keyring import Keyring
-from tests.faults.conftest import change
 from tests.faults.test_poison import helper_of, is_judging, with_table
 from tests.gateway import Gateway, free_port, running
-from tests.letters import ANNA, letter
+from tests.letters import ANNA
 from tests.postoffice import PostOffice
 
 pytestmark = pytest.mark.story
-
-QUEUED = 10_000
-RESUMED_WITHIN = 10.0  # seconds, from the start of the program to the first mail (R7)
 
 
 @pytest.fixture
@@ -132,34 +120,3 @@ def test_a_disk_that_is_really_full(small_disk: Path) -> None:
         path.unlink()
     blobs.write(b"\xff" * 16, [b"x"])
     store.close()
-
-
-def test_a_restart_with_a_long_queue(own: Gateway, office: PostOffice) -> None:
-    """With 10,000 messages queued the first of them leaves within ten seconds of the start, and all arrive once."""
-    change(own, 'retry = ["1s"]', 'retry = ["1m"]')
-    configuration = load(own.folder / "relay.toml")
-    keyring = Keyring.open(configuration.keys.folder, role="relay")
-    store = open_store(configuration.storage.database)
-    spooler = spooler_of(configuration, store, keyring, FileBlobs(configuration.storage.blobs))
-    now = clock.now()
-    for number in range(QUEUED):
-        reader = f"queued{number}@example.net"
-        entry = NewEntry(Kind.MAIL, "outside", EntryEnvelope(reader))
-        draft = spooler.draft(QueuedEnvelope(ANNA), [entry], letter(to=[reader]), now=now)
-        store.submit(lambda conn, draft=draft: insert_message(conn, draft))
-    store.close()
-
-    began = time.monotonic()
-    own.start()
-    try:
-        own.until(lambda: any(one.recipients[0].startswith("queued") for one in office.delivered))
-        assert time.monotonic() - began < RESUMED_WITHIN
-        own.until(lambda: _arrived(office) >= QUEUED, seconds=300)
-    finally:
-        own.stop()
-    readers = [one.recipients[0] for one in office.delivered if one.recipients[0].startswith("queued")]
-    assert len(readers) == len(set(readers)) == QUEUED
-
-
-def _arrived(office: PostOffice) -> int:
-    return sum(one.recipients[0].startswith("queued") for one in office.delivered)
