@@ -22,7 +22,7 @@ from relay.queue.transaction import Path, Transaction
 from relay.queue.transport import Transport
 from tests.nameserver import NameServer, name_server
 from tests.unit.relay.queue.nexthop import ALL, DROP, SILENCE, NextHop
-from tests.unit.relay.queue.yard import PATIENCE, Yard, until
+from tests.unit.relay.queue.yard import LADDER, PATIENCE, Yard, until
 
 LETTER = b"Subject: hello\r\n\r\nDear Ann\r\n"
 QUICK = Patience(connect=1, greeting=1, command=1, final=1, transaction=5, goodbye=1)
@@ -261,3 +261,37 @@ def test_more_destinations_than_fit_in_memory(yard: Yard, server: NameServer, mo
             assert hop.most_open <= 2
 
     asyncio.run(work())
+
+
+def test_a_route_may_change_to_mx_and_back_while_it_works(yard: Yard, server: NameServer) -> None:
+    """A renewed configuration counts from the next message on, also for what already waits in memory; nothing is lost."""
+    server.publish("change.test. IN MX 1 m3.test.")
+
+    def routes(*hosts: Endpoint) -> Routes:
+        return Routes((Route("outside", hosts, TlsMode.NONE, mx=not hosts),), inside_domains=["example.org"])
+
+    async def work() -> None:
+        async with at(2, 3) as (smarthost, exchanger):
+            found = exchangers(server, smarthost.port)
+            worker = yard.delivery(routes(smarthost.endpoint), transport=transport(server, smarthost), couriers=1)
+            await worker.start()
+            for number, way in enumerate([routes(), routes(smarthost.endpoint), routes()]):
+                for each in range(5):
+                    yard.queue(f"{number}.{each}@change.test", "same@other.change.test")
+                worker.renew(
+                    routes=way,
+                    ladder=LADDER,
+                    reports=worker._recorder._reports,
+                    ehlo_name="gw.example.org",
+                    couriers=1,
+                    patience=QUICK,
+                    exchangers=found,
+                )
+            await until(lambda: all(row.state in {"done", "bounced"} for row in yard.entries()))
+            yard.queue("last@change.test")
+            await until(lambda: any("last@" in mail.commands[1] for mail in exchanger.taken))
+            await worker.stop()
+
+    server.publish("other.change.test. IN MX 1 m3.test.")
+    asyncio.run(work())
+    assert set(yard.states()) == {"done"}
