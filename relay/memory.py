@@ -53,13 +53,13 @@ class WaitingRoom:
     """Room that is waited for, first come first served: a large message is never overtaken for ever by small ones.
 
     What needs more than all of it gets all of it, alone. ``held`` and ``most`` are the octets in use, and the most that
-    ever were.
+    ever were; ``patience`` is how many seconds one may wait.
     """
 
     def __init__(self, size: int = JUDGING, patience: float = PATIENCE) -> None:
         self.size = size
         self.held = self.most = 0
-        self._patience = patience
+        self.patience = patience
         self._waiting: deque[tuple[asyncio.Future[None], int]] = deque()
 
     @property
@@ -74,7 +74,7 @@ class WaitingRoom:
         self._waiting.append((turn, octets))
         self._admit()
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(self.patience):
                 await turn
         except BaseException as error:
             if turn.done() and not turn.cancelled():

@@ -18,6 +18,7 @@ _BEGINNINGS = tuple(_END[:length] for length in range(len(_END) - 1, 0, -1))  # 
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 
 _FLOOD_ALLOWANCE = 16 << 20  # octets
+_PIECE = 64 << 10  # octets that are worth a change of threads
 
 
 def flood_size(limit: int) -> int:
@@ -102,6 +103,7 @@ class Content:
         disk = self._disk
         assert disk is not None  # noqa: S101  # overfull
         self._incoming = self._incoming or disk.begin()
+        self._enough = min(self._enough, _PIECE)  # what is large already need not gather again
         octets, self._octets = self._octets, bytearray()
         reserved, self._reserved = self._reserved, 0
         try:

@@ -7,8 +7,8 @@ before it half-closed. This takes its place: nothing is copied more than once, a
 
 import asyncio
 
-HIGH_WATER = 256 << 10  # octets waiting unused, above which the socket is not read any more
-LOW_WATER = 64 << 10
+HIGH_WATER = 128 << 10  # octets waiting unused, above which the socket is not read any more
+LOW_WATER = 32 << 10
 LINE_LIMIT = 2048  # octets of one command with its CRLF: room for every extension we offer (RFC 5321 4.5.3.1.4)
 
 

@@ -15,6 +15,7 @@ from relay.notices.letterhead import LOCALE
 from relay.queue.backoff import Ladder
 from relay.queue.delivery import Delivery
 from relay.queue.dsn import Reporter
+from relay.queue.incoming import Reheaded
 from relay.queue.items import EntryEnvelope, QueuedEnvelope
 from relay.queue.patience import Patience
 from relay.queue.reports import Reports
@@ -101,7 +102,7 @@ class Yard:
     def draft(
         self,
         *recipients: str | EntryEnvelope,
-        content: bytes = LETTER,
+        content: bytes | Reheaded = LETTER,
         envelope: QueuedEnvelope | None = None,
         kind: Kind = Kind.MAIL,
         participant_id: bytes | None = None,
