@@ -48,8 +48,12 @@ def stage(tmp_path_factory: pytest.TempPathFactory, office: PostOffice) -> Itera
 
 @pytest.fixture
 def gateway(stage: tuple[Gateway, Shim]) -> Gateway:
-    """The gateway."""
-    return stage[0]
+    """The gateway; it runs, whatever a test that failed has left behind."""
+    gateway, shim = stage
+    shim.end_faults()
+    if gateway.process is None or gateway.process.poll() is not None:
+        gateway.start()
+    return gateway
 
 
 @pytest.fixture

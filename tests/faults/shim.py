@@ -78,6 +78,10 @@ class Shim:
         finally:
             self.set(**dict.fromkeys(orders, 0))
 
+    def end_faults(self) -> None:
+        """Take every order back."""
+        self.set(watched="", **dict.fromkeys(_FIELDS, 0))
+
     def counted(self, what: str) -> int:
         """How often something happened: ``syncs``, ``failed`` (faults that struck), ``accepts``, ``refused_files``."""
         return int(struct.unpack_from("=q", self._page, 8 * (_COUNTERS + _COUNTED.index(what)))[0])
