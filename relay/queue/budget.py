@@ -3,38 +3,36 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from relay.memory import Room
 from relay.queue.items import Consignment
 
 
 @dataclass(slots=True)
-class _Room:
+class _Occupied:
     octets: int
     jobs: int
 
 
 class Budget:
-    """Octets that may be held; what does not fit waits in the table instead."""
+    """Octets that may be held (`relay.memory`); what does not fit waits in the table instead."""
 
     def __init__(self, octets: int) -> None:
-        self._left = octets
-        self._rooms: dict[bytes, _Room] = {}  # first entry of a consignment -> what it occupies with others
+        self._whole = Room(octets)
+        self._rooms: dict[bytes, _Occupied] = {}  # first entry of a consignment -> what it occupies with others
 
     def take(self, octets: int) -> bool:
         """Take room; False when there is not enough."""
-        if octets > self._left:
-            return False
-        self._left -= octets
-        return True
+        return self._whole.take(octets)
 
     def give_back(self, octets: int) -> None:
         """Give room back that was taken and never occupied."""
-        self._left += octets
+        self._whole.give_back(octets)
 
     def occupy(self, octets: int, consignments: Sequence[Consignment]) -> None:
         """Tie room that was taken to what was handed over together; without any it comes back at once."""
         if not consignments:
             self.give_back(octets)
-        room = _Room(octets, len(consignments))
+        room = _Occupied(octets, len(consignments))
         self._rooms.update((one.entries[0].id, room) for one in consignments)
 
     def sent(self, consignment: Consignment) -> None:
@@ -43,4 +41,4 @@ class Budget:
         if room is not None:
             room.jobs -= 1
             if room.jobs == 0:
-                self._left += room.octets
+                self._whole.give_back(room.octets)

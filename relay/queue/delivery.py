@@ -22,6 +22,7 @@ from sqlalchemy import Connection
 from relay.clock import id_text
 from relay.errors import StoreError
 from relay.fail_points import reached
+from relay.memory import DELIVERY
 from relay.queue.backoff import Ladder
 from relay.queue.budget import Budget
 from relay.queue.claims import Claims
@@ -81,7 +82,7 @@ class Delivery:
         reports: Reports,
         owner: bytes,
         couriers: int = 10,
-        budget: int = 64 << 20,
+        budget: int = DELIVERY,
         gone: Callable[[Connection, bytes], bool] = lambda _conn, _owner: False,
         now: Callable[[], datetime] | None = None,
         spread: Callable[[float, float], float] = random.uniform,
