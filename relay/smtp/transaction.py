@@ -2,8 +2,7 @@
 
 import asyncio
 from abc import abstractmethod
-from dataclasses import dataclass, field, replace
-from typing import NoReturn
+from dataclasses import replace
 
 import structlog
 
@@ -12,54 +11,25 @@ from relay.fail_points import reached, reached_on_wire
 from relay.message.addresses import Mailbox
 from relay.smtp import replies
 from relay.smtp.chunking import ChunkReader, parse_chunk
-from relay.smtp.data import Content, DataReader, flood_size
+from relay.smtp.data import Content
 from relay.smtp.door import NEVER
 from relay.smtp.failures import failure
-from relay.smtp.inbox import ConnectionEnded
+from relay.smtp.message_reading import Begun, MessageReading
 from relay.smtp.overflow import Incoming
 from relay.smtp.parameters import MailParameters, mail_parameters, rcpt_parameters
 from relay.smtp.paths import forward_path, reverse_path, split_path
 from relay.smtp.replies import CommandError
 from relay.smtp.senders import HEADER_LIMIT, authors_of, header_of, mailbox_of
-from relay.smtp.session import SessionCommands, no_argument
-from relay.smtp.tenants import Tenant
+from relay.smtp.session import no_argument
 from relay.smtp.values import ClientFacts, ForwardPath, Reply, SmtpEnvelope
 
 _log = structlog.get_logger()
 
 
-@dataclass(slots=True)
-class Begun:
-    """A transaction between MAIL and the end of its data."""
-
-    reverse_path: str
-    parameters: MailParameters
-    client: ClientFacts
-    tenant: Tenant | None = None  # whose it may be; then ``client`` is trusted until the message is there
-    recipients: list[ForwardPath] = field(default_factory=list)
-    chunks: ChunkReader | None = None
-    chunks_since: float = 0.0  # monotonic seconds
-
-    def envelope(self) -> SmtpEnvelope:
-        """Return the complete envelope."""
-        asked = self.parameters
-        return SmtpEnvelope(
-            reverse_path=self.reverse_path,
-            recipients=tuple(self.recipients),
-            smtputf8=asked.smtputf8,
-            body=asked.body,
-            ret=asked.ret,
-            envid=asked.envid,
-            size=asked.size,
-        )
-
-
-class TransactionCommands(SessionCommands):
+class TransactionCommands(MessageReading):
     """MAIL, RCPT, DATA, BDAT and RSET; hands complete messages to the door's ``accept``."""
 
-    begun: Begun | None = None
     judging: asyncio.Task[Reply] | None = None
-    reading = False  # octets of a message, not commands, are what comes next
 
     @abstractmethod
     def message_came(self) -> None:
@@ -78,13 +48,6 @@ class TransactionCommands(SessionCommands):
         begun, self.begun, self._utf8_replies = self.begun, None, False
         if begun is not None and begun.chunks is not None:
             begun.chunks.content.release()
-
-    def chunks_until(self) -> float | None:
-        """Return when a message that has come in part must be complete: as fast as by DATA, however it is cut."""
-        begun, patience = self.begun, self.door.patience
-        if begun is None or begun.chunks is None:
-            return None
-        return patience.message_deadline(began=begun.chunks_since, octets=begun.chunks.content.size)
 
     async def smtp_RSET(self, argument: str) -> None:  # noqa: N802  # aiosmtpd's naming
         """Forget the transaction, keep the session (RFC 5321 section 4.1.1.5)."""
@@ -143,9 +106,9 @@ class TransactionCommands(SessionCommands):
             raise CommandError(replies.CHUNKS_BEGUN)
         self.say(replies.SEND_DATA)
         await self.flush()
-        content = self._new_content()
+        content = self.new_content()
         try:
-            await self._read_data(content)
+            await self.read_data(content)
             await self._finish(begun, content)
         finally:
             content.release()
@@ -161,12 +124,12 @@ class TransactionCommands(SessionCommands):
         try:
             begun = self._ready()
         except CommandError:
-            await self._read_chunk(None, chunk.octets)
+            await self.read_chunk(None, chunk.octets)
             raise
         if begun.chunks is None:
-            begun.chunks, begun.chunks_since = ChunkReader(self._new_content()), self.door.now()
+            begun.chunks, begun.chunks_since = ChunkReader(self.new_content()), self.door.now()
         content = begun.chunks.content
-        await self._read_chunk(begun.chunks, chunk.octets)
+        await self.read_chunk(begun.chunks, chunk.octets)
         if chunk.last:
             begun.chunks.finish()
             try:
@@ -231,57 +194,6 @@ class TransactionCommands(SessionCommands):
         if not self.begun.recipients:
             raise CommandError(replies.NO_RECIPIENTS)
         return self.begun
-
-    def _new_content(self) -> Content:
-        client = self.begun.client if self.begun is not None else self.client
-        limit, room = self.door.bounds(client)
-        return Content(limit=limit, room=room, mend_lines=bool(client.authenticated), disk=self.door.disk)
-
-    async def _read_data(self, content: Content) -> None:
-        reader = DataReader(content)
-        patience, began = self.door.patience, self.door.now()
-        self.reading = True
-        rest = None
-        while rest is None:
-            until = patience.message_deadline(began=began, octets=content.size)
-            self.deadline = min(self.door.now() + patience.block, until)
-            rest = reader.feed(await self.inbox.block())
-            if content.overfull:
-                await self._overflow(content)
-            if rest is None and content.size > flood_size(self.door.limits.message_size):
-                self._give_up()
-        self.inbox.put_back(rest)
-        self.reading = False
-
-    async def _read_chunk(self, reader: ChunkReader | None, octets: int) -> None:
-        """Read exactly so many octets; without a reader they are dropped, because the client sends them anyway."""
-        if octets > flood_size(self.door.limits.message_size):
-            self._give_up()
-        await self.flush()  # earlier replies do not wait for this chunk
-        patience, began = self.door.patience, self.door.now()
-        self.reading = True
-        left = octets
-        while left:
-            until = self.chunks_until() or patience.message_deadline(began=began, octets=octets - left)
-            self.deadline = min(self.door.now() + patience.block, until)
-            block = await self.inbox.some(left)
-            left -= len(block)
-            if reader is not None:
-                reader.feed(block)
-                if reader.content.overfull:
-                    await self._overflow(reader.content)
-        self.reading = False
-
-    async def _overflow(self, content: Content) -> None:
-        """Let the disk take what is held; meanwhile the inbox fills, and then the socket is not read any more."""
-        self.deadline = NEVER  # the client waits for us
-        await content.overflow()
-
-    def _give_up(self) -> NoReturn:
-        """Refuse a flood without waiting for its end."""
-        self.say(replies.TOO_LARGE)
-        self.leave()
-        raise ConnectionEnded
 
     async def _finish(self, begun: Begun, content: Content) -> None:
         self.message_came()

@@ -11,11 +11,12 @@ from aiosmtpd.smtp import SMTP
 
 from relay.smtp.connection import Connection
 from relay.smtp.conversation import COMMANDS, Conversation
+from relay.smtp.message_reading import MessageReading
 from relay.smtp.session import SessionCommands
 from relay.smtp.transaction import TransactionCommands
 from tests.unit.relay.smtp.in_memory import Intake, connect, converse, turns
 
-OURS = (Connection, SessionCommands, TransactionCommands, Conversation)
+OURS = (Connection, SessionCommands, MessageReading, TransactionCommands, Conversation)
 ABSTRACT = {SessionCommands.forget_transaction, TransactionCommands.message_done, Connection.interruptible}
 
 EVERYTHING = (
