@@ -18,7 +18,7 @@ _TO = "All mail for this domain instead of single entries."
 
 
 @click.command(
-    short_help="Keep waiting entries back.",
+    short_help="Hold entries back, or all mail for a domain.",
     epilog=examples(f"letterlock queue pause {_ID}", "letterlock queue pause --to example.net"),
 )
 @click.argument("ids", nargs=-1, metavar="[ID]...")
@@ -28,7 +28,7 @@ def pause(session: Session, ids: tuple[str, ...], to: str | None) -> None:
     """Keep waiting entries back, or all mail for a domain, until "letterlock queue resume".
 
     Their time does not run while they wait, and nobody is told. For a domain it holds for later mail, too; what is
-    being sent at this moment is finished.
+    being sent at this moment is finished. What a rule holds is another matter: "letterlock held".
     """
     wanted = entries_or_domain(ids, to)
     with opened(session) as one:
