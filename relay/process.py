@@ -16,6 +16,7 @@ from relay.logs import configure
 from relay.services import Service
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
+_M_ARENA_MAX = -8
 _log = structlog.get_logger()
 
 
@@ -30,6 +31,7 @@ def serve(nursery: Connection, parent: int, service: Service, number: int, sourc
     # An orphan would go on holding ports and leases: the kernel ends us with the supervisor.
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     _leave_no_core()
+    _share_one_heap()
     if os.getppid() != parent:
         sys.exit(1)
     for known in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -49,3 +51,14 @@ def _leave_no_core() -> None:
     """Keep keys and mail out of core dumps, and other processes of the same user out of our memory (R31)."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0)
+
+
+def _share_one_heap() -> None:
+    """Let all threads take memory from one heap: what one has freed another uses, and a peak of large mail ends.
+
+    By itself glibc gives each thread a heap of its own, and keeps what large mail has torn to pieces in all of them.
+    Threads that run Python wait for each other anyway.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:  # other C libraries have one heap
+        mallopt(_M_ARENA_MAX, 1)
