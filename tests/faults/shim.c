@@ -276,7 +276,7 @@ int linkat(int from, const char *old, int to, const char *path, int flags) {
     int fd;
     if (sscanf(old, "/proc/self/fd/%d", &fd) == 1) path_of(fd, target);
     int result = (int)syscall(SYS_linkat, from, old, to, path, flags);
-    if (!result) entered('C', "", path);
+    if (!result) entered('L', "", path);
     if (page->log) note('R', target, path);
     return result;
 }

@@ -109,7 +109,7 @@ class Shim:
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """One change of a file (W), a new name (C) or a changed one (R), with what was there before."""
+    """One change of a file (W), a new file (C), or a name that is new (L) or changed (R), with what was there before."""
 
     kind: str
     inode: int
@@ -123,7 +123,7 @@ class _Change:
         with suppress(FileNotFoundError):
             if self.kind == "R":
                 self.path.rename(self.old_path)
-            elif self.kind == "C":
+            elif self.kind in "CL":
                 self.path.rmdir() if self.path.is_dir() else self.path.unlink()
             elif self.path.stat().st_ino == self.inode:
                 with self.path.open("r+b") as file:
@@ -144,7 +144,7 @@ def _uncertain(log: bytes) -> list[_Change]:
         octets = log[position + names : position + names + length]
         position += names + length
         one = _Change(chr(kind), inode, offset, size, Path(os.fsdecode(path)), os.fsdecode(old), octets)
-        if one.kind == "C":
+        if one.kind == "L":
             named[inode] = one.path
         if one.kind == "S":
             changes = [known for known in changes if known.kind != "W" or known.inode != inode]

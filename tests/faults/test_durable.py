@@ -106,16 +106,18 @@ def test_a_disk_that_forgets_what_was_not_synced(gateway: Gateway, shim: Shim, o
         ]
         shim.set(forgetful=1)
         office.close()
-        for thread in threads:
-            thread.start()
-        stop.wait(random.Random(cut).uniform(0.4, 0.8))  # the moment of the cut
-        gateway.kill()
-        stop.set()
-        for thread in threads:
-            thread.join(20)
+        try:
+            for thread in threads:
+                thread.start()
+            stop.wait(random.Random(cut).uniform(0.4, 0.8))  # the moment of the cut
+            gateway.kill()
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join(20)
+            office.open()
         shim.set(forgetful=0)
         forgotten += shim.cut()
-        office.open()
         gateway.start()
     assert len(accepted) > CUTS
     for reader in accepted:
