@@ -87,10 +87,16 @@ class Ledger:
     def check_letters(self, accepted: Sequence[Accepted], copies: Sequence[Copy]) -> Counter[str]:
         """Return how many recipients of acknowledged letters came to which end; AssertionError for one that is lost."""
         arrived = {(copy.queue_id, copy.recipient): copy for copy in copies}
+        taken = defaultdict(set)  # a letter's mark -> the queue ids under which it arrived
+        for copy in copies:
+            taken[copy.subject].add(copy.queue_id)
         with self.engine.connect() as connection:
             books = _Books.read(connection, {one.queue_id for one in accepted})
         ends: Counter[str] = Counter()
         for one in accepted:
+            # A client that did not hear the 250 hears of the same message again; without a Message-ID nobody can know.
+            most = 1 + one.unheard if one.letter.kind is Kind.NAMELESS else 1
+            assert len(taken[one.letter.mark]) <= most, f"{one.letter.mark} was taken more than once"
             for recipient in one.letter.recipients:
                 end = books.end_of(one, self._named((one.queue_id, recipient)))
                 copy = arrived.get((one.queue_id, recipient))

@@ -29,7 +29,7 @@ when = { keywords = ["project nightjar"] }
 action = "hold"
 """
 _MOST_WAITING = 3  # letters that are never taken: each is tried once a second
-_PHOTOGRAPH, _LARGER = photograph(300 << 10), photograph(900 << 10)
+_PHOTOGRAPH = photograph(300 << 10)  # more than is kept in a row, and sent in several pieces
 
 
 class Kind(StrEnum):
@@ -87,8 +87,8 @@ def _letter(mark: str, kind: Kind) -> Letter:
         text = f"NHS number {NHS_NUMBER}\n"
     elif kind is Kind.HELD:
         text = "About project nightjar.\n"
-    picture = {Kind.LARGE: _LARGER, Kind.LARGE_SEALED: _PHOTOGRAPH}.get(kind)
-    attachments = [("park.png", "image/png", picture)] if picture else []
+    large = kind in {Kind.LARGE, Kind.LARGE_SEALED}
+    attachments = [("park.png", "image/png", _PHOTOGRAPH)] if large else []
     content = letter(to=to, subject=mark, text=text, attachments=attachments)
     if kind is Kind.NAMELESS:
         head, _, rest = content.partition(b"Message-ID: ")
