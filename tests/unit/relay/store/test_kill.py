@@ -16,7 +16,7 @@ def test_no_reported_transaction_is_lost_when_the_process_is_killed(sqlite_url: 
         capture_output=True,
         text=True,
         check=True,
-        timeout=100,
+        timeout=600,
     )
     kills, reported, lost, half = map(int, result.stdout.split())
     assert (kills, lost, half) == (KILLS, 0, 0)
