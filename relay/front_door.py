@@ -13,6 +13,7 @@ from relay.smtp.listener import Listener as SmtpListener
 from relay.smtp.overflow import Disk
 from relay.smtp.own_addresses import OwnAddresses
 from relay.smtp.signing_in import SignIns
+from relay.smtp.strangers import FRUITLESS, MESSAGES, Strangers
 from relay.smtp.tenants import Tenant
 from relay.smtp.values import Accept
 
@@ -24,6 +25,7 @@ def doors_of(
     limits = configuration.limits
     # The kernel deals connections out evenly over the processes: each allows its share, rounded up.
     workers = configuration.gateway.workers
+    strangers = Strangers(messages=MESSAGES.for_one_of(workers), fruitless=FRUITLESS.for_one_of(workers))
     occupancy = access.Occupancy(
         connections=-(-limits.connections // workers), per_client=-(-limits.connections_per_client // workers)
     )
@@ -41,6 +43,7 @@ def doors_of(
             accept=accept,
             access=_access(listener, own),
             occupancy=occupancy,
+            strangers=strangers,
             limits=access.Limits(message_size=limits.message_size, recipients=limits.recipients),
             tls=files.context() if files else None,
             tls_files=files,

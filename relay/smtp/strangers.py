@@ -22,6 +22,10 @@ class Allowance:
     count: int
     seconds: float
 
+    def for_one_of(self, processes: int) -> "Allowance":
+        """Return the share of one of so many processes, rounded up."""
+        return Allowance(-(-self.count // processes), self.seconds)
+
 
 MESSAGES = Allowance(60, 600)
 FRUITLESS = Allowance(300, 600)

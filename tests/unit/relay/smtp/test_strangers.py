@@ -53,6 +53,12 @@ def test_a_million_networks_take_no_memory() -> None:
     assert pace.left("24999") == 4
 
 
+def test_processes_share_an_allowance() -> None:
+    """Each of three allows a third, rounded up: never nothing."""
+    assert Allowance(10, 600).for_one_of(3) == Allowance(4, 600)
+    assert Allowance(1, 600).for_one_of(8) == Allowance(1, 600)
+
+
 @given(st.lists(st.floats(0, 50), min_size=1, max_size=60), st.integers(1, 8))
 def test_no_window_sees_more_than_twice_the_allowance(pauses: list[float], count: int) -> None:
     """Within any time as long as the allowance's own, at most what was saved up and what came in meanwhile passes."""
