@@ -24,7 +24,7 @@ def history_of(store: Store, keyring: Keyring) -> History:
     def look_up(sender: str, recipients: Sequence[str]) -> Mapping[str, Acquaintance]:
         hashes = {address.lower(): keyring.address_hash(address) for address in recipients}
         with store.read() as conn:
-            known = acquaintances(conn, keyring.address_hash(sender), list(hashes.values()))
+            known = acquaintances(conn, keyring.address_hash(sender), list(hashes.values()), exact=False)
         return {address: known[found] for address, found in hashes.items() if found in known}
 
     return look_up

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import Connection, Row, Table, and_, bindparam, column, literal_column, select, text, union_all, values
+from sqlalchemy import Connection, Row, Table, and_, bindparam, column, select, text, values
 
 from policies.model import Acquaintance
 from relay.store.batch import insert_later
@@ -27,23 +27,19 @@ _PAIR: Table = cast("Any", Pair).__table__
 _SENDER: Table = cast("Any", SenderCount).__table__
 ORGANISATION = bytes(16)  # the party that stands for everybody inside; no keyed hash is all zero
 HASH = 16
-_COUNTED, _SENT, _RECEIVED = 0, 1, 2
+_SENT, _RECEIVED = 1, 2
 _HALF_LIFE = timedelta(days=60)
 _UNFOLDED = text("NOT folded")  # spelt as in the partial indices, so that SQLite uses them
 _MANY = 256  # keys in one statement
 _AUTHOR, _ALL = bindparam("author", type_=Bytes), bindparam("organisation", type_=Bytes)
-_KNOWN = PreparedForKeys(
-    lambda people: union_all(
-        select(literal_column("0"), _PAIR.c.sender, _PAIR.c.recipient, _PAIR.c.sent, _PAIR.c.received).where(
-            _PAIR.c.sender.in_([_AUTHOR, _ALL]), _PAIR.c.recipient.in_(people)
-        ),
-        select(
-            _OBSERVATION.c.kind,
-            _OBSERVATION.c.sender,
-            _OBSERVATION.c.data,
-            literal_column("0.0"),
-            literal_column("0.0"),
-        ).where(_UNFOLDED, _OBSERVATION.c.sender.in_([_AUTHOR, *people])),
+_COUNTS = PreparedForKeys(
+    lambda people: select(_PAIR.c.sender, _PAIR.c.recipient, _PAIR.c.sent, _PAIR.c.received).where(
+        _PAIR.c.sender.in_([_AUTHOR, _ALL]), _PAIR.c.recipient.in_(people)
+    )
+)
+_TAIL = PreparedForKeys(
+    lambda people: select(_OBSERVATION.c.kind, _OBSERVATION.c.sender, _OBSERVATION.c.data).where(
+        _UNFOLDED, _OBSERVATION.c.sender.in_([_AUTHOR, *people])
     ),
     most=_MANY,
 )
@@ -79,26 +75,34 @@ def observe_received(connection: Connection, at: datetime, sender: bytes, recipi
 
 
 def acquaintances(
-    connection: Connection, sender: bytes, recipients: Sequence[bytes], organisation: bytes = ORGANISATION
+    connection: Connection,
+    sender: bytes,
+    recipients: Sequence[bytes],
+    organisation: bytes = ORGANISATION,
+    *,
+    exact: bool = True,
 ) -> dict[bytes, Acquaintance]:
     """Return what is known between ``sender`` and each of ``recipients``; those without any history are left out.
 
-    One statement of indexed look-ups, whatever the size of the history: the counters, and what is not yet counted of
-    this sender and from these recipients.
+    Indexed look-ups, whatever the size of the history: the counters, and what is not yet counted of this sender and
+    from these recipients. Unless ``exact``, that tail is only read for those whom the counters do not show as familiar with
+    the sender: for others it would change how often, not whether, and a busy sender has hundreds of rows there.
     """
-    wanted = tuple(dict.fromkeys(recipients))
     known: dict[bytes, list[float]] = {}
+    wanted = tuple(dict.fromkeys(recipients))
+    parties = {"author": sender, "organisation": organisation}
+    for party, other, sent, received in _COUNTS.rows(connection, wanted, parties):
+        if party == sender:
+            _add(known, other, sent, received, 0)
+        else:
+            _add(known, other, 0, 0, sent + received)
+    if not exact:
+        wanted = tuple(one for one in wanted if one not in known or not any(known[one][:2]))
     for start in range(0, len(wanted), _MANY):
         some = wanted[start : start + _MANY]
-        rows = _KNOWN.rows(connection, some, {"author": sender, "organisation": organisation})
         asked = set(some)
-        for kind, writer, other, sent, received in rows:
-            if kind != _COUNTED:
-                _add_uncounted(known, kind, writer, list(_hashes(other)), sender=sender, asked=asked)
-            elif writer == sender:
-                _add(known, other, sent, received, 0)
-            else:
-                _add(known, other, 0, 0, sent + received)
+        for kind, writer, others in _TAIL.rows(connection, some, {"author": sender}):
+            _add_uncounted(known, kind, writer, list(_hashes(others)), sender=sender, asked=asked)
     return {recipient: Acquaintance(*counts) for recipient, counts in known.items()}
 
 

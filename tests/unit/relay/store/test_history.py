@@ -73,6 +73,23 @@ def test_folding_changes_nothing_that_judging_sees(store: Store) -> None:
     assert fold_all(store) == 0
 
 
+def test_what_is_not_counted_is_read_for_strangers_only(store: Store) -> None:
+    """Whether somebody is familiar is always right; how often is only as right as the counters, unless asked for."""
+    send(store, ANNA, JANE)
+    fold_all(store)
+    send(store, ANNA, JANE, JOE)
+    receive(store, KIM, ANNA)
+    receive(store, BERT, JANE)
+    with store.read() as connection:
+        found = acquaintances(connection, ANNA, [JANE, JOE, KIM, BERT], exact=False)
+    assert found == {
+        JANE: Acquaintance(1, 0, 1),
+        JOE: Acquaintance(1, 0, 1),
+        KIM: Acquaintance(0, 1, 1),
+        BERT: Acquaintance(0, 0, 1),
+    }
+
+
 def test_organisation_knows_what_colleagues_know(store: Store) -> None:
     """Mail of one sender counts for everybody inside as the organisation's."""
     send(store, ANNA, JANE)
