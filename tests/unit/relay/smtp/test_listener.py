@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 from relay.smtp.access import Access, Limits, Occupancy
 from relay.smtp.certificates import TlsFiles, tls_context
 from relay.smtp.listener import Listener
+from relay.smtp.strangers import Allowance, Strangers
 from tests.dialogues.stage import until
 from tests.unit.relay.smtp.in_memory import Intake, door
 
@@ -246,6 +247,57 @@ def test_silent_in_the_handshake(run: Run, tmp_path: Path) -> None:
         writer.close()
 
     run(body())
+
+
+@LOOPS
+def test_handshakes_that_fail_are_counted(run: Run, tmp_path: Path) -> None:
+    """A network of strangers that comes to implicit TLS with anything but a handshake is not listened to for long."""
+    said: list[bytes] = []
+
+    async def body() -> None:
+        strangers = Strangers(fruitless=Allowance(2, 600))
+        tls = tls_context(*issue(tmp_path))
+        listener = await listening(access=Access(), tls=tls, tls_at_once=True, strangers=strangers)
+        for _ in range(2):
+            reader, writer = await connect(listener)
+            writer.write(b"GET / HTTP/1.1\r\n\r\n")
+            await reader.read()
+            writer.close()
+            await until(lambda: listener.door.occupancy.connections == 0)
+        reader, writer = await connect(listener)
+        said.append(await reader.read())
+        writer.close()
+        await listener.stop()
+
+    with capture_logs() as logs:
+        run(body())
+    assert said == [b""]
+    assert [entry["event"] for entry in logs].count("tls-handshake-failed") == 2
+    assert [entry["code"] for entry in logs if entry["event"] == "connection-refused"] == [421]
+
+
+def test_nobody_waits_for_a_client_that_never_pauses() -> None:
+    """While one client's thousands of pipelined commands are obeyed, another one is greeted and answered."""
+
+    async def body() -> None:
+        listener = await listening(limits=Limits(recipients=100))
+        busy_reader, busy = await connect(listener)
+        busy.write(
+            b"EHLO c.example\r\nMAIL FROM:<a@c.example>\r\n" + b"RCPT TO:<b@there.example>\r\n" * 9000 + b"QUIT\r\n"
+        )
+        await until(lambda: any(one.inbox.received > 100_000 for one in listener.conversations))
+        (first,) = listener.conversations
+        reader, writer = await connect(listener)
+        writer.write(b"NOOP\r\n")
+        assert (await reader.readline()).startswith(b"220 ")
+        assert (await reader.readline()).startswith(b"250 ")
+        assert not first.ended.done()
+        assert (await busy_reader.read()).count(b"\r\n452 4.5.3 ") == 8900
+        busy.close()
+        writer.close()
+        await listener.stop()
+
+    asyncio.run(body())
 
 
 @LOOPS
