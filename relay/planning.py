@@ -13,8 +13,7 @@ from relay.config.model import Configuration
 from relay.grouping import Grouped, Grouping, Letter, Reader
 from relay.judging import Judgement
 from relay.mailings import Mailings, receipt_lines
-from relay.memory import LARGE
-from relay.message.headers import prepend, remove_authentication_results, remove_field
+from relay.message.headers import remove_authentication_results, remove_field
 from relay.message.loop_evidence import mark
 from relay.plan import Arrival, Change, Facts, Observed, Part, Plan, Received, Told
 from relay.queue.holds import Held, HeldCopy, insert_hold, new_hold
@@ -189,7 +188,9 @@ class Planner:
             return self._record(arrival, b"", entries, Direction.OUT), None
         loop, rest = mark(clean, clock.id_text(arrival.id), arrival.at, self._loop_tag)
         trace = arrival.trace(self._name, arrival.id, arrival.envelope.recipients)
-        draft = self._record(arrival, _leaving(arrival, rest, [trace, loop]), entries, Direction.OUT)
+        draft = self._record(
+            arrival, reheaded(arrival.incoming, arrival.content, rest, [trace, loop]), entries, Direction.OUT
+        )
         waiting = [
             _held_copy(copy, row["id"])
             for copy, row in zip(going, draft.entry_rows, strict=True)
@@ -252,15 +253,6 @@ class Planner:
 
     def _inside(self, address: str) -> bool:
         return address.rpartition("@")[2].lower() in self._domains
-
-
-def _leaving(arrival: Arrival, changed: bytes, on_top: Sequence[tuple[str, str]]) -> bytes | Reheaded:
-    """Return the message as it leaves, ``changed`` in its header; the body stays where it was received."""
-    if arrival.incoming is not None:
-        found = reheaded(arrival.incoming, arrival.content, changed, prepend(on_top, b""), LARGE)
-        if found is not None:
-            return found
-    return prepend(on_top, changed)
 
 
 def _rules(copies: Sequence[Routed]) -> list[str]:

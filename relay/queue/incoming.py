@@ -5,7 +5,7 @@ what was received is written once, and only the header section that leaves is se
 or the client gives up, or the process dies, the draft is gone.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from io import BytesIO
@@ -13,7 +13,9 @@ from io import BytesIO
 from relay import clock
 from relay.dkim.body import hash_body
 from relay.fail_points import reached
+from relay.memory import LARGE
 from relay.message.block import header_end
+from relay.message.headers import prepend
 from relay.queue.items import BLOCK, SPOOL, Head, StoredContent
 from relay.store.writer import Store
 from relay.vault import blobs as journal
@@ -152,13 +154,16 @@ class Reheaded:
         return Head(self.head, self.body)
 
 
-def reheaded(incoming: Incoming, received: bytes, changed: bytes, on_top: bytes, longest: int) -> Reheaded | None:
-    """Return a received message with the header section of ``changed`` and more fields ``on_top`` of it.
+def reheaded(
+    incoming: Incoming | None, received: bytes, changed: bytes, on_top: Sequence[tuple[str, str]]
+) -> bytes | Reheaded:
+    """Return ``changed`` with more header fields ``on_top`` (name and value), the body left on disk where it can be.
 
-    ``changed`` is ``received`` with other fields and the same body. None where the header section is longer than
-    ``longest`` octets: then it is no small thing beside the blob.
+    ``changed`` is ``received`` with other fields and the same body. It comes back as bytes where the message was not
+    received on disk, and where its header section is itself large: then it is no small thing beside the blob.
     """
-    body, end = header_end(received)[1], header_end(changed)[1]
-    if len(on_top) + end > longest or len(received) - body != len(changed) - end:
-        return None
-    return Reheaded(incoming, on_top + changed[:end], received, body)
+    if incoming is not None:
+        body, end = header_end(received)[1], header_end(changed)[1]
+        if end <= LARGE and len(received) - body == len(changed) - end:
+            return Reheaded(incoming, prepend(on_top, changed[:end]), received, body)
+    return prepend(on_top, changed)

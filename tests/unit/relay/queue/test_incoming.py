@@ -87,8 +87,8 @@ def test_a_full_disk_is_noticed_with_every_piece(yard: Yard) -> None:
 def test_it_leaves_under_another_header_from_where_it_lies(yard: Yard, incoming: Incoming, tmp_path: Path) -> None:
     """The body is not written again; what is sent is what the changed message would have been."""
     changed = LETTER.replace(b"Bcc: c@example.net\r\n", b"")
-    leaving = reheaded(incoming, LETTER, changed, b"Received: here\r\n", LARGE)
-    assert leaving is not None
+    leaving = reheaded(incoming, LETTER, changed, [("Received", "here")])
+    assert isinstance(leaving, Reheaded)
     assert (leaving.size, leaving.isascii()) == (len(b"Received: here\r\n" + changed), True)
     assert queued(yard, incoming, leaving) == b"Received: here\r\n" + changed
     queued_again = yard.draft("eve@example.net", content=leaving, message_id=incoming.message_id)  # planned anew
@@ -101,15 +101,16 @@ def test_it_leaves_under_another_header_from_where_it_lies(yard: Yard, incoming:
 def test_a_header_without_end_stays_with_its_body(yard: Yard, incoming: Incoming) -> None:
     """Where the header section is itself large, or the body is another, the message is written anew."""
     endless = b"X: " + b"y" * LARGE + b"\r\n\r\nbody"
-    assert reheaded(incoming, endless, endless, b"", LARGE) is None
-    assert reheaded(incoming, LETTER, LETTER + b"more", b"", LARGE) is None
+    assert reheaded(incoming, endless, endless, []) == endless
+    assert reheaded(incoming, LETTER, LETTER + b"more", []) == LETTER + b"more"
+    assert reheaded(None, LETTER, LETTER, [("X", "y")]) == b"X: y\r\n" + LETTER
     assert queued(yard, incoming, LETTER) == LETTER
 
 
 def test_a_changed_blob_or_head_is_never_sent(yard: Yard, incoming: Incoming, tmp_path: Path) -> None:
     """Both are bound to their message: one changed octet, or the head of another message, and nothing leaves."""
-    leaving = reheaded(incoming, LETTER, LETTER, b"", LARGE)
-    assert leaving is not None
+    leaving = reheaded(incoming, LETTER, LETTER, [])
+    assert isinstance(leaving, Reheaded)
     queued(yard, incoming, leaving)
     [file] = files(tmp_path)
     octets = bytearray(file.read_bytes())
