@@ -19,9 +19,7 @@ BY_MAIL, ELSEWHERE, WITH_TWO = (17, 10, 5) if DRILL else (1, 1, 0)
 MOST = 12 if DRILL else 1  # the coming to a place that may be the last
 SOME = (
     "reception: committed",
-    "plan: mail or notice queued",
     "store: before commit",
-    "queue: claimed",
     "delivery: final dot sent",
     "outcome: states written",
 )
