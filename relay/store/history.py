@@ -85,8 +85,8 @@ def acquaintances(
     """Return what is known between ``sender`` and each of ``recipients``; those without any history are left out.
 
     Indexed look-ups, whatever the size of the history: the counters, and what is not yet counted of this sender and
-    from these recipients. Unless ``exact``, that tail is only read for those whom the counters do not show as familiar with
-    the sender: for others it would change how often, not whether, and a busy sender has hundreds of rows there.
+    from these recipients. Unless ``exact``, that tail is only read for those whom the counters do not show as familiar
+    with the sender: for others it would change how often, not whether, and a busy sender has hundreds of rows there.
     """
     known: dict[bytes, list[float]] = {}
     wanted = tuple(dict.fromkeys(recipients))

@@ -20,7 +20,7 @@ from relay.store.prepared import insertion
 from relay.store.tables import Entry, Pair, Part, Participant, QueuedMessage, Sealed, Spool, Stanza
 from relay.store.types import Moment
 from relay.store.writer import Store
-from tests.benchmarks.load import Sink
+from tests.benchmarks.load import Effort, Sink
 from tests.benchmarks.parts import Line, cost, line
 from tests.benchmarks.peers import example_rules
 
@@ -59,28 +59,28 @@ def _each(ids: list[bytes]) -> Callable[[], bytes]:
     return iter(ids).__next__
 
 
-def contacts(store: Store) -> None:
+def contacts(store: Store, effort: Effort) -> None:
     """Let a thousand senders know a thousand people each."""
-    fill(store, Pair, CONTACTS)
+    fill(store, Pair, effort.of(CONTACTS))
 
 
-def queued(store: Store) -> None:
+def queued(store: Store, effort: Effort) -> None:
     """Let mail wait for its next try tomorrow."""
-    ids = [clock.new_id() for _ in range(QUEUED)]
+    ids = [clock.new_id() for _ in range(effort.of(QUEUED))]
     later = clock.now() + LATER
-    fill(store, QueuedMessage, QUEUED, id=_each(ids), direction="out", message_key=clock.new_id)
-    fill(store, Spool, QUEUED, message_id=_each(ids), content=lambda: secrets.token_bytes(2000))
-    fill(store, Entry, QUEUED, message_id=_each(ids), kind="mail", route="outside", state="due", due_at=later)
+    fill(store, QueuedMessage, len(ids), id=_each(ids), direction="out", message_key=clock.new_id)
+    fill(store, Spool, len(ids), message_id=_each(ids), content=lambda: secrets.token_bytes(2000))
+    fill(store, Entry, len(ids), message_id=_each(ids), kind="mail", route="outside", state="due", due_at=later)
 
 
-def sealed(store: Store) -> None:
+def sealed(store: Store, effort: Effort) -> None:
     """Let sealed messages of 4 KB wait for their readers for a month."""
-    ids = [clock.new_id() for _ in range(SEALED)]
+    ids = [clock.new_id() for _ in range(effort.of(SEALED))]
     month = clock.now() + timedelta(days=30)
-    fill(store, Sealed, SEALED, id=_each(ids), state="live", expires_at=month)
-    fill(store, Part, SEALED, message_id=_each(ids), content=lambda: secrets.token_bytes(4000))
-    fill(store, Stanza, SEALED, message_id=_each(ids))
-    fill(store, Participant, SEALED, state="notified", notified_at=clock.now)
+    fill(store, Sealed, len(ids), id=_each(ids), state="live", expires_at=month)
+    fill(store, Part, len(ids), message_id=_each(ids), content=lambda: secrets.token_bytes(4000))
+    fill(store, Stanza, len(ids), message_id=_each(ids))
+    fill(store, Participant, len(ids), state="notified", notified_at=clock.now)
 
 
 def many_terms(folder: Path) -> None:
@@ -90,23 +90,23 @@ def many_terms(folder: Path) -> None:
         (folder / name).write_text(words + "\n".join(more) + "\n")
 
 
-def report(home: Path, into: Sink, _repeats: int) -> None:
+def report(home: Path, into: Sink, effort: Effort) -> None:
     """Print the table; what is filled in stays for the next row."""
     print("| what there is | ms for a message | ratio |\n|---|---|---|")
     with line(home / "plain", example_rules()) as measured:
-        base = _row("nothing", measured, into, 0.0)
+        base = _row("nothing", measured, into, effort)
         for name, filled in (
             ("1,000,000 contacts", contacts),
             ("and 100,000 queued", queued),
             ("and 100,000 sealed", sealed),
         ):
-            filled(measured.gateway.store)
-            _row(name, measured, into, base)
+            filled(measured.gateway.store, effort)
+            _row(name, measured, into, effort, base)
     with line(home / "terms", example_rules(), prepare=many_terms) as measured:
-        _row(f"terms times {TERMS}, nothing else", measured, into, base)
+        _row(f"terms times {TERMS}, nothing else", measured, into, effort, base)
 
 
-def _row(name: str, measured: Line, into: Sink, base: float) -> float:
-    seconds = asyncio.run(cost(measured, into))
+def _row(name: str, measured: Line, into: Sink, effort: Effort, base: float = 0.0) -> float:
+    seconds = asyncio.run(cost(measured, into, effort))
     print(f"| {name} | {seconds * 1e3:.2f} | {f'{seconds / base:.2f}' if base else '-'} |", flush=True)
     return seconds

@@ -8,6 +8,7 @@ import base64
 import random
 from pathlib import Path
 
+LETTERS = Path(__file__).parent / "mail"
 HEADER = (
     "From: Alice Load <load@sender.example>\nTo: Bob <user@rcpt.example>\nSubject: Load {name}\n"
     "Date: Sun, 22 Nov 2026 12:00:00 +0000\nMIME-Version: 1.0\n"

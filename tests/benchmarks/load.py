@@ -10,7 +10,7 @@ import struct
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,11 +32,24 @@ class Measured:
     accept_p99: float
     end_to_end_p50: float
     end_to_end_p99: float
-    cpu_per_message: float  # whole machine, less generator and sink
+    own_cpu: float  # of the processes under test, for each message: what else runs on the machine hardly moves it
+    cpu_per_message: float  # of the whole machine, less generator and sink
     sent: int
     errors: int
     lost: int
     duplicates: int
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How often each case is repeated, and which share of the usual number of messages and rows is used."""
+
+    repeats: int = 3
+    share: float = 1.0
+
+    def of(self, count: int) -> int:
+        """Return that share of a number, at least one."""
+        return max(1, round(count * self.share))
 
 
 @dataclass(frozen=True)
@@ -95,6 +108,16 @@ def _process_cpu(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def _tree_cpu(pid: int) -> float:
+    """Return the CPU seconds of a process, of those below it, and of those below it that have ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        below = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:  # it ends just now: its parent counts it from here on
+        return 0.0
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK") + sum(_tree_cpu(int(child)) for child in below)
+
+
 def _wait_for_quiet(longest: float = 5.0) -> None:
     deadline = time.monotonic() + longest
     while time.monotonic() < deadline:
@@ -104,10 +127,25 @@ def _wait_for_quiet(longest: float = 5.0) -> None:
             return
 
 
-def measure(into: Sink, port: int, letters: Path, *, connections: int, count: int, kept: bool) -> Measured:
-    """Send ``count`` messages of a list file over so many connections and wait until they have arrived."""
+def measure(
+    into: Sink,
+    port: int,
+    letters: Path,
+    *,
+    connections: int,
+    count: int,
+    kept: bool,
+    roots: Iterable[int] = (),
+    notices: bool = False,
+) -> Measured:
+    """Send ``count`` messages of a list file over so many connections and wait until they have arrived.
+
+    ``roots`` are the processes above all those under test. With ``notices`` something else arrives in place of each message
+    (it was sealed): then arrivals are counted, and how long each took is not known.
+    """
     _wait_for_quiet()
     already, busy, sink_cpu = into.count(), _machine_busy(), _process_cpu(into.pid)
+    own = sum(map(_tree_cpu, roots))
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
         record = Path(folder) / "load"
         command = [HERE / "bin" / "smtpload", "-p", str(port), "-c", str(connections), "-n", str(count)]
@@ -116,6 +154,7 @@ def measure(into: Sink, port: int, letters: Path, *, connections: int, count: in
         load = json.loads(done.stdout)
         _wait_for_arrivals(into, already + load["sent"])
         busy, sink_cpu = _machine_busy() - busy, _process_cpu(into.pid) - sink_cpu
+        own = sum(map(_tree_cpu, roots)) - own
         content = record.read_bytes()
     begun = {
         number: start
@@ -124,6 +163,8 @@ def measure(into: Sink, port: int, letters: Path, *, connections: int, count: in
         )
     }
     arrived = into.since(already)
+    if notices:
+        arrived = [(number, *record[1:]) for number, record in zip(begun, arrived, strict=False)]
     ours = [(number, at) for number, at, _, _ in arrived if number in begun and at >= begun[number]]
     waits = sorted((at - begun[number]) / 1e6 for number, at in ours) or [0.0]
     sent = max(load["sent"], 1)
@@ -135,6 +176,7 @@ def measure(into: Sink, port: int, letters: Path, *, connections: int, count: in
         accept_p99=load["p99_ms"],
         end_to_end_p50=waits[len(waits) // 2],
         end_to_end_p99=waits[int((len(waits) - 1) * 0.99)],
+        own_cpu=own / sent * 1e3,
         cpu_per_message=(busy - load["loader_cpu_s"] - sink_cpu) / sent * 1e3,
         sent=load["sent"],
         errors=load["errors"],

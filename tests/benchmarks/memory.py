@@ -8,10 +8,9 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks.compare import LETTERS, example_rules
-from tests.benchmarks.letters import Writer
-from tests.benchmarks.load import build, measure, sink
-from tests.benchmarks.peers import letterlock
+from tests.benchmarks.letters import LETTERS, Writer
+from tests.benchmarks.load import Effort, Sink, build, measure, sink
+from tests.benchmarks.peers import example_rules, letterlock
 from tests.gateway import free_port
 
 # kind of letter, connections: each sends one message, all at the same time; flag… is sealed, nothing of it is relayed
@@ -30,32 +29,37 @@ def forget_peak(pid: int) -> None:
     Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
+def report(home: Path, _into: Sink, _effort: Effort, only: str = "") -> None:
+    """Start one relay process, send it every case and print the table."""
+    print(f"| {' | '.join(HEAD)} |\n{'|---' * len(HEAD)}|", flush=True)
+    port = free_port()
+    with sink(port) as into, letterlock(home / "one", example_rules(), sink=port, workers=1) as gateway:
+        pid = gateway.service_id("relay")
+        for kind, connections in (case for case in CASES if case[0].startswith(only)):
+            rest = status(pid, "VmRSS")
+            forget_peak(pid)
+            letters = LETTERS / f"{kind}.list"
+            found = measure(into, gateway.smtp, letters, connections=connections, count=connections, kept=False)
+            cells = (
+                f"{connections} x {kind}",
+                f"{rest:.0f}",
+                f"{status(pid, 'VmHWM'):.0f}",
+                f"{found.accepted_rate:.1f}",
+                str(found.errors),
+            )
+            print(f"| {' | '.join(cells)} |", flush=True)
+
+
 def main() -> None:
-    """Start one relay process and send it every case."""
+    """Measure by itself."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="cases whose kind of letter begins so, for example a25m")
     options = parser.parse_args()
     build()
     if not (LETTERS / "flag5m.list").exists():
         Writer(LETTERS).write_all()
-    print(f"| {' | '.join(HEAD)} |\n{'|---' * len(HEAD)}|", flush=True)
-    with tempfile.TemporaryDirectory() as folder:
-        port = free_port()
-        with sink(port) as into, letterlock(Path(folder) / "one", example_rules(), sink=port, workers=1) as gateway:
-            pid = gateway.service_id("relay")
-            for kind, connections in (case for case in CASES if case[0].startswith(options.only)):
-                rest = status(pid, "VmRSS")
-                forget_peak(pid)
-                letters = LETTERS / f"{kind}.list"
-                found = measure(into, gateway.smtp, letters, connections=connections, count=connections, kept=False)
-                cells = (
-                    f"{connections} x {kind}",
-                    f"{rest:.0f}",
-                    f"{status(pid, 'VmHWM'):.0f}",
-                    f"{found.accepted_rate:.1f}",
-                    str(found.errors),
-                )
-                print(f"| {' | '.join(cells)} |", flush=True)
+    with tempfile.TemporaryDirectory() as folder, sink() as into:
+        report(Path(folder), into, Effort(), options.only)
 
 
 if __name__ == "__main__":

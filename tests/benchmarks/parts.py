@@ -21,7 +21,7 @@ from relay.logs import configure
 from relay.message.reading import read
 from relay.smtp.values import ClientFacts, ForwardPath, SmtpEnvelope
 from tests.benchmarks.letters import LETTERS
-from tests.benchmarks.load import Sink
+from tests.benchmarks.load import Effort, Sink
 from tests.benchmarks.peers import SENDERS, SINK_PORT, example_rules, installed
 
 SENDER, RECIPIENT = f"load@{SENDERS}", "user@rcpt.example"
@@ -79,11 +79,11 @@ def line(folder: Path, rules: str, prepare: Callable[[Path], None] = lambda _fol
         os.chdir(before)
 
 
-async def cost(measured: Line, into: Sink, rounds: int = ROUNDS) -> float:
+async def cost(measured: Line, into: Sink, effort: Effort) -> float:
     """Return the least CPU seconds for one message, delivered."""
     await measured.gateway.delivery.start()
     try:
-        return min([await measured.deliver(into) for _ in range(rounds)])
+        return min([await measured.deliver(into) for _ in range(effort.of(ROUNDS))])
     finally:
         await measured.gateway.delivery.stop()
 
@@ -100,7 +100,7 @@ def _timed(work: Callable[[], object]) -> float:
     return (time.process_time() - begun) / TOGETHER
 
 
-def report(home: Path, into: Sink, _repeats: int) -> None:
+def report(home: Path, into: Sink, effort: Effort) -> None:
     """Print the table."""
     with line(home / "parts", example_rules()) as measured:
         gateway, letter = measured.gateway, measured.letter
@@ -115,7 +115,7 @@ def report(home: Path, into: Sink, _repeats: int) -> None:
         signer, reading, now = open_signer(configuration.dkim), read(letter), clock.now()
         assert signer.sign(letter, now) != letter
         rows = {
-            "accepted, judged, signed, committed, delivered": asyncio.run(cost(measured, into)),
+            "accepted, judged, signed, committed, delivered": asyncio.run(cost(measured, into, effort)),
             "of these: reading": least(lambda: read(letter)),
             "of these: judging (content, history, rules)": least(lambda: judge.judge(SENDER, [RECIPIENT], reading)),
             "of these: DKIM (RSA-2048)": least(lambda: signer.sign(letter, now)),
