@@ -18,7 +18,7 @@ from tests.postoffice import PostOffice
 pytestmark = pytest.mark.story
 
 STANDSTILL = 60 if DRILL else 0  # seconds, after the health page has noticed
-SENDERS = 6
+SENDERS = 4
 
 
 def test_a_relay_that_stands_still(gateway: Gateway, office: PostOffice) -> None:
