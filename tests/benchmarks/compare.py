@@ -146,19 +146,21 @@ def slow_sync(home: Path, into: Sink, effort: Effort) -> None:
         print(f"\n{shim.counted('syncs')} syncs in all", flush=True)
 
 
+SECTIONS: dict[str, tuple[str, Callable[[Path, Sink, Effort], None]]] = {
+    "relayed": ("Against Postfix", relayed),
+    "slow": (f"Every sync {SLOW_SYNC // 1000} ms slower", slow_sync),
+    "parts": ("CPU of the parts, in one process without sockets in front", parts.report),
+    "growth": ("Cost of a message as work grows", growth.report),
+    "memory": ("Memory of one relay process", memory.report),
+}
+
+
 def main() -> None:
     """Read the options, start the systems and measure."""
-    sections: dict[str, tuple[str, Callable[[Path, Sink, Effort], None]]] = {
-        "relayed": ("Against Postfix", relayed),
-        "slow": (f"Every sync {SLOW_SYNC // 1000} ms slower", slow_sync),
-        "parts": ("CPU of the parts, in one process without sockets in front", parts.report),
-        "growth": ("Cost of a message as work grows", growth.report),
-        "memory": ("Memory of one relay process", memory.report),
-    }
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--share", type=float, default=1.0, help="of the usual number of messages and rows")
-    parser.add_argument("--only", choices=sections, help="one of the tables")
+    parser.add_argument("--only", choices=SECTIONS, help="one of the tables")
     options = parser.parse_args()
     build()
     if not all((LETTERS / f"{name}.list").exists() for name in ("mix", "flag10k", "flag5m")):
@@ -166,7 +168,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, sink() as into:
         home = Path(folder)
         home.chmod(0o755)
-        for name, (title, section) in sections.items():
+        for name, (title, section) in SECTIONS.items():
             if options.only in {None, name}:
                 print(f"\n## {title}\n", flush=True)
                 section(home, into, Effort(options.repeats, options.share))
