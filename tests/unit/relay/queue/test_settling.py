@@ -32,7 +32,7 @@ def settled(entry: QueuedEntry, outcome: Outcome, age: timedelta) -> Settled:
         (("FAILURE", "DELAY"), {Report.FAILED, Report.DELAYED}),
         (("SUCCESS", "FAILURE", "DELAY"), set(Report)),
     ],
-    ids=lambda value: ",".join(value) or "without",
+    ids=lambda value: ",".join(sorted(value)) or "without",
 )
 def test_notify_decides_which_reports_are_written(notify: tuple[str, ...], reports: set[Report]) -> None:
     """Each word allows one kind of report; without NOTIFY failures and delays; never one to the null sender."""
