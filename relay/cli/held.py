@@ -11,7 +11,7 @@ from relay.cli.opened import Opened, identifier, opened
 from relay.cli.queue import moment, span
 from relay.cli.session import Session, pass_session
 from relay.cli.terminal import examples, plural, print_json, print_table, say
-from relay.config.values import size_words
+from relay.config.amounts import size_words
 from relay.conversation.furnishing import release_of
 from relay.conversation.release import BY_ADMINISTRATOR, Release
 from relay.errors import NotFoundError, OvertakenError, RefusedError

@@ -13,7 +13,7 @@ from relay.cli.pausing import entries_or_domain, pause, resume
 from relay.cli.session import Session, pass_session
 from relay.cli.terminal import examples, plural, print_json, print_table, say
 from relay.cli.whom import Age, DestinationDomain, Whom
-from relay.config.values import size_words
+from relay.config.amounts import size_words
 from relay.errors import RefusedError
 from relay.queue.inspection import UNFINISHED, ListedEntry, Wanted, count_entries, list_entries, show_entries
 from relay.queue.interventions import retry, retry_destination

@@ -13,7 +13,7 @@ from relay import clock
 from relay.cli.opened import Opened, messages_named, opened
 from relay.cli.session import Session, pass_session
 from relay.cli.terminal import examples, say, warn
-from relay.config.values import size_words
+from relay.config.amounts import size_words
 from relay.errors import NotFoundError, RefusedError
 from relay.store.checkpoints import records
 from relay.store.events import Event

@@ -18,7 +18,7 @@ from relay.cli.queue import moment
 from relay.cli.session import Session, pass_session
 from relay.cli.terminal import examples, plural, print_json, print_table, say
 from relay.config import Configuration
-from relay.config.values import duration
+from relay.config.amounts import duration
 from relay.conversation.answered import FLOOR
 from relay.store.tables import Decision
 

@@ -14,7 +14,7 @@ from relay.cli.opened import Opened, messages_named, opened
 from relay.cli.queue import moment
 from relay.cli.session import Session, pass_session
 from relay.cli.terminal import examples, plural, print_json, say
-from relay.config.values import size_words
+from relay.config.amounts import size_words
 from relay.errors import NotFoundError
 from relay.queue.inspection import UNFINISHED, ListedEntry, show_entries
 from relay.store.audit import AuditLine

@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from relay.config.values import domain, duration
+from relay.config.amounts import duration
+from relay.config.values import domain
 from relay.message.addresses import parse_mailbox
 
 NULL = "<>"

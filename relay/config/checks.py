@@ -5,11 +5,13 @@ from ipaddress import ip_address
 from itertools import combinations
 from urllib.parse import urlsplit
 
+from relay.config.amounts import size_text
 from relay.config.draft import Draft
-from relay.config.model import KIB, MIB, REPLY_SHARE, Route
+from relay.config.model import KIB, MIB, REPLY_SHARE
+from relay.config.next_hops import Route
 from relay.config.positions import Key
 from relay.config.problems import Problem, did_you_mean, dotted
-from relay.config.values import Endpoint, is_loopback, size_text
+from relay.config.values import Endpoint, is_loopback
 
 DEMO_DOMAIN = "example.org"
 

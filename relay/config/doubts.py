@@ -4,8 +4,8 @@ from collections.abc import Callable
 from itertools import pairwise
 
 from policies.model import Mode
+from relay.config.amounts import DAY
 from relay.config.draft import Draft
-from relay.config.model import DAY
 from relay.config.problems import Problem, dotted
 
 _PASSES = "every message passes, except what cannot be inspected"

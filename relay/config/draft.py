@@ -17,12 +17,11 @@ from relay.config.model import (
     Limits,
     Listener,
     Organisation,
-    Partner,
     Portal,
-    Route,
     Storage,
     WordList,
 )
+from relay.config.next_hops import Partner, Route
 from relay.config.values import Many, Member
 
 T = TypeVar("T")

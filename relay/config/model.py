@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from policies.ruleset import RuleSpec
+from relay.config.amounts import DAY, HOUR, MINUTE
+from relay.config.next_hops import Delivery, Partner, Routes
 from relay.config.values import (
     Address,
     Database,
@@ -20,7 +22,6 @@ from relay.config.values import (
     Duration,
     Endpoint,
     File,
-    Label,
     Line,
     Mailbox,
     Many,
@@ -30,7 +31,6 @@ from relay.config.values import (
     OptionalFile,
     OptionalLabel,
     OptionalMailbox,
-    OptionalServer,
     Selector,
     Size,
     Strictly,
@@ -41,7 +41,6 @@ from relay.config.values import (
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 REPLY_SHARE = 0.7  # of the largest message: base64 makes 4 octets of 3, and the header needs room
-MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
 class Organisation(Strictly):
@@ -156,63 +155,6 @@ class Limits(Strictly):
     """Most connections at a time from one address (IPv6: from one /64)."""
     judge_time: Duration = Field(default=60 * timedelta(seconds=1), ge=timedelta(seconds=1), le=5 * MINUTE)
     """Longest time for judging one message; what is not read by then counts as not inspectable."""
-
-
-class Route(Strictly):
-    """Next hops for one kind of recipients."""
-
-    hosts: Many[Address] = ()
-    """Next hops, tried in this order; none where mx = true."""
-    mx: bool = False
-    """true: without hosts of ours, straight to the mail servers that the DNS names for each recipient's domain."""
-    tls: Literal["none", "opportunistic", "required"] = "opportunistic"
-    """none (loopback only), opportunistic (TLS where it is offered) or required (verified, or not sent)."""
-
-
-class Routes(Strictly):
-    """Next hops for staff and for the outside world."""
-
-    inside: Route
-    """For recipients in organisation.domains."""
-    outside: Route
-    """For everybody else, notices included."""
-    replies: Route | None = None
-    """For readers' answers to staff: where mail from outside normally arrives; without it, as inside."""
-
-    @property
-    def for_replies(self) -> Route:
-        """The way that readers' answers take."""
-        return self.replies or self.inside
-
-
-class Partner(Strictly):
-    """Another organisation that mail reaches over a proven transport: required TLS, a certificate agreed on."""
-
-    name: Label
-    """How the queue calls its route: lower-case letters, digits and "-"."""
-    domains: Many[Domain] = Field(min_length=1)
-    """The partner's mail domains; sub-domains are named one by one."""
-    hosts: Many[Address] = Field(min_length=1)
-    """The partner's mail servers, tried in this order."""
-    certificate: Domain | Literal[""] = ""
-    """DNS name that their certificate must hold; empty means the name of each host."""
-    authorities: OptionalFile = None
-    """PEM file of the authorities that may have signed it; without one, those of this machine."""
-
-
-class Delivery(Strictly):
-    """Patience with next hops (RFC 5321 section 4.5.4.1)."""
-
-    retry: Many[Duration] = Field(default=(MINUTE, 5 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR), min_length=1)
-    """Pauses between attempts; the last one repeats."""
-    give_up_after: Duration = Field(default=5 * DAY, ge=MINUTE, le=30 * DAY)
-    """After this time the sender gets a report that the message could not be delivered."""
-    warn_after: OptionalDuration = Field(default=4 * HOUR, ge=timedelta(seconds=1))
-    """After this time the sender is told once that the message is late (RFC 3461 DELAY), or never."""
-    connections_per_host: int = Field(default=10, ge=1, le=1000)
-    """Most connections at a time to one next hop, for each relay process."""
-    resolver: OptionalServer = None
-    """DNS server that routes with mx = true ask, such as "127.0.0.1:53"; empty means those of this machine."""
 
 
 class Holding(Strictly):

@@ -12,7 +12,8 @@ from pydantic.fields import FieldInfo
 
 from relay.config import inspect, load
 from relay.config.demo import demo_text, word_lists
-from relay.config.model import Configuration, DkimKey, Microsoft365, Partner
+from relay.config.model import Configuration, DkimKey, Microsoft365
+from relay.config.next_hops import Partner
 from relay.config.schema import as_written
 from relay.config.starter import starter_text
 from relay.config.values import Endpoint

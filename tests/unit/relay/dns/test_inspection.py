@@ -5,7 +5,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from relay.config.model import Configuration, Route
+from relay.config.model import Configuration
+from relay.config.next_hops import Route
 from relay.config.values import Endpoint
 from relay.dkim.record import record_value
 from relay.dkim.signature import SigningKey
