@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
+import structlog
 from sqlalchemy import text
 
 from relay import clock, logs
@@ -98,7 +99,7 @@ def test_the_gateways_own_log_is_what_is_read(home: Home) -> None:
             blobs = FileBlobs(one.configuration.storage.blobs)
             Housekeeping(one.store, blobs, one.keyring, one.audit, b"owner")._checkpoint()
         finally:
-            logs.configure()
+            structlog.reset_defaults()
     assert home.json("audit", "verify", "--exported", str(log))["exported"] == 1
 
 
