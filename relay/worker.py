@@ -15,6 +15,7 @@ from relay.config.source import Source
 from relay.conversation import read_reports, silence
 from relay.conversation.read_reports import ReadReports
 from relay.conversation.silence import Silence
+from relay.cores import keep_to_one
 from relay.gateway import Gateway, open_gateway, refurnish
 from relay.health import Problem
 from relay.housekeeping import HOLDS_EVERY, RECEIPTS_EVERY, Duty, Housekeeping
@@ -148,6 +149,7 @@ async def _watch_name(slot: Slot, stopping: asyncio.Event) -> None:
 
 
 def _serve(configuration: Configuration, source: Source, number: int) -> None:
+    keep_to_one(number)  # before anything begins a thread
     gateway = open_gateway(configuration, number)
     gateway.extractor.start()
     if gateway.extractor.refused:

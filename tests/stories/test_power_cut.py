@@ -4,6 +4,7 @@ import os
 import signal
 import smtplib
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -47,6 +48,17 @@ def test_killed_workers_come_back_by_themselves(gateway: Gateway, world: PostOff
     gateway.until(lambda: victim not in gateway.worker_ids() and len(gateway.worker_ids()) >= 2)
     gateway.until(lambda: _goes_through(gateway))
     world.wait_for(JANE)
+
+
+def test_a_relay_process_keeps_to_a_core_and_its_helper_roams(gateway: Gateway) -> None:
+    """The threads of a relay process share one core's caches; documents are read wherever there is room."""
+    relay = gateway.service_id("relay")
+    threads = [int(thread.name) for thread in Path(f"/proc/{relay}/task").iterdir()]
+    [cores] = {frozenset(os.sched_getaffinity(thread)) for thread in threads}
+    assert len(cores) == 1
+    helpers = Path(f"/proc/{relay}/task/{relay}/children").read_text().split()
+    assert helpers
+    assert {frozenset(os.sched_getaffinity(int(helper))) for helper in helpers} == {frozenset(os.sched_getaffinity(0))}
 
 
 def _goes_through(gateway: Gateway) -> bool:

@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from relay.clock import monotonic
+from relay.cores import let_roam
 from relay.message.extraction.frames import LENGTH, length_of, pack, unpack
 
 PROGRAM = (sys.executable, "-I", "-m", "relay.message.extraction")
@@ -37,6 +38,7 @@ class Helper:
             cwd="/",
             start_new_session=True,  # Ctrl-C in a terminal is for the relay
         )
+        let_roam(self._process.pid)
         if self._process.stdin is None or self._process.stdout is None:  # pragma: no cover  # both were asked for
             raise HelperDiedError
         self._in, self._out = self._process.stdin.fileno(), self._process.stdout.fileno()
