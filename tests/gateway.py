@@ -59,14 +59,18 @@ base_url = "http://127.0.0.1:{portal}"
 listen = "127.0.0.1:{portal}"
 """
 
-RULES = """
+SEALS_NHS_NUMBERS = """
 [[rules]]
 name = "nhs-numbers"
 because = "the message contains an NHS number"
 to = "outside"
 when = { identifier = "nhs", confidence = "high" }
 action = "seal"
+"""
 
+RULES = (
+    SEALS_NHS_NUMBERS
+    + """
 [[rules]]
 name = "asked-for"
 because = "the sender asked for it with [secure] in the subject"
@@ -81,6 +85,7 @@ to = "outside"
 when = { keywords = ["project nightjar"] }
 action = "refuse"
 """
+)
 
 
 @cache

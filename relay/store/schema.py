@@ -12,6 +12,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from relay.durable import sync_folder
 from relay.errors import StoreError
 from relay.store.engine import database_file, open_engine
 from relay.store.faults import translate
@@ -122,10 +123,6 @@ def _create_file(file: Path) -> None:
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        folder = os.open(file.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)  # the file's name must survive a power cut as well as its content
-        finally:
-            os.close(folder)
+        sync_folder(file.parent)  # the file's name must survive a power cut as well as its content
     except OSError as error:
         raise StoreError(f"the database file {file} cannot be created: {error.strerror}") from error

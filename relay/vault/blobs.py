@@ -17,11 +17,12 @@ from typing import Any, Protocol, cast
 
 from sqlalchemy import Connection, Table, bindparam, select
 
+from relay.durable import sync_folder
 from relay.errors import StoreError
 from relay.fail_points import reached
 from relay.store.tables import Blob
 from relay.store.tables.sealed import BlobState
-from relay.vault.files import UnnamedFile, explained, opened, sync_folder
+from relay.vault.files import UnnamedFile, explained, opened
 
 _BLOB: Table = cast("Any", Blob).__table__
 _DRAFT = ".draft"

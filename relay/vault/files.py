@@ -87,15 +87,6 @@ class UnnamedFile:
         return self._descriptor
 
 
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 @contextmanager
 def opened(file: Path) -> Iterator[int]:
     """Lend a descriptor to read from."""

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from relay.durable import sync_folder
 from relay.errors import KeyringError
 from relay.fail_points import reached
 
@@ -127,6 +128,21 @@ def read_private(file: Path) -> bytes | None:
             os.close(descriptor)
 
 
+def write_public(file: Path, data: bytes) -> bool:
+    """Write a public key as one line of base64; False when there is one already."""
+    return write_new(file, base64.b64encode(data) + b"\n", 0o644)
+
+
+def read_public(file: Path) -> bytes | None:
+    """Return a public key, None when there is none; KeyringError when it makes no sense."""
+    try:
+        return base64.b64decode(file.read_bytes().strip(), validate=True)
+    except FileNotFoundError:
+        return None
+    except (OSError, binascii.Error) as error:
+        raise KeyringError(f"{file} cannot be read as a public key") from error
+
+
 def write_new(file: Path, data: bytes, mode: int = 0o600) -> bool:
     """Create ``file`` with ``data``, durably and never half; False when there is a file already."""
     draft = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
@@ -151,15 +167,6 @@ def replace(file: Path, data: bytes) -> None:
         _write_draft(draft, data, 0o600)
         draft.rename(file)
         sync_folder(file.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make names in ``folder`` durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def require_private_folder(folder: Path) -> None:

@@ -11,8 +11,6 @@ The portal reads shared, portal and public: it can open what a link opens and ha
 no row and read no spooled mail and no address. The command line holds what the relay holds.
 """
 
-import base64
-import binascii
 import hmac
 import secrets
 import shutil
@@ -25,16 +23,17 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from relay.durable import sync_folder
 from relay.errors import KeyringError
 from relay.message.addresses import canonical_address
 from relay.vault.keks import Epochs, Keks, active_version
 from relay.vault.keyfiles import (
     new_key,
     read_key,
+    read_public,
     require_private_folder,
-    sync_folder,
     write_key,
-    write_new,
+    write_public,
 )
 from relay.vault.sealing.errors import Layer, SealingError
 from relay.vault.sealing.kek import FileKek
@@ -190,7 +189,7 @@ class Keyring:
     @cached_property
     def recovery(self) -> RecoveryPublicKey | None:
         """Return the organisation's recovery public key, None when it has none."""
-        data = _read_public(self.folder / "public" / "recovery.pub")
+        data = read_public(self.folder / "public" / "recovery.pub")
         return None if data is None else RecoveryPublicKey.decode(data)
 
     # --- portal and relay ---
@@ -276,24 +275,10 @@ class Keyring:
         return key.secret
 
     def _public(self, name: str) -> bytes:
-        data = _read_public(self.folder / "public" / name)
+        data = read_public(self.folder / "public" / name)
         if data is None:
             raise KeyringError(f"{self.folder / 'public' / name} is missing: restore the keys from their backup")
         return data
-
-
-def write_public(file: Path, data: bytes) -> bool:
-    """Write a public key as one line of base64; False when there is one already."""
-    return write_new(file, base64.b64encode(data) + b"\n", 0o644)
-
-
-def _read_public(file: Path) -> bytes | None:
-    try:
-        return base64.b64decode(file.read_bytes().strip(), validate=True)
-    except FileNotFoundError:
-        return None
-    except (OSError, binascii.Error) as error:
-        raise KeyringError(f"{file} cannot be read as a public key") from error
 
 
 def _fill(folder: Path) -> None:

@@ -22,7 +22,7 @@ from relay.store.tables import Part, Sealed
 from relay.store.tables import Stanza as StanzaTable
 from relay.store.tables.sealed import SealedState
 from relay.vault.blobs import BlobStore
-from relay.vault.keyring import write_public
+from relay.vault.keyfiles import write_public
 from relay.vault.sealing.bundle import decode_bundle, open_bundle
 from relay.vault.sealing.errors import Layer, SealingError
 from relay.vault.sealing.header import CoreHeader

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import count
 
+from tests.gateway import SEALS_NHS_NUMBERS
 from tests.letters import ANNA, COLLEAGUE, JANE, NHS_NUMBER, letter, photograph
 
 CAROL, DAVE = "carol@example.net", "dave@example.net"
@@ -13,14 +14,9 @@ NOBODY, LATER, GREY = "nobody@example.net", "later@example.net", "grey@example.n
 NOT_NOW = 450  # to LATER, whenever it is tried
 REFUSALS = {NOBODY: "550 5.1.1 there is nobody of that name", LATER: f"{NOT_NOW} 4.2.1 come back later"}
 GREYLIST = {GREY: "451 4.7.1 greylisted"}  # each second time
-RULES = """
-[[rules]]
-name = "nhs-numbers"
-because = "the message contains an NHS number"
-to = "outside"
-when = { identifier = "nhs", confidence = "high" }
-action = "seal"
-
+RULES = (
+    SEALS_NHS_NUMBERS
+    + """
 [[rules]]
 name = "first-ask"
 because = "the message names the merger"
@@ -28,6 +24,7 @@ to = "outside"
 when = { keywords = ["project nightjar"] }
 action = "hold"
 """
+)
 _MOST_WAITING = 3  # letters that are never taken: each is tried once a second
 _PHOTOGRAPH = photograph(300 << 10)  # more than is kept in a row, and sent in several pieces
 
