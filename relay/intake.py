@@ -31,7 +31,7 @@ from relay.queue.delivery import Delivery
 from relay.queue.incoming import Incoming
 from relay.recognition import Recognition, still_so
 from relay.routing import route
-from relay.smtp.overflow import Incoming as OnDisk
+from relay.smtp.overflow import OnDisk
 from relay.smtp.values import ClientFacts, Reply, SmtpEnvelope
 from relay.store.audit import Audit
 from relay.store.room import ensure_room

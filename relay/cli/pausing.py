@@ -7,22 +7,20 @@ import click
 from sqlalchemy import Connection
 
 from relay import clock
-from relay.cli.opened import Opened, identifier, opened
+from relay.cli.opened import Opened, opened
 from relay.cli.session import Session, pass_session
 from relay.cli.terminal import examples, plural, say
-from relay.cli.whom import DestinationDomain
+from relay.cli.whom import entries_or_domain, ids_or_domain
 from relay.queue import interventions
 
 _ID = "4ig7yxbkzvv2pcsxhxeyzxuuym"
-_TO = "All mail for this domain instead of single entries."
 
 
 @click.command(
     short_help="Hold entries back, or all mail for a domain.",
     epilog=examples(f"letterlock queue pause {_ID}", "letterlock queue pause --to example.net"),
 )
-@click.argument("ids", nargs=-1, metavar="[ID]...")
-@click.option("--to", type=DestinationDomain(), help=_TO)
+@ids_or_domain("All mail for this domain instead of single entries.")
 @pass_session
 def pause(session: Session, ids: tuple[str, ...], to: str | None) -> None:
     """Keep waiting entries back, or all mail for a domain, until "letterlock queue resume".
@@ -45,8 +43,7 @@ def pause(session: Session, ids: tuple[str, ...], to: str | None) -> None:
     short_help="Let paused mail go on.",
     epilog=examples(f"letterlock queue resume {_ID}", "letterlock queue resume --to example.net"),
 )
-@click.argument("ids", nargs=-1, metavar="[ID]...")
-@click.option("--to", type=DestinationDomain(), help=_TO)
+@ids_or_domain("All mail for this domain instead of single entries.")
 @pass_session
 def resume(session: Session, ids: tuple[str, ...], to: str | None) -> None:
     """Let paused entries go on, or all mail for a domain.
@@ -60,13 +57,6 @@ def resume(session: Session, ids: tuple[str, ...], to: str | None) -> None:
         else:
             due = one.store.run(lambda conn: interventions.resume_destination(conn, one.audit, to, clock.now()))
     say(f"{plural(due, 'entry is', 'entries are')} due now; a running gateway takes them up within a second.")
-
-
-def entries_or_domain(ids: tuple[str, ...], to: str | None) -> list[bytes]:
-    """Return the ids that a person typed; click.UsageError unless there are ids, or a domain, and not both."""
-    if bool(ids) == bool(to):
-        raise click.UsageError("Name one or more IDs, or a domain with --to.")
-    return [identifier(text) for text in ids]
 
 
 def _each(one: Opened, wanted: list[bytes], action: interventions.Action) -> int:

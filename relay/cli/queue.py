@@ -9,10 +9,10 @@ import click
 from relay import clock
 from relay.cli.drop import drop
 from relay.cli.opened import identifier, opened
-from relay.cli.pausing import entries_or_domain, pause, resume
+from relay.cli.pausing import pause, resume
 from relay.cli.session import Session, pass_session
 from relay.cli.terminal import examples, plural, print_json, print_table, say
-from relay.cli.whom import Age, DestinationDomain, Whom
+from relay.cli.whom import Age, Whom, entries_or_domain, ids_or_domain
 from relay.config.amounts import size_words
 from relay.errors import RefusedError
 from relay.queue.inspection import UNFINISHED, ListedEntry, Wanted, count_entries, list_entries, show_entries
@@ -145,8 +145,7 @@ def show(session: Session, id: str, as_json: bool) -> None:  # noqa: A002  # the
     "retry",
     epilog=examples("letterlock queue retry 4ig7yxbkzvv2pcsxhxeyzxuuym", "letterlock queue retry --to example.net"),
 )
-@click.argument("ids", nargs=-1, metavar="[ID]...")
-@click.option("--to", type=DestinationDomain(), help="All that waits for this domain instead of single entries.")
+@ids_or_domain("All that waits for this domain instead of single entries.")
 @pass_session
 def try_again(session: Session, ids: tuple[str, ...], to: str | None) -> None:
     """Try waiting entries at once instead of at their next turn."""

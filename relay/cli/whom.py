@@ -1,15 +1,18 @@
-"""Whom an option means: a domain, an address, or the age of mail, as a person types them."""
+"""Which mail a command means: by entry, domain, address or age, as a person types them."""
 
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
+from relay.cli.opened import identifier
 from relay.config.amounts import duration
 from relay.config.values import domain
 from relay.message.addresses import parse_mailbox
 
 NULL = "<>"
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class DestinationDomain(click.ParamType[str]):
@@ -62,3 +65,20 @@ class Age(click.ParamType[timedelta]):
             return duration(str(value).strip())
         except ValueError:
             return self.fail(f'"{value}" is no time: write 15m, 4h or 2d', param, ctx)
+
+
+def ids_or_domain(help_: str) -> Callable[[F], F]:
+    """Give a command the parameters ``ids`` and ``to``: entries, or all for a domain (``help_`` says what of it)."""
+
+    def given(command: F) -> F:
+        with_domain = click.option("--to", type=DestinationDomain(), help=help_)(command)
+        return click.argument("ids", nargs=-1, metavar="[ID]...")(with_domain)
+
+    return given
+
+
+def entries_or_domain(ids: tuple[str, ...], to: str | None) -> list[bytes]:
+    """Return the ids that a person typed; click.UsageError unless there are ids, or a domain, and not both."""
+    if bool(ids) == bool(to):
+        raise click.UsageError("Name one or more IDs, or a domain with --to.")
+    return [identifier(text) for text in ids]

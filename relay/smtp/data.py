@@ -10,7 +10,7 @@ import sys
 
 from relay.memory import LARGE, Room
 from relay.smtp import replies
-from relay.smtp.overflow import Disk, Incoming
+from relay.smtp.overflow import Disk, OnDisk
 from relay.smtp.values import Reply
 
 _END = b"\r\n.\r\n"
@@ -40,7 +40,7 @@ class Content:
         self._room = room
         self._mend_lines = mend_lines
         self._disk = disk
-        self._incoming: Incoming | None = None
+        self._incoming: OnDisk | None = None
         self._fault: Exception | None = None
         self._octets = bytearray()  # one buffer: a client that sends octet by octet costs no more memory
         self._enough = LARGE if disk else sys.maxsize  # octets that are held before they go to disk
@@ -124,7 +124,7 @@ class Content:
         """What kept the disk from taking the octets, None where nothing did."""
         return self._fault
 
-    async def complete(self) -> Incoming:
+    async def complete(self) -> OnDisk:
         """Return the content, whole and on disk; from now on it is the caller's to drop.
 
         What kept the disk from taking it leaves here: StoreFullError, StoreError.

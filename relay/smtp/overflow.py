@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 T = TypeVar("T")
 
 
-class Incoming(Protocol):
+class OnDisk(Protocol):
     """A message on disk that is not ours yet. Everything but ``drop`` blocks; StoreError, StoreFullError."""
 
     @property
@@ -38,10 +38,10 @@ class Incoming(Protocol):
 class Disk:
     """``begin`` makes room for one message, and does not block; ``threads`` do the work that does."""
 
-    begin: Callable[[], Incoming]
+    begin: Callable[[], OnDisk]
     threads: Executor
 
-    def discard(self, incoming: Incoming) -> None:
+    def discard(self, incoming: OnDisk) -> None:
         """Drop a message behind what its threads do now."""
         with suppress(RuntimeError):  # they have ended, as this process does: with it goes what nobody kept
             self.threads.submit(incoming.drop)

@@ -15,7 +15,7 @@ from relay.smtp.data import Content
 from relay.smtp.door import NEVER
 from relay.smtp.failures import failure
 from relay.smtp.message_reading import Begun, MessageReading
-from relay.smtp.overflow import Incoming
+from relay.smtp.overflow import OnDisk
 from relay.smtp.parameters import MailParameters, mail_parameters, rcpt_parameters
 from relay.smtp.paths import forward_path, reverse_path, split_path
 from relay.smtp.replies import CommandError
@@ -160,7 +160,7 @@ class TransactionCommands(MessageReading):
     def _user(self) -> User | None:
         return (self.door.users or {}).get(self.client.authenticated)
 
-    async def _sender_known(self, begun: Begun, message: bytes | Incoming) -> ClientFacts:
+    async def _sender_known(self, begun: Begun, message: bytes | OnDisk) -> ClientFacts:
         """Return who sends, now that the message is there; CommandError when it may not come from them."""
         if not (begun.client.authenticated or begun.tenant):
             return begun.client
@@ -180,7 +180,7 @@ class TransactionCommands(MessageReading):
         self._count_stranger(stranger)
         return stranger
 
-    async def _beginning(self, message: Incoming) -> bytes:
+    async def _beginning(self, message: OnDisk) -> bytes:
         return await asyncio.to_thread(message.beginning, HEADER_LIMIT + 2)
 
     def _count_stranger(self, client: ClientFacts) -> None:
@@ -217,11 +217,11 @@ class TransactionCommands(MessageReading):
         finally:
             self.forget_transaction()
 
-    def _drop(self, message: bytes | Incoming) -> None:
+    def _drop(self, message: bytes | OnDisk) -> None:
         if not isinstance(message, bytes) and self.door.disk is not None:
             self.door.disk.discard(message)
 
-    async def _judge(self, envelope: SmtpEnvelope, message: bytes | Incoming, client: ClientFacts) -> Reply:
+    async def _judge(self, envelope: SmtpEnvelope, message: bytes | OnDisk, client: ClientFacts) -> Reply:
         """Await ``accept`` in a task of its own, so that nothing that happens to the connection cancels a commit."""
         self.judging = self.loop.create_task(self.door.accept(envelope, message, client))
         self.judging.add_done_callback(lambda _: self._drop(message))

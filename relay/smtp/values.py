@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from relay.smtp.overflow import Incoming
+from relay.smtp.overflow import OnDisk
 
 Notify = Literal["NEVER", "SUCCESS", "FAILURE", "DELAY"]
 
@@ -88,6 +88,6 @@ class Accept(Protocol):
     An exception that leaves it becomes 451 (452 for StoreFullError) with an id; nobody sees its text.
     """
 
-    async def __call__(self, envelope: SmtpEnvelope, content: bytes | Incoming, client: ClientFacts) -> Reply:
+    async def __call__(self, envelope: SmtpEnvelope, content: bytes | OnDisk, client: ClientFacts) -> Reply:
         """Make the message durable, or refuse it, and say so."""
         ...
