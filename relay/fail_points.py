@@ -1,8 +1,8 @@
 """Fail points: named places on the way of a message where a drill ends this process, as a power cut would.
 
 ``LETTERLOCK_FAIL_AT=NAME:NTH`` in the environment of a process kills it (SIGKILL) when it comes to the place NAME for
-the NTH time (the first, without ``:NTH``). An empty value arms nothing yet: `arm` does, after a fork. Every place has
-its line in docs/flow.md.
+the NTH time (the first, without ``:NTH``); ``stop NAME:NTH`` makes it stand still there (SIGSTOP) until somebody
+continues it. An empty value arms nothing yet: `arm` does, after a fork. Every place has its line in docs/flow.md.
 
 Whether the variable is there is decided once, at import. Where it is not, both functions are empty: a call costs less
 than a tenth of a microsecond.
@@ -15,16 +15,19 @@ import threading
 from collections.abc import Awaitable, Callable
 
 VARIABLE = "LETTERLOCK_FAIL_AT"
+_STOP = "stop "
 
 
 class _FailPoints:
-    """Counts how often the armed place was reached, in any thread, and kills at the right time."""
+    """Counts how often the armed place was reached, in any thread, and kills or stops at the right time."""
 
     def __init__(self, where: str) -> None:
         self.arm(where)
 
     def arm(self, where: str) -> None:
-        self._name, _, times = where.rpartition(":") if where[-1:].isdigit() else (where, "", "1")
+        place = where.removeprefix(_STOP)
+        self._signal = signal.SIGKILL if place == where else signal.SIGSTOP
+        self._name, _, times = place.rpartition(":") if place[-1:].isdigit() else (place, "", "1")
         self._left = int(times)
         self._lock = threading.Lock()
 
@@ -35,7 +38,7 @@ class _FailPoints:
             self._left -= 1
             now = self._left == 0
         if now:
-            os.kill(os.getpid(), signal.SIGKILL)
+            signal.pthread_kill(threading.get_ident(), self._signal)  # stands still at once: not other threads first
 
     async def reached_on_wire(self, name: str) -> None:
         if name == self._name:
@@ -62,7 +65,7 @@ reached_on_wire: Callable[[str], Awaitable[None]] = _nothing_on_wire if _points 
 
 
 def arm(where: str) -> None:
-    """Arm ``NAME`` or ``NAME:NTH`` anew, for a process that was forked from a warm one; '' arms nothing.
+    """Arm a place anew, as in the variable, for a process that was forked from a warm one; '' arms nothing.
 
     RuntimeError where the variable was not there at import: then no place knows of the drill.
     """

@@ -21,6 +21,7 @@ from relay.store.gate import Gate, gate_file
 MIGRATIONS = Path(__file__).with_name("migrations")
 """One file for each version, whose name begins with it."""
 
+_GATE_SECONDS = 30.0  # for processes that write to the same file, one of which may stand still
 _MIGRATION_LOCK = 0x4C4C4D31  # of pg_advisory_xact_lock: one process migrates, the others find the work done
 
 
@@ -39,7 +40,7 @@ def migrate(url: str, *, create: bool = True) -> None:
     gate = Gate(gate_file(file))
     engine = open_engine(url, writer=True)
     try:
-        with gate.held(), engine.begin() as connection:
+        with gate.held(_GATE_SECONDS), engine.begin() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
             current = _revision(connection)

@@ -65,9 +65,9 @@ class Stable:
         assert self._warm.stdout is not None
         self._warm.stdout.close()
 
-    def start(self, service: str, folder: Path, *, fail_at: str = "", number: int = 0, **more: str) -> Life:
+    def start(self, service: str, folder: Path, *, fail_at: str = "", number: int = 0, **more: str | int) -> Life:
         """Fork a process of the installation in ``folder``, which dies at ``fail_at``; it logs to ``folder/log``."""
-        order = {
+        order: dict[str, str | int] = {
             "service": service,
             "configuration": str(folder / "relay.toml"),
             "number": number,

@@ -4,7 +4,8 @@ A start of Python and of all imports takes a second, a fork a hundredth of that.
 the supervisor, with its own sockets, threads and files, but for two things: a helper for attachments starts when the
 first attachment comes, and the fail point is armed by `arm`, not by the environment.
 
-In: {"service": "relay", "configuration": PATH, "number": 0, "fail_at": "NAME:NTH", "log": PATH}
+In: {"service": "relay", "configuration": PATH, "number": 0, "fail_at": "NAME:NTH", "log": PATH}; "hurry": N makes the
+patience of the store so many times shorter.
 Out: {"started": PID}, in the order of the lines, and {"ended": PID, "code": CODE} (-9 for a kill).
 """
 
@@ -23,6 +24,7 @@ from relay.gateway import prepare
 from relay.logs import configure
 from relay.message.extraction import Extractor
 from relay.services import find_services
+from relay.store import line
 from tests.drill import sweeping
 
 
@@ -40,6 +42,7 @@ def _live(order: dict[str, Any]) -> int:
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     fail_points.arm(order["fail_at"])
+    line.LOOK_SECONDS /= order.get("hurry", 1)
     if order["service"] == "sweep":
         return sweeping.main(Path(order["configuration"]), order["now"])
     Extractor.start = _begin_lazily  # type: ignore[method-assign]
@@ -87,8 +90,8 @@ def main() -> None:
                     os.kill(pid, 9)
                 return
             *whole, lines = (lines + read).split(b"\n")
-            for line in whole:
-                pid = _fork(json.loads(line))
+            for order in whole:
+                pid = _fork(json.loads(order))
                 living[os.pidfd_open(pid)] = pid
                 _say({"started": pid})
 

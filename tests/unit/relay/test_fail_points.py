@@ -46,6 +46,19 @@ def test_a_process_dies_where_it_is_told(where: str | None, end: tuple[int, int]
     assert _run(where) == end
 
 
+def test_a_process_stands_still_where_it_is_told() -> None:
+    """With ``stop`` before the name it is not killed: it goes on when somebody continues it."""
+    environment = {**os.environ, fail_points.VARIABLE: "stop store: before commit:2"}
+    with subprocess.Popen([sys.executable, "-c", _PROGRAM], stdout=subprocess.PIPE, env=environment) as process:
+        _, status = os.waitpid(process.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status)
+        assert process.stdout is not None
+        assert os.read(process.stdout.fileno(), 1000) == b"committed\n"
+        process.send_signal(signal.SIGCONT)
+        assert process.stdout.read() == b"committed\ncommitted\n"
+        assert process.wait(10) == 0
+
+
 def test_without_the_variable_nothing_can_be_armed() -> None:
     """A process that was not started for a drill cannot become one."""
     with pytest.raises(RuntimeError, match="LETTERLOCK_FAIL_AT must be in the environment"):

@@ -5,6 +5,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from sqlalchemy import Connection, func, select
 
 from relay.errors import RefusedError, StoreError
 from relay.store.batch import claim, insert_later
+from relay.store.gate import Gate
 from relay.store.tables import Meta
 from relay.store.writer import Store, open_store
 
@@ -382,6 +384,47 @@ def test_locked_database_says_so(sqlite_url: str, tmp_path: Path, monkeypatch: p
     intruder.close()
     assert store.run(put("b")) == "b"
     store.close()
+
+
+def test_who_waits_too_long_is_told_and_never_happens(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind a transaction that does not end, others are withdrawn before they begin; what comes later happens."""
+    monkeypatch.setattr("relay.store.line.LOOK_SECONDS", 0.001)
+    blocked = Blocked(store)
+    with pytest.raises(StoreError, match="another process or the disk stands still"):
+        store.run(put("from a thread"))
+    with pytest.raises(StoreError, match="another process or the disk stands still"):
+        asyncio.run(store.commit(put("from a task")))
+    monkeypatch.setattr("relay.store.line.LOOK_SECONDS", 1.0)
+    blocked.release()
+    assert store.run(put("later")) == "later"
+    assert names(store) == {"later"}
+
+
+def test_closing_while_another_process_is_stuck_in_the_gate(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What waits is told that it has not happened, and the process can end; the writer goes on by itself later."""
+    monkeypatch.setattr("relay.store.line.LOOK_SECONDS", 0.001)
+    store = open_store(sqlite_url)
+    gate = Gate(tmp_path / "letterlock.db.gate")
+    with gate.held():
+        waiting = store.submit(put("waiting"))
+        store.close()
+        with pytest.raises(StoreError, match="stands still"):
+            waiting.result(0)
+        with pytest.raises(StoreError, match="the store is closed"):
+            store.submit(put("late"))
+        with (
+            pytest.raises(StoreError, match="stands still, or writes for long"),
+            closing(Gate(tmp_path / "letterlock.db.gate")) as other,
+            other.held(0.01),
+        ):
+            pass
+    gate.close()
+    again = open_store(sqlite_url)
+    assert again.run(put("next")) == "next"
+    assert names(again) == {"next"}
+    again.close()
 
 
 def test_of_equal_claims_in_one_batch_the_first_counts(store: Store) -> None:

@@ -1,0 +1,90 @@
+"""The line of transactions before the writer: first come, first served, and nobody waits in it for ever.
+
+The writer may come no further: at the gate, because another process was stopped while it was inside; in a COMMIT,
+because the disk does not answer. What waits behind it can still be withdrawn, because it has not begun: its submitter
+hears so, and it never happens. Whoever takes a job out of the line owns it, so none is both withdrawn and run.
+
+How long a job has waited is counted in looks, not read from a clock: a process that was stopped itself has not looked
+meanwhile, and serves those who waited when it goes on.
+"""
+
+import threading
+import time
+from collections import deque
+
+from relay.errors import StoreError
+from relay.store.jobs import Job
+
+LOOK_SECONDS = 1.0
+LOOKS = 10  # together as long as SQLite waits for a program that ignores our gate
+
+
+class Line:
+    """Any thread puts jobs in, one takes them out in order; thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._jobs: deque[Job] = deque()
+        self._looks = 0
+        self._asleep = False
+        self._closed = False
+
+    def __len__(self) -> int:
+        """How many wait."""
+        return len(self._jobs)
+
+    def put(self, job: Job) -> None:
+        """Let a job stand in line; StoreError when the line is closed."""
+        with self._lock:
+            if self._closed:
+                raise StoreError("the store is closed: this process is stopping")
+            job.joined = self._looks
+            self._jobs.append(job)
+            if self._asleep:
+                self._changed.notify()
+
+    def close(self) -> bool:
+        """Take nobody more; return False when it was closed before."""
+        with self._lock:
+            before, self._closed = self._closed, True
+            self._changed.notify()
+        return not before
+
+    def wait(self, idle: float | None) -> bool:
+        """Wait until a job can wait for company no longer, at most ``idle`` seconds (None: for ever) with nobody here.
+
+        Returns False when the line is closed and empty. What is still here then need not wait for company.
+        """
+        with self._lock:
+            while not self._closed:
+                rest = min(job.until for job in self._jobs) - time.monotonic() if self._jobs else idle
+                if rest is not None and rest <= 0:
+                    break
+                self._asleep = True
+                woken = self._changed.wait(rest)
+                self._asleep = False
+                if not woken:
+                    break
+            return bool(self._jobs) or not self._closed
+
+    def take(self) -> Job | None:
+        """Return the first in line, None when nobody waits."""
+        with self._lock:
+            return self._jobs.popleft() if self._jobs else None
+
+    def take_all(self) -> list[Job]:
+        """Return everybody."""
+        with self._lock:
+            jobs = list(self._jobs)
+            self._jobs.clear()
+        return jobs
+
+    def look(self) -> list[Job]:
+        """Return those who have waited for so many looks, this one included, and are in line no more."""
+        with self._lock:
+            self._looks += 1
+            late: list[Job] = []
+            while self._jobs and self._looks - self._jobs[0].joined > LOOKS:
+                late.append(self._jobs.popleft())
+        return late
