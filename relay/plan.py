@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from relay.clock import id_text
 from relay.fail_points import reached
 from relay.judging import Judgement
+from relay.message.identity import body_digest
 from relay.message.parts import Reading
 from relay.message.trace import received_field
 from relay.queue.incoming import Incoming
@@ -69,7 +70,8 @@ class Arrival:
     ``content`` is what the client sent, ``reading`` the same read, ``at`` the moment we took it up; ``lease`` is set
     when this worker has room to send what it accepts at once. ``key`` is the keyed hash by which the same message is
     known again, None where there is none; ``earlier`` is what is known of it (`relay.recognition`). ``incoming`` is the
-    content on disk: None where it is small, or not any more what the client sent.
+    content on disk: None where it is small, or not any more what the client sent. ``body`` is `body_digest` of the
+    content, None where nobody has computed it.
     """
 
     id: bytes
@@ -82,6 +84,15 @@ class Arrival:
     key: bytes | None = None
     earlier: Earlier = Earlier()
     incoming: Incoming | None = None
+    body: bytes | None = None
+
+    def digest(self) -> bytes:
+        """Return `body_digest` of the content; blocking for large content where nobody has computed it."""
+        return self.body or body_digest(self.content)
+
+    def rewritten(self, content: bytes, reading: Reading) -> "Arrival":
+        """Return the message with other content."""
+        return replace(self, content=content, reading=reading, incoming=None, body=None)
 
     def to(self, recipients: tuple[ForwardPath, ...]) -> "Arrival":
         """Return the same message for these recipients only."""

@@ -186,7 +186,7 @@ class Planner:
         ]
         if not entries:
             return self._record(arrival, b"", entries, Direction.OUT), None
-        loop, rest = mark(clean, clock.id_text(arrival.id), arrival.at, self._loop_tag)
+        loop, rest = mark(clean, clock.id_text(arrival.id), arrival.at, self._loop_tag, arrival.digest())
         trace = arrival.trace(self._name, arrival.id, arrival.envelope.recipients)
         draft = self._record(
             arrival, reheaded(arrival.incoming, arrival.content, rest, [trace, loop]), entries, Direction.OUT
@@ -226,6 +226,7 @@ class Planner:
             message_key=arrival.key,
             size=len(arrival.content),
             lease=arrival.lease,
+            body=arrival.body,
         )
 
     def _decisions(self, received: Received) -> tuple[dict[str, object], ...]:

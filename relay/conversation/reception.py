@@ -8,7 +8,7 @@ Postmaster and abuse, which every domain has, belong to a person.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 from policies.model import RuleHit
@@ -142,7 +142,7 @@ class Reception:
         content = scrub(arrival.content, self._domain, self._real)
         if content is arrival.content:
             return arrival
-        return replace(arrival, content=content, reading=read(content), incoming=None)
+        return arrival.rewritten(content, read(content))
 
     def _answers_at(self, address: SecretAddress) -> bool:
         return self._answers is not None and address.kind is AddressKind.READER

@@ -14,8 +14,13 @@ _LABEL = b"letterlock message 1"
 _FIELDS = (b"message-id", b"from", b"to", b"cc", b"date", b"subject", b"resent-date", b"resent-message-id")
 
 
-def message_key(sender: str, original: bytes) -> bytes:
-    """Return the canonical bytes of a message, to be put through an HMAC.
+def body_digest(original: bytes) -> bytes:
+    """Return the SHA-256 of the body of a message, 32 octets."""
+    return hashlib.sha256(memoryview(original)[header_end(original)[1] :]).digest()
+
+
+def message_key(sender: str, original: bytes, body: bytes | None = None) -> bytes:
+    """Return the canonical bytes of a message, to be put through an HMAC; ``body`` is its `body_digest`, where known.
 
     Over the reverse-path, the fields From, To, Cc, Date, Subject, Message-ID, Resent-Date and Resent-Message-ID
     (unfolded, in their order, with their number) and the SHA-256 of the body; each with its length in front, so that
@@ -28,8 +33,7 @@ def message_key(sender: str, original: bytes) -> bytes:
     pieces = [_LABEL, sender.encode("utf-8", "surrogateescape")]
     for name in _FIELDS:
         pieces += [name, len(found[name]).to_bytes(4, "big"), *found[name]]
-    body = memoryview(original)[header_end(original)[1] :]
-    pieces.append(hashlib.sha256(body).digest())
+    pieces.append(body or body_digest(original))
     return b"".join(len(piece).to_bytes(8, "big") + piece for piece in pieces)
 
 

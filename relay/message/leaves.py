@@ -9,7 +9,7 @@ from relay.message.parts import Part
 from relay.message.pgp import BEGIN
 from relay.message.structure import Leaf, Structure
 from relay.message.tnef import SIGNATURE
-from relay.message.transfer import PIECE, decode_transfer
+from relay.message.transfer import PIECE
 from relay.message.wrapped import attachment, perhaps_encrypted, signed_or_encrypted, unpacked
 
 _BODIES = frozenset(
@@ -42,11 +42,10 @@ def parts_of(leaf: Leaf, found: Structure, number: int) -> list[Part]:
     ``number`` is what a file without a name is called by.
     """
     kind = leaf.type.word
-    raw = leaf.raw
-    decoded = decode_transfer(raw, leaf.encoding)
-    data = raw if decoded is None else decoded
-    if leaf.encoding == "base64" and kind.startswith("text/") and _NOT_BASE64.search(raw, 0, PIECE):
-        found.outside.append(raw)  # plain text under a wrong label: some programs show it as it stands
+    decoded = leaf.decoded()
+    data = leaf.raw if decoded is None else decoded
+    if leaf.encoding == "base64" and kind.startswith("text/") and _NOT_BASE64.search(leaf.raw, 0, PIECE):
+        found.outside.append(leaf.raw)  # plain text under a wrong label: some programs show it as it stands
     problem = "is encoded in an unknown way" if decoded is None else _ELSEWHERE.get(kind, "")
     if leaf.disposition.word != "attachment" and not declared_name(leaf):
         if kind == "text/html":

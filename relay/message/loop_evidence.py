@@ -14,7 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from relay.message.block import BlockField, fields, header_end, named_fields, unfold
+from relay.message.block import BlockField, fields, named_fields, unfold
+from relay.message.identity import body_digest
 
 FIELD = "Letterlock-Trace"
 MAX_PASSES = 3  # a message that was here so often goes round in a circle
@@ -35,25 +36,28 @@ class Evidence:
     queue_id: str
 
 
-def find_evidence(original: bytes, now: datetime, tag: Tag) -> Evidence | None:
+def find_evidence(original: bytes, now: datetime, tag: Tag, body: bytes | None = None) -> Evidence | None:
     """Return the evidence that this message left us within the last hour, the highest count of it; None without any.
 
     Takes any bytes, never raises. ``now`` is aware; a moment in the future counts as any other within the hour,
-    because the clock may have been put right.
+    because the clock may have been put right. ``body`` is its `body_digest`, where that is known.
     """
-    found = [evidence for _, evidence in _valid(original, now, tag)]
+    found = [evidence for _, evidence in _valid(original, now, tag, body)]
     return max(found, key=lambda evidence: evidence.passes, default=None)
 
 
-def mark(original: bytes, queue_id: str, now: datetime, tag: Tag) -> tuple[tuple[str, str], bytes]:
+def mark(
+    original: bytes, queue_id: str, now: datetime, tag: Tag, body: bytes | None = None
+) -> tuple[tuple[str, str], bytes]:
     """Return our field for a copy that leaves, as name and value, and the copy without the marks that it replaces.
 
-    Nothing else of the copy changes; fields of other gateways, and ours that have lapsed, stay.
+    Nothing else of the copy changes; fields of other gateways, and ours that have lapsed, stay. ``body`` is the
+    `body_digest` of the message, where that is known.
     """
-    earlier = _valid(original, now, tag)
+    earlier = _valid(original, now, tag, body)
     passes = 1 + max((evidence.passes for _, evidence in earlier), default=0)
     claim = f"{passes} {queue_id} {int(now.timestamp())}".encode("ascii")
-    value = claim.decode("ascii") + " " + tag(_covered(claim, _fingerprint(original))).hex()
+    value = claim.decode("ascii") + " " + tag(_covered(claim, _fingerprint(original, body))).hex()
     kept, position = [], 0
     for field, _ in earlier:
         kept.append(original[position : field.start])
@@ -61,9 +65,9 @@ def mark(original: bytes, queue_id: str, now: datetime, tag: Tag) -> tuple[tuple
     return (FIELD, value), b"".join([*kept, original[position:]]) if kept else original
 
 
-def _valid(original: bytes, now: datetime, tag: Tag) -> list[tuple[BlockField, Evidence]]:
+def _valid(original: bytes, now: datetime, tag: Tag, body: bytes | None = None) -> list[tuple[BlockField, Evidence]]:
     marks = named_fields(original, _NAME)[:_MOST]
-    fingerprint = _fingerprint(original) if marks else b""
+    fingerprint = _fingerprint(original, body) if marks else b""
     found = []
     for field in marks:
         match = _VALUE.fullmatch(unfold(field.value))
@@ -80,12 +84,12 @@ def _covered(claim: bytes, fingerprint: bytes) -> bytes:
     return _LABEL + claim + b"\0" + fingerprint
 
 
-def _fingerprint(original: bytes) -> bytes:
+def _fingerprint(original: bytes, body: bytes | None) -> bytes:
     """Return the SHA-256 over From, Message-ID and body, each with its length in front."""
     digest = hashlib.sha256()
     for field in fields(original):
         if field.name in {b"from", b"message-id"}:
             value = unfold(field.value)
             digest.update(field.name + b":" + len(value).to_bytes(8, "big") + value)
-    digest.update(b"body:" + hashlib.sha256(memoryview(original)[header_end(original)[1] :]).digest())
+    digest.update(b"body:" + (body or body_digest(original)))
     return digest.digest()

@@ -19,7 +19,7 @@ from relay.message.names import declared_name
 from relay.message.printable import change_printable
 from relay.message.spellings import LIKELY, Change, Real, Spellings, quick, splice
 from relay.message.structure import Leaf, walk
-from relay.message.transfer import IDENTITY, decode_base64, decode_transfer
+from relay.message.transfer import BASE64, IDENTITY, decode_base64, decode_transfer
 from relay.message.values import encoded_words
 from relay.message.words import decode_words
 
@@ -37,7 +37,7 @@ _BY_NAME = {
     **dict.fromkeys(("htm", "html"), _HTML),
     **dict.fromkeys(("txt", "csv", "rtf", "json", "xml", "vcf"), "text/plain"),
 }
-_BASE64, _PRINTABLE = frozenset({"base64", "base-64", "b"}), frozenset({"quoted-printable", "quotedprintable", "q"})
+_PRINTABLE = frozenset({"quoted-printable", "quotedprintable", "q"})
 _WORTH_A_WALK = quick(rb"base-?64|quoted-?printable|begin:v|=\?|" + LIKELY)
 _WORDS = re.compile(rb"=\?[^?\s]{1,80}\?[bBqQ]\?[^?\s]*+\?=(?:\s++=\?[^?\s]{1,80}\?[bBqQ]\?[^?\s]*+\?=)*+")
 _LINE_END = re.compile(rb"\r?\n")
@@ -60,10 +60,9 @@ def _message(content: bytes, spellings: Spellings, depth: int) -> bytes:
     position = 0
     for leaf in _special(content):
         changes += _plain(content, position, leaf.start, spellings)
-        scrubbed = _leaf(leaf, spellings, depth)
-        if scrubbed != leaf.raw:
-            changes.append((leaf.start, leaf.end, scrubbed))
         position = leaf.end
+        if _kind(leaf) and (scrubbed := _leaf(leaf, raw := leaf.raw, spellings, depth)) != raw:
+            changes.append((leaf.start, leaf.end, scrubbed))
     return splice(content, [*changes, *_plain(content, position, len(content), spellings)])
 
 
@@ -73,7 +72,7 @@ def _special(content: bytes) -> Iterator[Leaf]:
     for leaf in walk(content).leaves:
         kind = _kind(leaf)
         special = kind and (leaf.encoding not in IDENTITY or kind in _MESSAGES or kind in {_HTML, _CALENDAR})
-        if (special or leaf.encoding in _BASE64) and leaf.buffer is content and leaf.start >= position:
+        if (special or leaf.encoding in BASE64) and leaf.buffer is content and leaf.start >= position:
             position = leaf.end
             yield leaf
 
@@ -104,10 +103,8 @@ def _words(piece: bytes, spellings: Spellings) -> Iterator[Change]:
             yield match.start(), match.end(), "\r\n ".join(encoded_words(scrubbed)).encode("ascii")
 
 
-def _leaf(leaf: Leaf, spellings: Spellings, depth: int) -> bytes:
-    kind, raw = _kind(leaf), leaf.raw
-    if not kind:
-        return raw
+def _leaf(leaf: Leaf, raw: bytes, spellings: Spellings, depth: int) -> bytes:
+    kind = _kind(leaf)
     if leaf.encoding in IDENTITY:
         scrubbed = _decoded(leaf, raw, spellings, depth)
         # A charset that does not fit hides nothing: programs show the octets then.

@@ -10,8 +10,9 @@ import re
 from dataclasses import dataclass, field
 
 from relay.message.block import header_end, whole_fields
+from relay.message.borders import next_border
 from relay.message.parameters import Value, parse_value
-from relay.message.transfer import IDENTITY, PIECE, decode_transfer, encoding_of
+from relay.message.transfer import BASE64, IDENTITY, PIECE, decode_base64, decode_transfer, encoding_of
 
 MAX_DEPTH = 30  # multiparts within multiparts
 MAX_ENTITIES = 600  # parts of every kind; a manifest holds 1,000
@@ -46,6 +47,12 @@ class Leaf:
     def raw(self) -> bytes:
         """The octets as they stand, still encoded for transfer."""
         return self.buffer[self.start : self.end]
+
+    def decoded(self) -> bytes | None:
+        """Return the octets without their encoding for transfer, None where that is unknown."""
+        if self.encoding in BASE64:
+            return decode_base64(self.buffer, self.start, self.end)  # large, and copied once less
+        return decode_transfer(self.raw, self.encoding)
 
 
 @dataclass(slots=True)
@@ -185,7 +192,7 @@ def _split(
     inside, begun = False, body
     # The line end of the empty line before the body belongs to the first border.
     position = body - 1
-    while (at := buffer.find(border, position, end)) >= 0:
+    while (at := next_border(buffer, border, position, end)) >= 0:
         line_end = buffer.find(b"\n", at + len(border), end)
         line_end = end if line_end < 0 else line_end
         rest = buffer[at + len(border) : min(line_end, at + len(border) + 256)].rstrip(b" \t\r")

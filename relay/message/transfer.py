@@ -1,14 +1,18 @@
-"""Content-Transfer-Encoding undone as tolerantly as the most tolerant mail program, in pieces (RFC 2045 section 6).
+"""Content-Transfer-Encoding undone as tolerantly as the most tolerant mail program (RFC 2045 section 6).
 
-One call on 25 MB would hold the interpreter for 76 ms; pieces of 1 MiB let other threads in between.
+What takes long is done in pieces of 1 MiB, which let other threads in between; usual base64 takes 7 ms for 25 MB.
 """
 
 import binascii
 import re
 
+from pybase64 import b64decode
+
 PIECE = 1 << 20  # octets handled by one call
+BASE64 = frozenset({"base64", "base-64", "b"})
 IDENTITY = frozenset({"", "7bit", "8bit", "binary", "7-bit", "8-bit", "7bits", "8bits", "none"})
 _NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="))
+_BEHIND_BASE64 = b"= \t\r\n"  # padding, and the line end of the last line
 _SOFT_BREAK_SPACE = re.compile(rb"=[ \t]+(?=\r?\n)")
 _SOFT_BREAK_CR = re.compile(rb"=\r(?!\n)")
 _WORD = re.compile(rb"[a-z0-9_-]+")
@@ -35,7 +39,7 @@ def decode_transfer(data: bytes, encoding: str) -> bytes | None:
     """Return the decoded octets, or None when the encoding is unknown. Never raises."""
     if encoding in IDENTITY:
         return data
-    if encoding in {"base64", "base-64", "b"}:
+    if encoding in BASE64:
         return decode_base64(data)
     if encoding in {"quoted-printable", "quotedprintable", "q"}:
         return _quoted_printable(data)
@@ -44,18 +48,31 @@ def decode_transfer(data: bytes, encoding: str) -> bytes | None:
     return None
 
 
-def decode_base64(data: bytes) -> bytes:
+def decode_base64(data: bytes, start: int = 0, end: int | None = None) -> bytes:
     """Decode base64 with junk in it, without padding, or in several padded runs one after another.
 
-    Strict programs stop at the first junk or padding, tolerant ones go on: a policy has to see all.
+    Strict programs stop at the first junk or padding, tolerant ones go on: a policy has to see all. ``start`` and
+    ``end`` say where in ``data`` it stands.
     """
+    stop = len(data) if end is None else end
+    padding = data.find(b"=", start, stop)
+    if padding < 0 or not data[padding:stop].strip(_BEHIND_BASE64):
+        try:
+            return b64decode(memoryview(data)[start:stop], validate=False)  # steps over junk
+        except binascii.Error:  # too little padding, or too much
+            pass
+    return _in_runs(data[start:stop])
+
+
+def _in_runs(data: bytes) -> bytes:
+    """Decode base64 each of whose runs may end with any padding, or none."""
     decoded, carry = [], b""
     for start in range(0, len(data), PIECE):
         clean = carry + data[start : start + PIECE].translate(None, _NOT_BASE64)
         *ended, clean = clean.split(b"=")
         decoded += [_run(run) for run in ended if run]
         whole = len(clean) & ~3
-        decoded.append(binascii.a2b_base64(clean[:whole]))
+        decoded.append(b64decode(clean[:whole], validate=True))
         carry = clean[whole:]
     decoded.append(_run(carry))
     return b"".join(decoded)
@@ -64,7 +81,7 @@ def decode_base64(data: bytes) -> bytes:
 def _run(run: bytes) -> bytes:
     if len(run) % 4 == 1:
         run = run[:-1]  # six bits make no octet
-    return binascii.a2b_base64(run + b"=" * (-len(run) % 4))
+    return binascii.a2b_base64(run + b"=" * (-len(run) % 4))  # on a few octets three times as fast
 
 
 def _quoted_printable(data: bytes) -> bytes:

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from relay.message.lines import are_plain, faults_of
+
 END_OF_DATA = b".\r\n"
 
 
@@ -69,10 +71,11 @@ class DotStuffer:
             piece, self._held = piece[:-1], b"\r"
         if not piece:
             return b""
-        ends = piece.count(b"\r\n")
-        if ends != piece.count(b"\n") or ends != piece.count(b"\r") or b"\0" in piece:
-            raise UncleanError
-        stuffed = piece.replace(b"\r\n.", b"\r\n..")
+        stuffed = piece
+        if not are_plain(piece):
+            if faults_of(piece):
+                raise UncleanError
+            stuffed = piece.replace(b"\r\n.", b"\r\n..")
         if self._at_line_start and piece.startswith(b"."):
             stuffed = b"." + stuffed
         self._at_line_start = piece.endswith(b"\n")

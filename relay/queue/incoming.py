@@ -141,9 +141,9 @@ class Reheaded:
         slices = range(self.body, len(self.received), BLOCK)
         return self.head.isascii() and all(self.received[start : start + BLOCK].isascii() for start in slices)
 
-    def body_hash(self) -> bytes:
-        """Return what a DKIM signature says of the body."""
-        return hash_body(self.received, self.body)
+    def body_hash(self, plain: bytes | None = None) -> bytes:
+        """Return what a DKIM signature says of the body; ``plain`` is its SHA-256, where that is known."""
+        return hash_body(self.received, self.body, plain)
 
     def below(self, fields: bytes) -> "Reheaded":
         """Return the message with more fields on top."""

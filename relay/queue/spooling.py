@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -123,22 +124,23 @@ class Spooler:
         message_key: bytes | None = None,
         size: int | None = None,
         lease: Lease | None = None,
+        body: bytes | None = None,
     ) -> Draft:
         """Return a draft; `insert_message` puts it into a transaction.
 
         For large content this blocks until the blob is durable (call it in a thread then): StoreError,
         StoreFullError. ``content`` is the message as it will be sent, or what becomes of one that was received on
         disk, but for DKIM signatures: they are made here, once, so that every attempt sends the same octets. ``size``
-        is what the client sent, if that differs. ``envelope.body`` and ``.smtputf8`` are corrected to what the content
-        really needs. Mail of our own (every other direction than OUT) that names no reverse-path gets its bounce
-        address; a DSN keeps the null one (RFC 3461 section 6.1). A blob whose transaction never comes is swept as an
-        orphan.
+        is what the client sent, if that differs, ``body`` the SHA-256 of the content's body, if that is known.
+        ``envelope.body`` and ``.smtputf8`` are corrected to what the content really needs. Mail of our own (every other
+        direction than OUT) that names no reverse-path gets its bounce address; a DSN keeps the null one (RFC 3461
+        section 6.1). A blob whose transaction never comes is swept as an orphan.
         """
         message_id = message_id or new_id()
         if self._returns and _comes_back(envelope, entries, direction):
             envelope = replace(envelope, reverse_path=self._returns.of(message_id))
         if entries:
-            content = self._signed(content, now)
+            content = self._signed(content, now, body)
         envelope = _as_needed(envelope, content)
         # A message that nobody gets as it is leaves its record: nothing to keep, and no key to keep for it.
         spool_row, stored, blob_length = self._spool(message_id, content, now) if entries else (None, None, 0)
@@ -174,10 +176,10 @@ class Spooler:
         """
         return self._entry_row(message_id, new, _queued(new, now), now, None)
 
-    def _signed(self, content: bytes | Reheaded, now: datetime) -> bytes | Reheaded:
+    def _signed(self, content: bytes | Reheaded, now: datetime, body: bytes | None) -> bytes | Reheaded:
         if isinstance(content, bytes):
-            return self._signer.sign(content, now)
-        return content.below(self._signer.sign_apart(content.head, content.body_hash, now))
+            return self._signer.sign(content, now, body)
+        return content.below(self._signer.sign_apart(content.head, partial(content.body_hash, body), now))
 
     def _spool(
         self, message_id: bytes, content: bytes | Reheaded, now: datetime

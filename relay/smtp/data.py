@@ -9,12 +9,14 @@ import re
 import sys
 
 from relay.memory import LARGE, Room
+from relay.message import lines
 from relay.smtp import replies
 from relay.smtp.overflow import Disk, OnDisk
 from relay.smtp.values import Reply
 
 _END = b"\r\n.\r\n"
-_BEGINNINGS = tuple(_END[:length] for length in range(len(_END) - 1, 0, -1))  # longest first
+_LAST_LINE = b".\r\n"
+_BEGINNINGS = tuple(_END[:length] for length in range(len(_END), 0, -1))  # longest first, the whole mark too
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 
 _FLOOD_ALLOWANCE = 16 << 20  # octets
@@ -53,18 +55,10 @@ class Content:
         """Octets so far, whether they are kept or not."""
         return self._size
 
-    def add(self, piece: bytes) -> None:
-        """Append octets. A CR and the LF after it must come in one piece."""
-        pairs = piece.count(b"\r\n")
-        if piece.count(b"\r") != pairs:
-            self._bare_cr = True
-        if piece.count(b"\n") != pairs:
-            if self._mend_lines:
-                piece = _BARE_LF.sub(b"\r\n", piece)
-            else:
-                self._bare_lf = True
-        if b"\0" in piece:
-            self._nul = True
+    def add(self, piece: bytes, *, plain: bool = False) -> None:
+        """Append octets. A CR and the LF after it must come in one piece; ``plain`` says that no line has a fault."""
+        if not plain and not lines.are_plain(piece):
+            piece = self._checked(piece)
         self._size += len(piece)
         if self._size > self._limit:
             self._too_large = True
@@ -79,6 +73,16 @@ class Content:
         else:
             self._no_room = True
             self.release()
+
+    def _checked(self, piece: bytes) -> bytes:
+        """Note what is wrong with octets, and return them, mended where that is allowed."""
+        faults = lines.faults_of(piece)
+        self._bare_cr |= faults.bare_cr
+        self._nul |= faults.nul
+        if faults.bare_lf and self._mend_lines:
+            return _BARE_LF.sub(b"\r\n", piece)
+        self._bare_lf |= faults.bare_lf
+        return piece
 
     def problem(self) -> Reply | None:
         """Say why the whole message is refused, or None. The order is fixed, so that outcomes are too."""
@@ -167,23 +171,28 @@ class DataReader:
     def feed(self, block: bytes) -> bytes | None:
         """Take a block; return what follows the end of data, or None while the end has not come.
 
-        The search runs over whole blocks, never per line, and looks at each octet a fixed number of times.
+        The search runs over whole blocks, never per line, and looks at each octet a fixed number of times: once, but
+        where lines begin with dots or have faults.
         """
         octets = self._held + block
+        self._held = next((start for start in _BEGINNINGS if octets.endswith(start)), b"")
+        ended = self._held == _END
+        # Never cut inside CRLF. : the cut stands before the longest possible beginning of the end mark.
+        before = octets[: len(octets) - len(_LAST_LINE if ended else self._held)]
+        if lines.are_plain(before):  # then no end mark begins in it but the one behind it
+            self._add(before, plain=True)
+            return b"" if ended else None
         end = octets.find(_END)
         if end >= 0:
-            self._add(octets[: end + 2])
+            self._add(octets[: end + 2].replace(b"\r\n.", b"\r\n"))
             return octets[end + len(_END) :]
-        self._held = next((start for start in _BEGINNINGS if octets.endswith(start)), b"")
-        self._add(octets[: len(octets) - len(self._held)])
+        self._add(before.replace(b"\r\n.", b"\r\n"))
         return None
 
-    def _add(self, octets: bytes) -> None:
+    def _add(self, octets: bytes, *, plain: bool = False) -> None:
         if not octets:
             return
-        # Never cut inside CRLF. : the cut stands before the longest possible beginning of the end mark.
-        octets = octets.replace(b"\r\n.", b"\r\n")
         if self._surplus:
             octets, self._surplus = octets[self._surplus :], 0
         if octets:
-            self._content.add(octets)
+            self._content.add(octets, plain=plain)

@@ -62,6 +62,16 @@ def test_pieces_make_no_difference_and_dkimpy_agrees(words: list[bytes], cuts: l
     pieces = [body[start:stop] for start, stop in pairwise(places)]
     wire = body if body.endswith(b"\r\n") or not body else body + b"\r\n"
     assert digest(*pieces) == hashlib.sha256(Relaxed.canonicalize_body(wire)).digest()
+    message = b"\r\n" + body
+    assert hash_body(message, 2, hashlib.sha256(body).digest()) == digest(body)
+
+
+@given(st.lists(st.sampled_from([b"one two", b"\r\n", b" ", b"\r\n.\r\n", b"three"]), max_size=8))
+def test_the_digest_of_a_tidy_body_is_its_hash(words: list[bytes]) -> None:
+    """A body that is its own relaxed form is not hashed again; any other is."""
+    body = b"".join([*words, b"end\r\n"])
+    tidy = Relaxed.canonicalize_body(body) == body
+    assert hash_body(b"\r\n" + body, 2, b"known") == (b"known" if tidy else digest(body))
 
 
 @pytest.mark.parametrize("shift", range(-4, 5))
@@ -69,7 +79,9 @@ def test_white_space_across_two_pieces_is_one_run(shift: int) -> None:
     """A border between pieces within spaces, or within CRLF, is not seen in the hash."""
     message = b"\r\n" + b"x" * (PIECE + shift - 2) + b" \t \r\n \r\n\r\ny  z\r\n"
     relaxed = b"x" * (PIECE + shift - 2) + b"\r\n\r\n\r\ny z\r\n"
-    assert hash_body(message, 2) == hashlib.sha256(relaxed).digest()
+    assert hash_body(message, 2) == hash_body(message, 2, b"known") == hashlib.sha256(relaxed).digest()
+    border = b"\r\n" + b"x" * (PIECE + shift - 2) + b"  y\r\n"
+    assert hash_body(border, 2, b"known") == hash_body(border, 2)
 
 
 @pytest.mark.timeout(20)

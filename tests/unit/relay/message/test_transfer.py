@@ -1,6 +1,7 @@
 import base64
 import binascii
 import quopri
+from itertools import product
 
 import pytest
 from hypothesis import given
@@ -27,6 +28,32 @@ from relay.message.transfer import PIECE, decode_base64, decode_transfer, encodi
 def test_base64_is_read_past_junk_and_padding(encoded: bytes, plain: bytes) -> None:
     """Nothing behind the first odd character or the first padding is hidden from the policies."""
     assert decode_base64(encoded) == plain
+
+
+def by_the_bit(encoded: bytes) -> bytes:
+    """Decode base64 as tolerantly as it can be meant: padding ends a run, junk is nothing."""
+    alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    decoded = b""
+    for run in encoded.split(b"="):
+        digits = [alphabet.index(octet) for octet in run if octet in alphabet]
+        octets = len(digits) * 6 // 8
+        bits = sum(digit << 6 * place for place, digit in enumerate(reversed(digits)))
+        decoded += (bits >> (len(digits) * 6 - octets * 8)).to_bytes(octets, "big")
+    return decoded
+
+
+def test_base64_of_every_short_text_is_read_by_the_bit() -> None:
+    """However digits, padding, line ends and junk follow one another, every whole octet comes out, and no other."""
+    for length in range(7):
+        for one in product(b"AR/=-\n", repeat=length):
+            assert decode_base64(bytes(one)) == by_the_bit(bytes(one))
+
+
+@given(st.lists(st.sampled_from([b"QUJD", b"Rr", b"/", b"\r\n", b"=", b"==", b"-", b"\xff", b"x" * 76]), max_size=30))
+def test_base64_of_longer_texts_is_read_by_the_bit(tokens: list[bytes]) -> None:
+    """The same for texts that decoders read in strides of many octets."""
+    encoded = b"".join(tokens)
+    assert decode_base64(encoded) == by_the_bit(encoded)
 
 
 @given(st.binary(max_size=300))
