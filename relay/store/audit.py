@@ -42,6 +42,7 @@ _PERSONAL = b"letterlock/1 audit personal\x00"
 _WRAPPED = b"letterlock/1 audit key\x00"
 _NONCE = 12
 _ID = 16
+_KEY = 32
 _FORGOTTEN = "personal facts forgotten"
 _STEP = 500
 _MOMENT = Moment()
@@ -140,7 +141,9 @@ class Audit:
 
 def _seal(audit_key: bytes, message_id: bytes, personal: Mapping[str, str]) -> tuple[bytes, dict[str, bytes]]:
     """Return sealed personal facts and the row of their key."""
-    key_id, key, nonce = secrets.token_bytes(_ID), secrets.token_bytes(32), secrets.token_bytes(_NONCE)
+    # Drawn together: each draw lets go of the interpreter, and the event loop takes it.
+    drawn = secrets.token_bytes(_ID + _KEY + _NONCE)
+    key_id, key, nonce = drawn[:_ID], drawn[_ID:-_NONCE], drawn[-_NONCE:]
     plain = _canonical(personal).encode("utf-8", "surrogatepass")
     sealed = key_id + AESGCM(key).encrypt(bytes(_NONCE), plain, _PERSONAL + message_id)
     wrapped = nonce + AESGCM(audit_key).encrypt(nonce, key, _WRAPPED + message_id + key_id)

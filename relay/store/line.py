@@ -8,9 +8,12 @@ How long a job has waited is counted in looks, not read from a clock: a process 
 meanwhile, and serves those who waited when it goes on.
 """
 
+import asyncio
 import threading
 import time
 from collections import deque
+from collections.abc import Iterable
+from weakref import WeakKeyDictionary
 
 from relay.errors import StoreError
 from relay.store.jobs import Job
@@ -26,6 +29,7 @@ class Line:
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._jobs: deque[Job] = deque()
+        self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, list[Job]] = WeakKeyDictionary()
         self._looks = 0
         self._asleep = False
         self._closed = False
@@ -37,17 +41,28 @@ class Line:
     def put(self, job: Job) -> None:
         """Let a job stand in line; StoreError when the line is closed."""
         with self._lock:
-            if self._closed:
-                raise StoreError("the store is closed: this process is stopping")
-            job.joined = self._looks
-            self._jobs.append(job)
-            if self._asleep:
-                self._changed.notify()
+            self._refuse_if_closed()
+            self._join([job])
+
+    def put_with_turn(self, job: Job, loop: asyncio.AbstractEventLoop) -> None:
+        """Let a job stand in line together with all that come in this turn of ``loop``; call it in the loop's thread.
+
+        They share a COMMIT then, and it begins when the loop has done what there was to do: a writer that is woken by
+        the first takes the interpreter from whoever prepares the second, and gets it back a dozen times.
+        """
+        with self._lock:
+            self._refuse_if_closed()
+            if loop not in self._turns:
+                self._turns[loop] = []
+                loop.call_soon(self._end_turn, loop)
+            self._turns[loop].append(job)
 
     def close(self) -> bool:
         """Take nobody more; return False when it was closed before."""
         with self._lock:
             before, self._closed = self._closed, True
+            for loop in tuple(self._turns):
+                self._join(self._turns.pop(loop))
             self._changed.notify()
         return not before
 
@@ -88,3 +103,18 @@ class Line:
             while self._jobs and self._looks - self._jobs[0].joined > LOOKS:
                 late.append(self._jobs.popleft())
         return late
+
+    def _end_turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        with self._lock:
+            self._join(self._turns.pop(loop, ()))
+
+    def _join(self, jobs: Iterable[Job]) -> None:
+        for job in jobs:
+            job.joined = self._looks
+            self._jobs.append(job)
+        if self._asleep:
+            self._changed.notify()
+
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise StoreError("the store is closed: this process is stopping")

@@ -17,6 +17,9 @@ Convert = Callable[[Any], Any]
 Values = Mapping[str, Any]
 Rows = list[tuple[Any, ...]]
 
+_MOST_ROWS = 64  # in one statement; the widest table has 19 columns, and SQLite takes 32,766 values
+_VALUES = " VALUES "
+
 
 class Prepared:
     """One statement. Each call takes values by the names of its parameters and belongs to the open transaction.
@@ -88,10 +91,33 @@ class PreparedForKeys:
         return self._prepared[length]
 
 
+class Insertion(Prepared):
+    """The insertion of rows into a table."""
+
+    def many(self, connection: Connection, rows: Sequence[Values]) -> None:
+        """Insert ``rows``: on SQLite 64, 32, 16 … in one statement.
+
+        At each step of a statement SQLite's driver lets go of the interpreter and the event loop takes it: a row a step
+        cost a message a dozen changes of threads.
+        """
+        compiled = self._for(connection)
+        if not compiled.positional:
+            super().many(connection, rows)
+            return
+        cursor = _driver(connection).cursor()
+        begin, one = compiled.text.split(_VALUES)
+        start = 0
+        while start < len(rows):
+            count = min(_MOST_ROWS, 1 << ((len(rows) - start).bit_length() - 1))
+            bound = [value for row in rows[start : start + count] for value in compiled.bind(row)]
+            cursor.execute(begin + _VALUES + ", ".join([one] * count), bound)
+            start += count
+
+
 @cache
-def insertion(table: Table, columns: tuple[str, ...]) -> Prepared:
+def insertion(table: Table, columns: tuple[str, ...]) -> Insertion:
     """Return the insertion of rows that have these columns; others get their constant default, or nothing."""
-    return Prepared(table.insert().inline(), columns=columns)
+    return Insertion(table.insert().inline(), columns=columns)
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,9 +78,9 @@ class Store:
 
         With ``patience`` it waits so many seconds for a transaction that has none, to share its COMMIT.
         """
-        until = time.monotonic() + patience if patience else 0.0
-        job = TaskJob(work, asyncio.get_running_loop(), until)
-        self._line.put(job)
+        loop = asyncio.get_running_loop()
+        job = TaskJob(work, loop, time.monotonic() + patience if patience else 0.0)
+        self._line.put_with_turn(job, loop)
         value: T = await job.future
         return value
 

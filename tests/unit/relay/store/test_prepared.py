@@ -83,6 +83,15 @@ def test_a_change_tells_how_many_rows_it_met(store: Store) -> None:
     assert store.run(lambda conn: statement.run(conn, {"of_id": b"c" * 16, "new": "seal"})) == 0
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 63, 64, 65, 200])
+def test_any_number_of_rows_is_inserted_once(store: Store, count: int) -> None:
+    """However rows are put together into statements, each arrives once and as it was given."""
+    rows = [decision(b"r" * 16, number, inside=number % 3 == 0) for number in range(count)]
+    insert(store, *rows)
+    with store.read() as conn:
+        assert Prepared(BY_MESSAGE).rows(conn, {"of_id": b"r" * 16}) == [tuple(row.values()) for row in rows]
+
+
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 5, 8, 9, 20])
 def test_lists_of_any_length_find_each_key_once(store: Store, count: int) -> None:
     """Short lists are filled up with their last key and long ones cut: neither shows in the rows."""

@@ -222,6 +222,37 @@ def test_many_tasks_await_their_transactions(store: Store) -> None:
     assert results == ["refused" if number % 10 == 0 else f"n{number}" for number in range(100)]
 
 
+def test_what_is_submitted_in_one_turn_of_a_loop_shares_one_commit(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A writer with nothing to do is not woken by the first of them: it begins when all have been submitted."""
+    steps: list[str] = []
+    monkeypatch.setattr("relay.store.batch.reached", steps.append)
+    store = open_store(database_url)
+
+    async def two_turns() -> None:
+        for turn in range(2):
+            await asyncio.gather(*(store.commit(put(f"{turn}-{number}")) for number in range(10)))
+
+    asyncio.run(two_turns())
+    store.close()
+    once = ["store: transaction run"] * 10 + ["store: before commit", "store: after commit"]
+    assert steps == once * 2
+
+
+def test_close_does_not_forget_this_turn(database_url: str) -> None:
+    """What was submitted a moment before the store closes happens, though the loop had no time to end its turn."""
+    store = open_store(database_url)
+
+    async def submit_and_close() -> str:
+        submitted = asyncio.ensure_future(store.commit(put("last")))
+        await asyncio.sleep(0)
+        store.close()
+        return await submitted
+
+    assert asyncio.run(submit_and_close()) == "last"
+
+
 def _refuse(_connection: Connection) -> None:
     raise RefusedError("no")
 
