@@ -64,6 +64,7 @@ from relay.store.throttle import Throttles
 from relay.store.writer import Store, open_store
 from relay.vault.blobs import FileBlobs
 from relay.vault.keyring import Keyring
+from relay.vault.progress import require_newest
 from relay.vault.vault import Vault
 
 DISK_THREADS = 2  # write large messages as they arrive
@@ -127,11 +128,12 @@ def prepare(configuration: Configuration) -> None:
     """Bring the database to this version's schema and see that the keys can be read.
 
     StoreError when the database is newer than this version or does not answer, KeyringError for the keys,
-    ConfigurationError for a DKIM key.
+    ConfigurationError for a DKIM key, RefusedError when the database was put back from a backup.
     """
     Keyring.open(configuration.keys.folder, role="relay")
     open_signer(configuration.dkim)
     migrate(configuration.storage.database, create=False)
+    require_newest(configuration.storage.database, configuration.keys.folder)
     nobody_died(_notes_of(configuration))
 
 

@@ -21,6 +21,7 @@ from relay.store.checkpoints import checkpoint
 from relay.store.duties import hold
 from relay.store.history import fold, waits_to_be_folded
 from relay.store.writer import Store
+from relay.vault import progress
 from relay.vault.blobs import BlobStore, doomed
 from relay.vault.keyring import Keyring
 from relay.vault.retention import sweep
@@ -99,6 +100,7 @@ class Housekeeping:
         if line:
             # The log leaves this machine: what is signed here proves the audit against whoever owns the database.
             _log.info("checkpoint", line=line)
+            progress.note(self.store, self.keyring.folder)
 
     def _purge(self) -> None:
         with self.store.read() as conn:

@@ -14,6 +14,7 @@ from relay.config.demo import demo_text, word_lists
 from relay.config.starter import starter_text
 from relay.errors import RefusedError, StoreError
 from relay.store.schema import holds_messages, migrate
+from relay.vault import progress
 from relay.vault.blobs import FileBlobs
 from relay.vault.keyring import Keyring
 
@@ -76,6 +77,7 @@ def _prepare(configuration: Configuration) -> None:
         say(f"Made keys in {keys}. Back them up apart from the storage: without them nothing sealed opens again.")
     blobs.mkdir(mode=0o700, parents=True, exist_ok=True)
     migrate(configuration.storage.database)
+    progress.begin(configuration.storage.database, keys)
     say("The database is ready.")
     say('Next: "letterlock check" shows what is configured, "letterlock run" starts the gateway.')
 

@@ -30,6 +30,8 @@ _OWN = (
     "audit",
     "keys",
     "users",
+    "backup",
+    "restore",
     "recover",
     "version",
 )

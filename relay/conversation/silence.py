@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, exists, or_, select, update
+from sqlalchemy import Connection, Row, Select, delete, exists, or_, select, update
 
 from relay.clock import new_id
 from relay.notices.letterhead import thread_fields
@@ -228,6 +228,12 @@ class Silence:
         decided = select(_DECISION.c.rules).where(_DECISION.c.message_id == row.id, _DECISION.c.action == "seal")
         rules = {rule for one in conn.execute(decided).scalars() for rule in json.loads(one)}
         return not rules or not rules <= set(self.quiet)
+
+
+def skip_until(conn: Connection, moment: datetime) -> None:
+    """Look at no message that was accepted before this moment: whether its readers were silent is not known."""
+    conn.execute(delete(_META).where(_META.c.name == _NAME))
+    _move(conn, None, _Place(moment, b""))
 
 
 def _next(conn: Connection, place: _Place, until: datetime, limit: int) -> Sequence[Row[Any]]:

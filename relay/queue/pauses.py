@@ -84,6 +84,19 @@ def pause_entry(conn: Connection, entry_id: bytes, now: datetime) -> bool:
     return conn.execute(update(_ENTRY).where(*due).values(due_at=now, **_WAITS)).rowcount > 0
 
 
+def pause_everything(conn: Connection, now: datetime) -> int:
+    """Pause what is due and what a worker holds, which must be gone; return how many entries are paused then."""
+    waiting = (EntryState.DUE.value, EntryState.LEASED.value)
+    conn.execute(
+        update(_ENTRY)
+        .where(_ENTRY.c.state.in_(waiting))
+        .values(due_at=now, lease_owner=None, lease_until=None, **_WAITS)
+    )
+    return conn.execute(
+        select(func.count()).select_from(_ENTRY).where(_ENTRY.c.state == EntryState.PAUSED.value)
+    ).scalar_one()
+
+
 def paused_before(conn: Connection, moment: datetime) -> int:
     """Return how many entries have been paused since before ``moment``."""
     waiting = (_ENTRY.c.state == EntryState.PAUSED.value, _ENTRY.c.due_at < moment)

@@ -82,6 +82,12 @@ def checkpoint(connection: Connection, keys: SigningKeys, at: datetime) -> str |
     return _export(row)
 
 
+def last_number(connection: Connection) -> int:
+    """Return the number of the last checkpoint, 0 before the first."""
+    number: int = connection.execute(select(func.coalesce(func.max(_CHECKPOINT.c.seq), 0))).scalar_one()
+    return number
+
+
 def verify(connection: Connection, public_key: Ed25519PublicKey, exported: Iterable[str] = ()) -> Report:
     """Check every event and checkpoint; ``exported`` are lines that ``checkpoint`` returned, kept elsewhere.
 

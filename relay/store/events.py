@@ -53,6 +53,7 @@ class Event(StrEnum):
     DESTROYED = "destroyed"
     KEY_DESTROYED = "key destroyed"
     RECOVERED = "recovered"
+    RESTORED = "restored"
 
 
 _FIELD = re.compile(r"\{(\w+)\}")
@@ -101,6 +102,7 @@ _SENTENCES: dict[Event, tuple[str, ...]] = {
     Event.EXPIRED: ("expired: its keys were destroyed, nobody can open it any more",),
     Event.DESTROYED: ("its content was deleted",),
     Event.KEY_DESTROYED: ("server key {key}", " for messages that expired in {bucket}", " was destroyed"),
+    Event.RESTORED: ("a backup took over", ": {kept_back} entries of its queue are kept back"),
     Event.RECOVERED: ("opened with the recovery key", " {key}", ", origin {origin}"),
 }
 # What stands in the facts as a bare number or in ISO 8601, and how it is said.

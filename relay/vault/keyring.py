@@ -159,6 +159,10 @@ class Keyring:
         """Return a reader for what ``spool_writer`` wrote; errors as ``spool_open``."""
         return SpoolReader(self._epoch_secret(epoch_id), label, item_id, stored_length)
 
+    def opens_epoch(self, epoch_id: bytes) -> bool:
+        """Tell whether what was spooled under this epoch key can still be opened."""
+        return self._epoch_keys().of_id(epoch_id) is not None
+
     def destroy_unused_epochs(self, in_use: frozenset[bytes], now: datetime) -> int:
         """Destroy epoch keys older than every one in ``in_use``; return how many."""
         return self._epoch_keys().destroy_unused(in_use, now)
