@@ -8,7 +8,6 @@ does not hold. What does not depend on the recipient is worked out once per mess
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 from policies.attachments import AttachmentShape, calendar_entries, not_inspected
 from policies.identifiers.shape import Sighting
@@ -29,16 +28,23 @@ class Facts:
         self.message = message
         self.settled: dict[int, Held] = {}
         self._scanner = scanner
+        # Not cached properties: before Python 3.12 those share one lock, and messages would wait for each other.
+        self._seen: Mapping[int, Sequence[Seen]] | None = None
+        self._uninspected: tuple[Finding, ...] | None = None
 
-    @cached_property
+    @property
     def seen(self) -> Mapping[int, Sequence[Seen]]:
         """What each detector saw, keyed by its position; worked out when first asked for."""
-        return self._scanner.scan(self.message.content)
+        if self._seen is None:
+            self._seen = self._scanner.scan(self.message.content)
+        return self._seen
 
-    @cached_property
+    @property
     def uninspected(self) -> tuple[Finding, ...]:
         """Everything that could not be read."""
-        return not_inspected(self.message.content)
+        if self._uninspected is None:
+            self._uninspected = not_inspected(self.message.content)
+        return self._uninspected
 
 
 Held = tuple[Finding, ...] | None

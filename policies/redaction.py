@@ -17,15 +17,15 @@ def mask(found: str, *, head: int = 0, tail: int = 0) -> str:
     ``head + tail`` beyond four, or beyond half of what is there, is cut down. White space becomes single spaces;
     the result has at most 40 characters.
     """
-    text = _SPACE.sub(" ", found).strip()
+    text = found if found.isalnum() else _SPACE.sub(" ", found).strip()
     places = [place for place, character in enumerate(text) if character.isalnum()]
     most = min(4, len(places) // 2)
     head = min(head, most)
     tail = min(tail, most - head)
-    shown = {*places[:head], *places[len(places) - tail :]}
-    masked = "".join(
-        character if place in shown or not character.isalnum() else "*" for place, character in enumerate(text)
-    )
+    characters = list(text)
+    for place in places[head : len(places) - tail]:
+        characters[place] = "*"
+    masked = "".join(characters)
     return masked if len(masked) <= _LONGEST else f"{masked[: _LONGEST - 1]}…"
 
 

@@ -25,7 +25,7 @@ class Detector:
     def expression(self) -> Expression | None:
         """What Hyperscan is asked; None where every text has to be searched."""
         if isinstance(self.what, str):
-            return Expression(IDENTIFIERS[self.what].expression)
+            return IDENTIFIERS[self.what].expression
         return self.what.expression
 
     def find(self, page: Page) -> tuple[Sighting, ...]:

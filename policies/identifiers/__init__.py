@@ -12,6 +12,7 @@ from policies.identifiers.iban import IBAN
 from policies.identifiers.nhs import NHS
 from policies.identifiers.nino import NINO
 from policies.identifiers.shape import Page, Sighting
+from policies.prefilter import Expression
 
 
 class Identifier(Protocol):
@@ -22,8 +23,8 @@ class Identifier(Protocol):
         """Name used in relay.toml."""
 
     @property
-    def expression(self) -> str:
-        """Hyperscan expression that occurs in every text with such an identifier."""
+    def expression(self) -> Expression:
+        """What Hyperscan is asked: it occurs in every text with such an identifier."""
 
     def find(self, page: Page) -> tuple[Sighting, ...]:
         """Find every occurrence, in the order of the text."""

@@ -8,6 +8,7 @@ burgerservicenummer; logical design BSN of the RvIG.
 from stdnum.nl import bsn
 
 from policies.identifiers.checked import DigitIdentifier
+from policies.identifiers.checksum import weighted
 from policies.identifiers.context import Context, Weight
 from policies.identifiers.shape import Layout
 from policies.identifiers.vocabulary import BSN_HINTS, BSN_LABELS
@@ -26,6 +27,7 @@ _LAYOUTS = {
 BSN = DigitIdentifier(
     name="bsn",
     layouts=_LAYOUTS,
+    checksum=weighted(11, -1, 2, 3, 4, 5, 6, 7, 8, 9),
     valid=lambda digits: bsn.checksum(digits.zfill(9)) == 0,
     issued=lambda digits: not digits.startswith("00"),
     context=Context(labels=BSN_LABELS, hints=BSN_HINTS),

@@ -7,6 +7,7 @@ passes Luhn too but has no issuer prefix of its length. PCI DSS 4.0 (3.4.1) allo
 from stdnum import luhn
 
 from policies.identifiers.checked import DigitIdentifier
+from policies.identifiers.checksum import LUHN
 from policies.identifiers.context import Context, Weight
 from policies.identifiers.shape import Layout, Lengths
 from policies.identifiers.vocabulary import CARD_AGAINST, CARD_HINTS, CARD_LABELS
@@ -57,6 +58,7 @@ def _issued(digits: str) -> bool:
 CARD = DigitIdentifier(
     name="card",
     layouts=_LAYOUTS,
+    checksum=LUHN,
     valid=lambda digits: luhn.checksum(digits) == 0 and _issued(digits),
     issued=lambda digits: len(digits) >= _LONG or digits[:2] in {"34", "36", "37", "38", "30"},
     context=Context(labels=CARD_LABELS, hints=CARD_HINTS, against=CARD_AGAINST),

@@ -1,23 +1,27 @@
 """Identifiers made of digits alone, found in three steps: layout, check digit and prefix, words around."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import compress
 
+from policies.identifiers.checksum import Checksum
 from policies.identifiers.context import Context, Reading, Weight
+from policies.identifiers.runs import RUN_SOURCE
 from policies.identifiers.shape import (
-    RUN_SOURCE,
     Layout,
     Lengths,
     Page,
     Sighting,
     Sightings,
     Stretch,
+    batches,
     beginnings_of,
-    stretches,
 )
 from policies.model import Confidence
+from policies.prefilter import Expression
 from policies.redaction import mask
 
+_RUN = Expression(RUN_SOURCE)
 _SERIES, _SERIES_SHARE, _SERIES_MOST = 4, 0.8, 10_000
 
 
@@ -30,13 +34,16 @@ class _Series:
 
     def __init__(self) -> None:
         self.named_otherwise = False
-        self._numbers: set[str] = set()
+        self._numbers: set[bytes] = set()
         self._passed = 0
 
-    def add(self, digits: str, *, passed: bool) -> None:
-        if digits not in self._numbers and len(self._numbers) < _SERIES_MOST:
-            self._numbers.add(digits)
-            self._passed += passed
+    def add(self, numbers: Iterable[bytes], passed: set[bytes]) -> None:
+        """Add numbers, and which of them passed; the first 10,000 different ones of a text count."""
+        room = _SERIES_MOST - len(self._numbers)
+        if room > 0:
+            fresh = [number for number in dict.fromkeys(numbers) if number not in self._numbers][:room]
+            self._numbers.update(fresh)
+            self._passed += len(passed.intersection(fresh))
 
     @property
     def holds(self) -> bool:
@@ -49,13 +56,14 @@ class _Series:
 class DigitIdentifier:
     """One kind of identifier.
 
-    ``valid`` checks check digit and length. ``issued`` says whether the prefix is one that its issuer gives out;
-    a number with another prefix, or in a rare layout, counts only with a label. ``usual_spaced_only`` leaves the
-    usual groups without weight where marks separate them.
+    ``checksum`` sorts most numbers out, ``valid`` decides about check digit and length. ``issued`` says whether the
+    prefix is one that its issuer gives out; a number with another prefix, or in a rare layout, counts only with a
+    label. ``usual_spaced_only`` leaves the usual groups without weight where marks separate them.
     """
 
     name: str
     layouts: Mapping[Lengths, Layout]
+    checksum: Checksum
     valid: Callable[[str], bool]
     issued: Callable[[str], bool]
     context: Context
@@ -69,37 +77,51 @@ class DigitIdentifier:
         object.__setattr__(self, "_beginnings", beginnings_of(self.layouts))
 
     @property
-    def expression(self) -> str:
-        """Hyperscan expression for texts in which the identifier may occur."""
-        return RUN_SOURCE
+    def expression(self) -> Expression:
+        """What Hyperscan is asked: it occurs in every text in which the identifier does."""
+        return _RUN
 
     def find(self, page: Page) -> tuple[Sighting, ...]:
         """Find every number once, at its highest confidence; 1,000 certain ones are enough for any rule."""
-        sightings = Sightings()
-        series = _Series()
-        for stretch in stretches(page, self.layouts, self._beginnings):
-            fits = self.valid(stretch.digits)
-            if stretch.layout is not Layout.RARE:
-                series.add(stretch.digits, passed=fits and self.issued(stretch.digits))
-            if not fits or sightings.certain(stretch.digits) or not self._stands_alone(stretch, page):
-                continue
-            reading = self.context.read(page.data, stretch.start, stretch.end)
-            series.named_otherwise |= reading is Reading.CONTRARY
-            confidence = self._confidence(stretch, page, reading)
-            if confidence is not None:
-                written = page.data[stretch.start : stretch.end].decode("ascii")
-                evidence = mask(written, head=self.head, tail=self.tail)
-                sightings.add(Sighting(stretch.digits, evidence, confidence))
+        sightings, series = Sightings(), _Series()
+        for batch in batches(page, self.layouts, self._beginnings):
+            looked_at = len(batch.digits)
+            passed: set[bytes] = set()
+            for number in compress(range(looked_at), self.checksum.passing(batch.digits)):
+                stretch = batch.stretch(number)
+                if not self.valid(stretch.value):
+                    continue
+                if self.issued(stretch.value):
+                    passed.add(stretch.digits)
+                reading = self._add(stretch, page, sightings)
+                series.named_otherwise |= reading is Reading.CONTRARY
                 if sightings.enough:
+                    looked_at = number + 1
                     break
+            if batch.layout is not Layout.RARE:
+                series.add(batch.digits[:looked_at], passed)
+            if sightings.enough:
+                break
         return sightings.all(floor=Confidence.MEDIUM if series.holds else Confidence.LOW)
+
+    def _add(self, stretch: Stretch, page: Page, sightings: Sightings) -> Reading | None:
+        """Add what the words around say of a valid number; return that, None where they were not read."""
+        if sightings.certain(stretch.value) or not self._stands_alone(stretch, page):
+            return None
+        reading = self.context.read(page.data, stretch.start, stretch.end)
+        confidence = self._confidence(stretch, page, reading)
+        if confidence is not None:
+            written = page.data[stretch.start : stretch.end].decode("ascii")
+            evidence = mask(written, head=self.head, tail=self.tail)
+            sightings.add(Sighting(stretch.value, evidence, confidence))
+        return reading
 
     def _stands_alone(self, stretch: Stretch, page: Page) -> bool:
         # 1111111111 passes a modulo-11 check and is nobody's number.
         return len(set(stretch.digits)) > 1 and stretch.stands_alone(page.data, self.context.is_label)
 
     def _confidence(self, stretch: Stretch, page: Page, reading: Reading) -> Confidence | None:
-        if stretch.layout is Layout.RARE or not self.issued(stretch.digits):
+        if stretch.layout is Layout.RARE or not self.issued(stretch.value):
             return Confidence.HIGH if reading is Reading.LABELLED else None
         grouped = (
             stretch.layout is Layout.USUAL

@@ -8,14 +8,17 @@ leaves a doubt where nothing else speaks.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
+from typing import NamedTuple
 
 import re2
 
 from policies.identifiers import vocabulary
 from policies.model import Confidence
+from policies.prefilter import Expression, Prefilter
 
 _BEFORE, _AFTER = 80, 40  # bytes of UTF-8 that are read on each side
 _AFTER_PENALTY = 20  # characters: names mostly stand in front of their number
@@ -49,8 +52,7 @@ class Sense(Enum):
     AMBIGUOUS = "names this or something else"
 
 
-@dataclass(frozen=True, slots=True)
-class _Word:
+class _Word(NamedTuple):
     sense: Sense
     start: int
     end: int
@@ -64,7 +66,7 @@ class Context:
 
     def __init__(self, *, labels: tuple[str, ...], hints: tuple[str, ...] = (), against: tuple[str, ...] = ()) -> None:
         self._exact: dict[str, Sense] = {}
-        self._stems: dict[str, Sense] = {}
+        stems: dict[str, Sense] = {}
         for sense, words in (
             (Sense.AMBIGUOUS, vocabulary.AMBIGUOUS),
             (Sense.CONTRARY, vocabulary.CONTRARY),
@@ -73,12 +75,14 @@ class Context:
             (Sense.LABEL, labels),
         ):
             for word in words:
-                table = self._stems if word.endswith("*") else self._exact
+                table = stems if word.endswith("*") else self._exact
                 table[word.removesuffix("*")] = sense
-        self._any_stem = tuple(sorted(self._stems, key=len, reverse=True))
+        self._stems: dict[str, list[tuple[str, Sense]]] = {}  # by their first letters, the longest first
+        for stem in sorted(stems, key=len, reverse=True):
+            self._stems.setdefault(stem[:_STEM_HEAD], []).append((stem, stems[stem]))
         self._phrase_ends = frozenset(word.rpartition(" ")[2] for word in self._exact if " " in word)
-        self._stem_heads = frozenset(stem[:_STEM_HEAD] for stem in self._stems)
-        self._label = _whole_text(labels)
+        self._telling = self._phrase_ends.union(self._exact)
+        self._labels = labels
 
     def read(self, data: bytes, start: int, end: int) -> Reading:
         """Read the words around ``data[start:end]``, which is UTF-8."""
@@ -112,12 +116,31 @@ class Context:
 
     def labelled_anywhere(self, data: bytes) -> bool:
         """Tell whether a label stands anywhere in the text: a column heading, a subject, a first line."""
-        return self._label.search(data) is not None
+        return bool(self._label_words.occurring(data)) and self._label.search(data) is not None
 
-    def _words(self, text: str) -> Iterator[_Word]:
-        """Yield the words and phrases of the vocabulary in the order of the text."""
+    @cached_property
+    def _label(self) -> "re2._Regexp":
+        return _whole_text(self._labels)
+
+    @cached_property
+    def _label_words(self) -> Prefilter:
+        """Asked first: several times as fast as RE2. Compiled (about 50 ms) when the first bare number comes by."""
+        return Prefilter([_may_occur(label) for label in self._labels])
+
+    def _words(self, text: str) -> list[_Word]:
+        """Return the words and phrases of the vocabulary in the order of the text."""
+        telling = {
+            word
+            for word in _WORD.findall(text)
+            if word in self._telling or (word[:_STEM_HEAD] in self._stems and self._sense(word) is not None)
+        }
+        if not telling:
+            return []  # as most words near most numbers; where a word stands is only asked where one does
+        found: list[_Word] = []
         for match in _WORD.finditer(text):
             word = match[0]
+            if word not in telling:
+                continue
             sense = self._sense(word)
             if word in self._phrase_ends:
                 sense = self._phrase(text[: match.end()]) or sense
@@ -125,12 +148,15 @@ class Context:
                 start, end = match.span()
                 # What goes on as a host name or an address (nhs.uk, card@…) names nothing.
                 if text[end : end + 1] not in _JOINING or not text[end + 1 : end + 2].isalnum():
-                    yield _Word(sense, start, end)
+                    found.append(_Word(sense, start, end))
+        return found
 
     def _sense(self, word: str) -> Sense | None:
         sense = self._exact.get(word)
-        if sense is None and word[:_STEM_HEAD] in self._stem_heads and word.startswith(self._any_stem):
-            sense = next(self._stems[stem] for stem in self._any_stem if word.startswith(stem))
+        if sense is None:
+            for stem, meant in self._stems.get(word[:_STEM_HEAD], ()):
+                if word.startswith(stem):
+                    return meant
         return sense
 
     def _phrase(self, text: str) -> Sense | None:
@@ -168,6 +194,13 @@ def _reading(nearest: dict[Sense, int], contrary: int | None, *, named: bool) ->
     if contrary is not None or Sense.AMBIGUOUS in nearest:
         return Reading.DOUBTFUL
     return Reading.SILENT
+
+
+def _may_occur(label: str) -> Expression:
+    """Return what Hyperscan is asked for a label: what it finds holds all that RE2 would."""
+    words = label.removesuffix("*").replace(" ", r"[ .\-/&]{1,3}")
+    after = "" if label.endswith("*") else r"(?:[^A-Za-z0-9]|$)"
+    return Expression(rf"(?:^|[^A-Za-z0-9]){words}{after}", ignore_case=True, unicode=not label.isascii())
 
 
 def _whole_text(labels: tuple[str, ...]) -> "re2._Regexp":

@@ -14,6 +14,7 @@ from policies.identifiers.context import Context, Reading
 from policies.identifiers.shape import Page, Sighting, Sightings, embedded
 from policies.identifiers.vocabulary import IBAN_LABELS
 from policies.model import Confidence
+from policies.prefilter import Expression
 from policies.redaction import mask
 
 _GAP = r"(?:[ ]?[.\-][ ]?|[ ]{0,2}|[ ]?\r?\n(?:> ?){0,3})"
@@ -38,7 +39,7 @@ class BankAccount:
     """The detector; ``expression`` is for Hyperscan."""
 
     name: str
-    expression: str
+    expression: Expression
     context: Context
 
     def find(self, page: Page) -> tuple[Sighting, ...]:
@@ -81,4 +82,4 @@ def _checks(value: str) -> bool:
     return mod_97_10.checksum(value[4:] + value[:4]) == 1
 
 
-IBAN = BankAccount(name="iban", expression=_SOURCE, context=Context(labels=IBAN_LABELS))
+IBAN = BankAccount(name="iban", expression=Expression(_SOURCE, apart=True), context=Context(labels=IBAN_LABELS))

@@ -7,6 +7,7 @@ ten-digit numbers pass the check, so a bare number is of low confidence. NHS Dat
 from stdnum.gb import nhs
 
 from policies.identifiers.checked import DigitIdentifier
+from policies.identifiers.checksum import weighted
 from policies.identifiers.context import Context, Weight
 from policies.identifiers.shape import Layout
 from policies.identifiers.vocabulary import NHS_HINTS, NHS_LABELS
@@ -32,6 +33,7 @@ def _issued(digits: str) -> bool:
 NHS = DigitIdentifier(
     name="nhs",
     layouts=_LAYOUTS,
+    checksum=weighted(11, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10),
     valid=lambda digits: nhs.checksum(digits) == 0,
     issued=_issued,
     context=Context(labels=NHS_LABELS, hints=NHS_HINTS),

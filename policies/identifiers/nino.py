@@ -14,6 +14,7 @@ from policies.identifiers.context import Context, Reading, Weight
 from policies.identifiers.shape import Page, Sighting, Sightings, embedded
 from policies.identifiers.vocabulary import NINO_HINTS, NINO_LABELS
 from policies.model import Confidence
+from policies.prefilter import Expression
 from policies.redaction import mask
 
 _GAP = r"(?:[ ]?[.\-][ ]?|[ ]{0,2}|[ ]?\r?\n(?:> ?){0,3})"
@@ -34,7 +35,7 @@ class NationalInsurance:
     """The detector; ``expression`` is for Hyperscan."""
 
     name: str
-    expression: str
+    expression: Expression
     context: Context
     weight: Weight
 
@@ -77,7 +78,7 @@ def _issued(value: str) -> bool:
 
 NINO = NationalInsurance(
     name="nino",
-    expression=_MAY_OCCUR,
+    expression=Expression(_MAY_OCCUR, apart=True),
     context=Context(labels=NINO_LABELS, hints=NINO_HINTS),
     weight=Weight(bare=Confidence.MEDIUM),
 )

@@ -5,30 +5,20 @@ find numbers anywhere. Digits inside a longer number, a word, a link or an amoun
 """
 
 import re
-from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from functools import cached_property
 from typing import NamedTuple
 
-import re2
-
+from policies.identifiers.runs import PUNCTUATION, Numbers, numbers_in
 from policies.model import Confidence
 
-# Between two groups: one mark, at most two spaces, or the line break of a wrapped (and quoted) line.
-_SEPARATOR = r"(?:[ ]?[.\-][ ]?|[ ]{1,2}|[ ]?\r?\n(?:> ?){0,3})"
-# Eight digits or more. The first is for Hyperscan, which only says whether.
-RUN_SOURCE = rf"[0-9](?:{_SEPARATOR}?[0-9]){{7}}"
-_RUN = re2.compile(rf"[0-9](?:{_SEPARATOR}?[0-9]){{7,}}")
-_GROUP = re.compile(rb"[0-9]+")
 _INTERNATIONAL = re.compile(rb"(?:\+|(?<![0-9])00)[0-9]{1,3}[ .\-()0]{0,4}\Z")
 _GLUED = re.compile(rb"(?<![A-Za-z0-9])[A-Za-z]+\Z")
 _CURRENCY = re.compile("(?:[€£$¥]|EUR|GBP|USD) ?\\Z".encode())
-_SEPARATORS = b" .-\r\n>"
 _JOINING = frozenset({b".", b"-"})  # without a space: a decimal, a date, a longer number
-_ALONE = (b"", b"")
 _LONG_GROUP = 3
+_MOST_TOGETHER = 4096
 
 Lengths = tuple[int, ...]
 
@@ -91,38 +81,18 @@ class Page:
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.headings: dict[str, bool] = {}  # identifier -> whether a label of it stands anywhere in the text
+        self._numbers: Numbers | None = None
 
-    @cached_property
-    def numbers(self) -> "Numbers":
-        """Every run of digit groups in the text."""
-        single: dict[int, list[int]] = {}
-        runs: list[tuple[Sequence[int], Sequence[int]]] = []
-        for run in _RUN.finditer(self.data):
-            start, end = run.span()
-            if self.data[start:end].isdigit():
-                single.setdefault(end - start, []).append(start)
-            else:
-                runs.append(_groups(self.data, start, end))
-        return Numbers(single, runs)
-
-
-class Numbers(NamedTuple):
-    """Where numbers stand: those in one piece by length, and the starts and ends of the groups of the others."""
-
-    single: Mapping[int, Sequence[int]]
-    runs: Sequence[tuple[Sequence[int], Sequence[int]]]
-
-
-def _groups(data: bytes, start: int, end: int) -> tuple[Sequence[int], Sequence[int]]:
-    starts, ends = array("q"), array("q")  # not lists: a hostile run has millions of groups
-    for group in _GROUP.finditer(data, start, end):
-        starts.append(group.start())
-        ends.append(group.end())
-    return starts, ends
+    @property
+    def numbers(self) -> Numbers:
+        """Every run of digits in the text."""
+        if self._numbers is None:
+            self._numbers = numbers_in(self.data)
+        return self._numbers
 
 
 class Stretch(NamedTuple):
-    """Digit groups at ``data[start:end]`` whose lengths make a layout.
+    """Digit groups at ``data[start:end]`` whose lengths make a layout; ``digits`` are ASCII.
 
     ``around`` are the separators outside; ``crowded`` says that a group of three digits or more stands a single
     space away, so that all may belong to something longer.
@@ -130,38 +100,70 @@ class Stretch(NamedTuple):
 
     start: int
     end: int
-    digits: str
+    digits: bytes
     layout: Layout
-    around: tuple[bytes, bytes]
-    crowded: bool
+    around: tuple[bytes, bytes] = (b"", b"")
+    crowded: bool = False
 
     def stands_alone(self, data: bytes, is_label: Callable[[str], bool]) -> bool:
         """Tell whether it is a number of its own, or glued to its own label ("BSN123456782")."""
         if _JOINING.intersection(self.around):
             return False
-        word = _GLUED.search(data, max(0, self.start - 24), self.start)
-        start = word.start() if word is not None and is_label(word[0].decode("ascii").lower()) else self.start
+        start = self.start
+        if data[start - 1 : start].isalpha():
+            word = _GLUED.search(data, max(0, start - 24), start)
+            if word is not None and is_label(word[0].decode("ascii").lower()):
+                start = word.start()
         return not embedded(data, start, self.end)
+
+    @property
+    def value(self) -> str:
+        """The digits as text."""
+        return self.digits.decode("ascii")
 
     def spaced(self, data: bytes) -> bool:
         """Tell whether only spaces separate the groups."""
         return not data[self.start : self.end].translate(None, b"0123456789 \r\n>")
 
 
-def stretches(page: Page, layouts: Mapping[Lengths, Layout], beginnings: frozenset[Lengths]) -> Iterator[Stretch]:
-    """Yield every stretch of digit groups with the lengths of a layout: numbers in one piece first, then groups.
+class Batch(NamedTuple):
+    """Numbers of one layout that may be checked together; ``digits`` are those of each, in ASCII."""
 
-    ``beginnings`` are those of the layouts (see below). Linear in the length of the text: a stretch grows only
-    while its lengths begin some layout.
+    layout: Layout
+    digits: Sequence[bytes]
+    stretch: Callable[[int], Stretch]  # by position in ``digits``
+
+
+def batches(page: Page, layouts: Mapping[Lengths, Layout], beginnings: frozenset[Lengths]) -> Iterator[Batch]:
+    """Yield every number in a layout: those in one piece first, then the groups in the order of the text.
+
+    ``beginnings`` are those of the layouts (see below). A batch has at most a few thousand numbers.
     """
-    data, (single, runs) = page.data, page.numbers
-    for length, found in single.items():
+    data = page.data
+    for length, found in page.numbers.single.items():
         layout = layouts.get((length,))
         if layout is not None:
-            for start in found:
-                digits = data[start : start + length].decode("ascii")
-                yield Stretch(start, start + length, digits, layout, _ALONE, crowded=False)
-    for starts, ends in runs:
+            for first in range(0, len(found), _MOST_TOGETHER):
+                starts = found[first : first + _MOST_TOGETHER]
+                yield _in_one_piece(data, length, layout, starts)
+    for stretch in _in_groups(page, layouts, beginnings):
+        yield Batch(stretch.layout, (stretch.digits,), [stretch].__getitem__)
+
+
+def _in_one_piece(data: bytes, length: int, layout: Layout, starts: Sequence[int]) -> Batch:
+    digits = [data[start : start + length] for start in starts]
+    return Batch(
+        layout, digits, lambda number: Stretch(starts[number], starts[number] + length, digits[number], layout)
+    )
+
+
+def _in_groups(page: Page, layouts: Mapping[Lengths, Layout], beginnings: frozenset[Lengths]) -> Iterator[Stretch]:
+    """Yield every stretch of digit groups with the lengths of a layout.
+
+    Linear in the length of the text: a stretch grows only while its lengths begin some layout.
+    """
+    data = page.data
+    for starts, ends in page.numbers.runs:
         count = len(starts)
         for first in range(count):
             if first and ends[first] - starts[first] == 1 == ends[first - 1] - starts[first - 1]:
@@ -178,8 +180,7 @@ def stretches(page: Page, layouts: Mapping[Lengths, Layout], beginnings: frozens
                     crowded = (before == b" " and ends[first - 1] - starts[first - 1] >= _LONG_GROUP) or (
                         after == b" " and ends[last + 1] - starts[last + 1] >= _LONG_GROUP
                     )
-                    written = data[starts[first] : ends[last]]
-                    digits = written.translate(None, _SEPARATORS).decode("ascii")
+                    digits = data[starts[first] : ends[last]].translate(None, PUNCTUATION)
                     yield Stretch(starts[first], ends[last], digits, layout, (before, after), crowded)
 
 
@@ -193,9 +194,10 @@ def embedded(data: bytes, start: int, end: int) -> bool:
     if _is_word(data[start - 1 : start]) or _is_word(data[end : end + 1]) or data[end : end + 1] == b"%":
         return True
     lead = data[max(0, start - 12) : start]
-    if lead.endswith(b"+") or _INTERNATIONAL.search(lead) or _CURRENCY.search(lead):
+    # The marks are looked for first: most numbers stand behind a word.
+    if (b"+" in lead or b"00" in lead) and (lead.endswith(b"+") or _INTERNATIONAL.search(lead)):
         return True
-    return in_link(data, start)
+    return _CURRENCY.search(lead) is not None or in_link(data, start)
 
 
 def in_link(data: bytes, start: int) -> bool:

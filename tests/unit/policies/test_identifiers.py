@@ -7,7 +7,7 @@ import pytest
 from policies.identifiers import IDENTIFIERS, TITLES
 from policies.identifiers.shape import Page
 from policies.model import Confidence
-from policies.prefilter import Expression, Prefilter
+from policies.prefilter import Prefilter
 from policies.text import encode, fold
 
 NOTHING = None
@@ -19,7 +19,7 @@ def confidence(name: str, text: str) -> Confidence | None:
     data = encode(fold(text))
     sightings = IDENTIFIERS[name].find(Page(data))
     if sightings:
-        assert Prefilter([Expression(IDENTIFIERS[name].expression)]).occurring(data) == [0]
+        assert Prefilter([IDENTIFIERS[name].expression]).occurring(data) == [0]
     return max((sighting.confidence for sighting in sightings), default=None)
 
 
