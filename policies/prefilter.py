@@ -53,7 +53,7 @@ class Prefilter:
         parts = ([one for one in positions if one.apart is apart] for apart in (False, True))
         self._scans = [_Scan({one: positions[one] for one in part}) for part in parts if part]
 
-    def occurring(self, data: bytes) -> list[int]:
+    def occurring(self, data: bytes | memoryview) -> list[int]:
         """Positions (in the sequence given) of the expressions that may occur in valid UTF-8, each once."""
         found: list[int] = []
         if data:
@@ -82,7 +82,7 @@ class _Scan:
         except hyperscan.error as problem:
             raise ValueError(str(problem)) from problem
 
-    def run(self, data: bytes, found: list[int]) -> None:
+    def run(self, data: bytes | memoryview, found: list[int]) -> None:
         """Add the positions of what may occur."""
         try:
             scratch = self._idle.pop()

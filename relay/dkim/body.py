@@ -87,4 +87,5 @@ def _is_canonical(message: bytes, start: int) -> bool:
     if not message.endswith(_CRLF, start) or message.endswith(_CRLF + _CRLF) or len(message) - start == len(_CRLF):
         return False
     # One octet more each time: two that are untidy together may stand on both sides of a border.
-    return not any(_UNTIDY.occurring(message[begin : begin + PIECE + 1]) for begin in range(start, len(message), PIECE))
+    whole = memoryview(message)
+    return not any(_UNTIDY.occurring(whole[begin : begin + PIECE + 1]) for begin in range(start, len(message), PIECE))

@@ -80,8 +80,12 @@ class Incoming:
     def whole(self) -> bytes:
         """Return the message; at no moment is more of it in memory than once."""
         collected = BytesIO()
+        collected.seek(self.size)
+        collected.write(b"\0")  # takes all its room at once, so that nothing is moved while it grows
+        collected.seek(0)
         for chunk in self.chunks():
             collected.write(chunk)
+        collected.truncate()
         return collected.getvalue()
 
     def keep(self, now: datetime) -> StoredContent:
@@ -138,6 +142,8 @@ class Reheaded:
 
     def isascii(self) -> bool:
         """Whether header and body hold no octet above 127."""
+        if self.received.isascii():  # nearly always, and nothing is copied for it
+            return self.head.isascii()
         slices = range(self.body, len(self.received), BLOCK)
         return self.head.isascii() and all(self.received[start : start + BLOCK].isascii() for start in slices)
 

@@ -147,17 +147,19 @@ def open_chunks(
     """
     cipher = AESGCM(require_key(key))
     end = layout.count if after is None else after
-    waiting = bytearray()
+    waiting = bytearray()  # the beginning of a chunk that was cut; all others are opened where they lie
     index = first
     for piece in pieces:
-        waiting += piece
-        while index < end and len(waiting) >= (length := layout.sealed_chunk(index)):
-            chunk = bytes(waiting[:length])
-            del waiting[:length]
+        rest = memoryview(piece)
+        while index < end and len(waiting) + len(rest) >= (length := layout.sealed_chunk(index)):
+            taken = length - len(waiting)
+            chunk, rest = rest[:taken], rest[taken:]
             nonce = _nonce(index, last=index == layout.count - 1)
             sentence = f"chunk {index} is damaged, or not the one written here"
-            yield open_gcm(cipher, nonce, chunk, b"", layer=layer, sentence=sentence)
+            yield open_gcm(cipher, nonce, waiting + chunk if waiting else chunk, b"", layer=layer, sentence=sentence)
+            waiting.clear()
             index += 1
+        waiting += rest
         if index == end and waiting:
             raise SealingError(layer, "there are bytes after the end")
     if index < end:

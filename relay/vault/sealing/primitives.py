@@ -105,7 +105,15 @@ def open_once(key: bytes, sealed: bytes, associated: bytes, *, layer: Layer, sen
     return open_gcm(AESGCM(key), ZERO_NONCE, sealed, associated, layer=layer, sentence=sentence)
 
 
-def open_gcm(cipher: AESGCM, nonce: bytes, sealed: bytes, associated: bytes, *, layer: Layer, sentence: str) -> bytes:
+def open_gcm(
+    cipher: AESGCM,
+    nonce: bytes,
+    sealed: bytes | bytearray | memoryview,
+    associated: bytes,
+    *,
+    layer: Layer,
+    sentence: str,
+) -> bytes:
     """Return the plain text of an AES-GCM cipher text; SealingError of ``layer`` when it does not open."""
     try:
         return cipher.decrypt(nonce, sealed, associated)
