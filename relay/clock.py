@@ -4,6 +4,7 @@ import base64
 import secrets
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 
 ID_LENGTH = 16
 
@@ -28,6 +29,7 @@ def new_id() -> bytes:
     return secrets.token_bytes(ID_LENGTH)
 
 
+@lru_cache(maxsize=1024)  # a message's is written a few times within a moment
 def id_text(identifier: bytes) -> str:
     """Return an identifier as people and paths see it: 26 characters of lower-case base32 without padding."""
     return base64.b32encode(identifier).decode("ascii").rstrip("=").lower()

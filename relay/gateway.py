@@ -57,7 +57,7 @@ from relay.smtp.listener import Listener as SmtpListener
 from relay.smtp.overflow import Disk
 from relay.smtp.signing_in import SignIns
 from relay.store.audit import Audit
-from relay.store.room import disks_of, ensure_room
+from relay.store.room import Reserve, disks_of
 from relay.store.schema import migrate
 from relay.store.slot import Slot, holder_is_gone
 from relay.store.throttle import Throttles
@@ -224,7 +224,7 @@ def _furnish(configuration: Configuration, lasting: Lasting, running: Gateway | 
     release = release_of(configuration, store, keyring, blobs, audit)
     holding = Holding(release, judge, routes)
     storage = configuration.storage
-    disks, reserve = disks_of(storage.database, storage.blobs), storage.disk_reserve
+    reserve = Reserve(disks_of(storage.database, storage.blobs), storage.disk_reserve)
     intake = Intake(
         judge=judge,
         reception=Reception(
@@ -245,11 +245,10 @@ def _furnish(configuration: Configuration, lasting: Lasting, running: Gateway | 
         delivery=delivery,
         mishaps=lasting.mishaps,
         judging=lasting.judging,
-        disks=disks,
         reserve=reserve,
     )
     sign_ins = SignIns(FailedSignIns(store, Throttles(keyring.text_hash)))
-    receive = partial(Incoming, keyring, blobs, store, partial(ensure_room, disks, reserve))
+    receive = partial(Incoming, keyring, blobs, store, reserve.ensure)
     doors = doors_of(configuration, intake, returns, sign_ins, Disk(receive, lasting.disk_threads))
     return Gateway(
         keyring,

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import TypeVar, cast
 from weakref import WeakValueDictionary
 
@@ -34,7 +33,7 @@ from relay.routing import route
 from relay.smtp.overflow import OnDisk
 from relay.smtp.values import ClientFacts, Reply, SmtpEnvelope
 from relay.store.audit import Audit
-from relay.store.room import ensure_room
+from relay.store.room import Reserve
 from relay.store.writer import Store
 from relay.vault.vault import Vault
 
@@ -65,8 +64,7 @@ class Intake:
         delivery: Delivery,
         mishaps: Mishaps,
         judging: WaitingRoom,
-        disks: tuple[Path, ...],
-        reserve: int,
+        reserve: Reserve,
     ) -> None:
         self._recognition = recognition
         self._judge = judge
@@ -78,7 +76,6 @@ class Intake:
         self._delivery = delivery
         self._mishaps = mishaps
         self._judging = judging
-        self._disks = disks
         self._reserve = reserve
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._threads = ThreadPoolExecutor(JUDGES, thread_name_prefix="judge")
@@ -106,7 +103,7 @@ class Intake:
     ) -> Reply:
         if count_received(content) > MAX_HOPS:
             return _TOO_MANY_HOPS
-        ensure_room(self._disks, self._reserve)
+        self._reserve.ensure()
         small = len(content) <= SMALL
         watch = self._mishaps.watch(content)
         reading = watch.read(content) if small else await self._aside(partial(watch.read, content))

@@ -96,6 +96,8 @@ class Arrival:
 
     def to(self, recipients: tuple[ForwardPath, ...]) -> "Arrival":
         """Return the same message for these recipients only."""
+        if recipients == self.envelope.recipients:
+            return self
         return replace(self, envelope=replace(self.envelope, recipients=recipients))
 
     def trace(self, by: str, queue_id: bytes, recipients: Sequence[ForwardPath]) -> tuple[str, str]:

@@ -53,6 +53,7 @@ class Mailbox:
         return f"{self.local.casefold()}@{self.domain}"
 
 
+@lru_cache(maxsize=4096)  # one message says the same addresses several times, and most have been said before
 def parse_mailbox(text: str, *, smtputf8: bool = False) -> Mailbox:
     """Parse ``local@domain`` without angle brackets, source route or surrounding space.
 

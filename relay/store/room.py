@@ -1,13 +1,16 @@
 """Room on the disks: refuse early, so that queue runs, logs and deletions always have some left."""
 
+import math
 import os
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from relay.errors import StoreError, StoreFullError
 from relay.store.engine import database_file
 
+GOOD_FOR = 0.1  # seconds
 _MEBIBYTE = 1 << 20
 
 
@@ -39,11 +42,27 @@ def free_room(folder: Path) -> int:
     return status.f_bavail * status.f_frsize if files_left else 0
 
 
-def ensure_room(disks: Iterable[Path], reserve: int, wanted: int = 0) -> None:
-    """Raise StoreFullError when ``wanted`` octets would leave one of ``disks`` less than ``reserve``. Microseconds."""
-    for folder in disks:
-        if free_room(folder) - wanted < reserve:
+class Reserve:
+    """The octets that new mail must leave on each of ``disks``. Safe to share between threads.
+
+    A look at a disk is good for `GOOD_FOR` seconds: even a fast disk takes no more than some tens of megabytes in them.
+    Two looks for each message cost more than all its octets' way to the disk, because each lets go of the interpreter.
+    """
+
+    def __init__(self, disks: Iterable[Path], octets: int, now: Callable[[], float] = time.monotonic) -> None:
+        self._disks = tuple(disks)
+        self._octets = octets
+        self._now = now
+        self._looked_at = -math.inf
+        self._full: Path | None = None
+
+    def ensure(self) -> None:
+        """Raise StoreFullError when a disk has less than the reserve left, StoreError when it is not there."""
+        if self._now() - self._looked_at >= GOOD_FOR:
+            self._full = next((disk for disk in self._disks if free_room(disk) < self._octets), None)
+            self._looked_at = self._now()
+        if self._full is not None:
             raise StoreFullError(
-                f"less than {reserve // _MEBIBYTE} MiB would be left on the disk under {folder}: "
+                f"less than {self._octets // _MEBIBYTE} MiB would be left on the disk under {self._full}: "
                 "new mail waits at its sender until there is room"
             )

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,10 +20,11 @@ from relay.errors import StoreError
 from relay.store import line
 from relay.store.batch import claim, forbid_commit, insert_later, run_batch
 from relay.store.engine import SameFile, check_durable, database_file, open_engine, truncate_log
-from relay.store.faults import is_database_error, translate
+from relay.store.faults import translate
 from relay.store.gate import Gate, gate_file
 from relay.store.jobs import Job, TaskJob, ThreadJob, Work, tell
 from relay.store.line import LOOKS, Line
+from relay.store.readers import Readers
 from relay.store.schema import check_schema
 
 __all__ = ["Store", "claim", "insert_later", "open_store"]
@@ -46,10 +47,11 @@ class Store:
     def __init__(self, url: str, *, gate: Path | None) -> None:
         file = database_file(url)
         self._writer = open_engine(url, writer=True)
-        self._readers = open_engine(url, writer=False)
+        readers = open_engine(url, writer=False)
+        self._readers = Readers(readers)
         try:
-            check_schema(self._readers)
-            check_durable(self._readers)
+            check_schema(readers)
+            check_durable(readers)
         except StoreError:
             self._dispose()
             raise
@@ -88,19 +90,13 @@ class Store:
         """Wait for a transaction's COMMIT and return what it returned; not for an event loop's thread."""
         return self.submit(work).result()
 
-    @contextmanager
-    def read(self) -> Iterator[Connection]:
+    def read(self) -> AbstractContextManager[Connection]:
         """Lend a connection that sees one snapshot of what is committed and refuses to write.
 
-        Keep the block short: on SQLite an open snapshot keeps deleted rows in the log.
+        Keep the block short: on SQLite an open snapshot keeps deleted rows in the log. Errors of the database leave the
+        block as StoreError or StoreFullError.
         """
-        try:
-            with self._readers.connect() as connection:
-                yield connection
-        except Exception as error:
-            if is_database_error(error):
-                raise translate(error) from error
-            raise
+        return self._readers.lend()
 
     def close(self) -> None:
         """Finish what was submitted, refuse anything more, cut the log and let go of the database.
@@ -121,7 +117,7 @@ class Store:
             if self._line:
                 self._write_batch()
             self._truncate_if_due()
-        self._readers.dispose()
+        self._readers.close()
         with suppress(StoreError):  # everything is committed; whoever closes next cuts the log
             self._truncate(_CLOSE_WAIT)
         self._dispose()
@@ -170,7 +166,7 @@ class Store:
             return truncate_log(self._writer, wait_milliseconds=wait)
 
     def _dispose(self) -> None:
-        self._readers.dispose()
+        self._readers.close()
         self._writer.dispose()
 
 

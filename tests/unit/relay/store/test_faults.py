@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from relay.errors import StoreError, StoreFullError
 from relay.store.duties import META
 from relay.store.faults import translate
-from relay.store.room import disks_of, ensure_room, free_room
+from relay.store.room import GOOD_FOR, Reserve, disks_of, free_room
 from relay.store.writer import open_store
 
 
@@ -76,11 +76,33 @@ def test_each_result_code_of_sqlite_has_its_sentence(code: int, kind: type[Store
 
 def test_reserve_is_kept_free(tmp_path: Path) -> None:
     """New mail is refused before the last room is taken; without a reserve in danger nothing is said."""
-    ensure_room([tmp_path], reserve=1, wanted=1 << 20)
+    Reserve([tmp_path], 1).ensure()
     with pytest.raises(StoreFullError, match="new mail waits at its sender"):
-        ensure_room([tmp_path], reserve=2 << 20, wanted=free_room(tmp_path))
+        Reserve([tmp_path], free_room(tmp_path) * 2).ensure()
     with pytest.raises(StoreError, match="cannot be looked at"):
-        ensure_room([tmp_path, tmp_path / "gone"], reserve=1)
+        Reserve([tmp_path, tmp_path / "gone"], 1).ensure()
+
+
+def test_a_look_at_the_disks_is_good_for_a_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many messages come in a tenth of a second, the disks are looked at once; then it counts what is so."""
+    free, looks, now = [10], [], [0.0]
+
+    def look(disk: Path) -> int:
+        looks.append(disk)
+        return free[0]
+
+    monkeypatch.setattr("relay.store.room.free_room", look)
+    reserve = Reserve([tmp_path], 10, now=lambda: now[0])
+    for _ in range(5):
+        reserve.ensure()
+    assert looks == [tmp_path]
+    free[0], now[0] = 9, GOOD_FOR
+    for _ in range(2):
+        with pytest.raises(StoreFullError):
+            reserve.ensure()
+    assert looks == [tmp_path] * 2
+    free[0], now[0] = 10, 2 * GOOD_FOR
+    reserve.ensure()
 
 
 def test_both_disks_keep_their_reserve(tmp_path: Path) -> None:
