@@ -9,6 +9,7 @@ twelve harmless-looking patterns (`a.{0,300}z`). Hyperscan stays below 0.02 s on
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import hyperscan
 
@@ -89,7 +90,8 @@ class _Scan:
         except IndexError:
             scratch = hyperscan.Scratch(self._database)
         # list.extend returns None, which tells Hyperscan to go on.
+        octets: Any = data  # any buffer, though the library's types do not say so
         self._database.scan(
-            data, match_event_handler=lambda number, *_: found.extend(self._positions[number]), scratch=scratch
+            octets, match_event_handler=lambda number, *_: found.extend(self._positions[number]), scratch=scratch
         )
         self._idle.append(scratch)

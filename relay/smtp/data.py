@@ -11,6 +11,7 @@ import sys
 from relay.memory import LARGE, Room
 from relay.message import lines
 from relay.smtp import replies
+from relay.smtp.inbox import joined
 from relay.smtp.overflow import Disk, OnDisk
 from relay.smtp.values import Reply
 
@@ -44,7 +45,7 @@ class Content:
         self._disk = disk
         self._incoming: OnDisk | None = None
         self._fault: Exception | None = None
-        self._octets = bytearray()  # one buffer: a client that sends octet by octet costs no more memory
+        self._octets: bytes | bytearray = b""
         self._enough = LARGE if disk else sys.maxsize  # octets that are held before they go to disk
         self._reserved = 0
         self._size = 0
@@ -66,9 +67,9 @@ class Content:
             self.release()
         elif self._room.take(len(piece)):
             self._reserved += len(piece)
-            self._octets += piece
+            self._octets = joined(self._octets, piece)
         elif self._disk:
-            self._octets += piece
+            self._octets = joined(self._octets, piece)
             self._enough = 0
         else:
             self._no_room = True
@@ -108,7 +109,7 @@ class Content:
         assert disk is not None  # noqa: S101  # overfull
         self._incoming = self._incoming or disk.begin()
         self._enough = min(self._enough, _PIECE)  # what is large already need not gather again
-        octets, self._octets = self._octets, bytearray()
+        octets, self._octets = self._octets, b""
         reserved, self._reserved = self._reserved, 0
         try:
             await disk.do(self._incoming.write, octets)
@@ -146,13 +147,12 @@ class Content:
 
     def take(self) -> bytes:
         """Return the content as one piece; the memory stays reserved until `release`."""
-        octets = bytes(self._octets)
-        self._octets = bytearray()
-        return octets
+        octets, self._octets = self._octets, b""
+        return bytes(octets)
 
     def release(self) -> None:
         """Forget the octets and give their memory back, also what is on disk; calling it twice does no harm."""
-        self._octets = bytearray()
+        self._octets = b""
         self._room.give_back(self._reserved)
         self._reserved = 0
         if self._incoming is not None and self._disk is not None:

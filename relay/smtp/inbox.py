@@ -24,6 +24,19 @@ class BareLineEnd(Exception):  # noqa: N818  # the client's error, an expected e
     """A command line holds a LF without CR; what follows up to CRLF will be skipped."""
 
 
+def joined(held: bytes | bytearray, more: bytes) -> bytes | bytearray:
+    """Return ``held``, which is the caller's only, with ``more`` behind it.
+
+    A large piece behind nothing is not copied; many small ones cost no more memory than their octets.
+    """
+    if not held:
+        return more
+    if isinstance(held, bytes):
+        held = bytearray(held)
+    held += more
+    return held
+
+
 class Inbox:
     """The unread octets of one connection; ``pause`` and ``resume`` act on its transport.
 
@@ -32,7 +45,7 @@ class Inbox:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._octets = bytearray()
+        self._octets: bytes | bytearray = b""  # what came in one piece stays as it came until some of it is used
         self._scanned = 0  # octets at the front that hold no LF
         self._skipping = False  # inside a line that was refused already
         self._ended = False
@@ -49,7 +62,7 @@ class Inbox:
     def feed(self, octets: bytes) -> None:
         """Take octets from the transport."""
         self.received += len(octets)
-        self._octets += octets
+        self._octets = joined(self._octets, octets)
         if len(self._octets) > HIGH_WATER and not self._paused and self._transport is not None:
             self._paused = True
             self._transport.pause_reading()
@@ -122,7 +135,7 @@ class Inbox:
     def put_back(self, octets: bytes) -> None:
         """Return the unused rest of a block to the front."""
         if octets:
-            self._octets[:0] = octets
+            self._octets = octets + self._octets
 
     async def some(self, most: int) -> bytes:
         """Return between one and ``most`` octets; raises ConnectionEnded when nothing more will come."""
@@ -143,7 +156,12 @@ class Inbox:
             self._waiter = None
 
     def _use(self, octets: int) -> None:
-        del self._octets[:octets]
+        if octets == len(self._octets):
+            self._octets = b""
+        elif isinstance(self._octets, bytes):
+            self._octets = bytearray(memoryview(self._octets)[octets:])  # from now on, what is used costs no copy
+        else:
+            del self._octets[:octets]
         self._scanned = 0
         if self._paused and len(self._octets) < LOW_WATER and self._transport is not None:
             self._paused = False
