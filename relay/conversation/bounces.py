@@ -156,14 +156,17 @@ class _End:
     first: bool = True
 
     def __call__(self, conn: Connection) -> None:
-        ended = conn.execute(
-            update(_ENTRY)
-            .where(_ENTRY.c.id == self.entry_id, _ENTRY.c.state == EntryState.DONE.value)
-            .values(state=EntryState.BOUNCED.value, finished_at=self.at)
-        ).rowcount
+        ended = end_as_bounced(conn, self.entry_id, self.at)
         first = unreached(conn, self.kind, self.participant_id, self.at) if self.participant_id else True
         if not ended or first != self.first:
             raise OvertakenError("another report about the same mail was faster")
+
+
+def end_as_bounced(conn: Connection, entry_id: bytes, at: datetime) -> bool:
+    """Note that mail which was handed over came back; False when it was not handed over, or that was known."""
+    done = (_ENTRY.c.id == entry_id, _ENTRY.c.state == EntryState.DONE.value)
+    values = {"state": EntryState.BOUNCED.value, "finished_at": at}
+    return conn.execute(update(_ENTRY).where(*done).values(**values)).rowcount > 0
 
 
 def answer_of(failure: ReportedDelivery) -> Answer:

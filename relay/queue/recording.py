@@ -21,7 +21,7 @@ from relay.store.audit import Audit
 from relay.store.events import Event
 from relay.store.prepared import Prepared, PreparedForKeys
 from relay.store.tables import Entry, Participant, Spool
-from relay.store.tables.queue import EntryState, Kind
+from relay.store.tables.queue import OPEN, EntryState, Kind
 from relay.store.tables.sealed import ReaderState
 from relay.vault import blobs as journal
 from relay.vault.keyring import Keyring
@@ -29,7 +29,6 @@ from relay.vault.keyring import Keyring
 _ENTRY = Entry.__table__  # type: ignore[attr-defined]
 _SPOOL = Spool.__table__  # type: ignore[attr-defined]
 _READER = Participant.__table__  # type: ignore[attr-defined]
-_OPEN = (EntryState.DUE.value, EntryState.LEASED.value, EntryState.HELD.value, EntryState.PAUSED.value)
 
 _RECORD = Prepared(
     update(_ENTRY)
@@ -51,7 +50,7 @@ _RECORD = Prepared(
 )
 _WARNED = update(_ENTRY).where(_ENTRY.c.id == bindparam("of_id")).values(warned_at=bindparam("at"))
 _UNFINISHED = select(1).where(
-    _ENTRY.c.message_id == _SPOOL.c.message_id, _ENTRY.c.state.in_([literal(state) for state in _OPEN])
+    _ENTRY.c.message_id == _SPOOL.c.message_id, _ENTRY.c.state.in_([literal(state.value) for state in OPEN])
 )
 _RELEASE = PreparedForKeys(
     lambda ids: delete(_SPOOL).where(_SPOOL.c.message_id.in_(ids), ~exists(_UNFINISHED)).returning(_SPOOL.c.blob_id)
@@ -157,7 +156,11 @@ def record_damaged(conn: Connection, damaged: Iterable[Damaged], due_at: datetim
     for one in damaged:
         conn.execute(
             update(_ENTRY)
-            .where(_ENTRY.c.id == one.entry_id, _ENTRY.c.lease_epoch == one.epoch)
+            .where(
+                _ENTRY.c.id == one.entry_id,
+                _ENTRY.c.lease_epoch == one.epoch,
+                _ENTRY.c.state == EntryState.LEASED.value,
+            )
             .values(
                 state=EntryState.DUE.value,
                 attempts=one.attempts + 1,

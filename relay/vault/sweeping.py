@@ -33,7 +33,7 @@ from relay.store.tables import (
     Throttle,
     Visit,
 )
-from relay.store.tables.queue import EntryState
+from relay.store.tables.queue import OPEN
 from relay.store.tables.sealed import SealedState
 from relay.store.writer import Store
 from relay.vault import blobs as journal
@@ -76,8 +76,9 @@ def old_requests(connection: Connection, before: datetime) -> int:
 
 def old_messages(connection: Connection, before: datetime) -> int:
     """Remove queue rows of messages accepted before that moment, all of whose copies have come to their end."""
-    open_ = [state.value for state in (EntryState.DUE, EntryState.LEASED, EntryState.HELD, EntryState.PAUSED)]
-    unfinished = exists().where(_ENTRY.c.message_id == _MESSAGE.c.id, _ENTRY.c.state.in_(open_))
+    unfinished = exists().where(
+        _ENTRY.c.message_id == _MESSAGE.c.id, _ENTRY.c.state.in_([state.value for state in OPEN])
+    )
     kept = exists().where(_SPOOL.c.message_id == _MESSAGE.c.id)
     ids = list(
         connection.execute(

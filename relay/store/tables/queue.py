@@ -1,10 +1,9 @@
 """The queue: one message with its spooled bytes, one entry per message and recipient, one decision per recipient.
 
-Entry states (docs/flow.md draws them): ``due -> leased -> done | due (deferred) | bounced | dropped``; a copy that a
-rule holds is ``held`` until somebody decides: ``held -> due | dropped``; what an operator keeps back is ``paused``:
-``due -> paused -> due | dropped``.
+The states of an entry, and which may follow which, stand in `FOLLOWS`; docs/flow.md draws them.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 
@@ -47,6 +46,22 @@ class EntryState(StrEnum):
     DONE = "done"
     BOUNCED = "bounced"
     DROPPED = "dropped"
+
+
+BEGINNINGS = frozenset({EntryState.DUE, EntryState.LEASED, EntryState.HELD})
+FOLLOWS: Mapping[EntryState, frozenset[EntryState]] = {
+    EntryState.DUE: frozenset({EntryState.LEASED, EntryState.PAUSED, EntryState.DROPPED}),
+    EntryState.LEASED: frozenset({EntryState.DUE, EntryState.DONE, EntryState.BOUNCED, EntryState.PAUSED}),
+    EntryState.HELD: frozenset({EntryState.DUE, EntryState.DROPPED}),
+    EntryState.PAUSED: frozenset({EntryState.DUE, EntryState.DROPPED}),
+    EntryState.DONE: frozenset({EntryState.BOUNCED}),
+    EntryState.BOUNCED: frozenset(),
+    EntryState.DROPPED: frozenset(),
+}
+"""Which states an entry may come to from each. Tests let the database refuse everything else (tests/guard.py)."""
+ENDINGS = frozenset({EntryState.DONE, EntryState.BOUNCED, EntryState.DROPPED})
+OPEN = tuple(state for state in EntryState if state not in ENDINGS)
+"""The states of what is still to be sent or decided: its bytes are kept, and its row is never removed."""
 
 
 class Meta(SQLModel, table=True):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from relay.config.model import Portal
-from relay.store.tables.queue import EntryState, HoldState
+from relay.store.tables.queue import BEGINNINGS, ENDINGS, FOLLOWS, EntryState, HoldState
 from relay.store.tables.sealed import BlobState, ReaderState, SealedState
 from relay.store.tables.visits import CodeState
 from tests.drill.places import places
@@ -54,6 +54,16 @@ def test_each_state_machine_has_its_picture() -> None:
         drawn = set(re.findall(r"\b([a-z_]+)(?= -->)|(?<=--> )([a-z_]+)", picture))
         shown = {first or second for first, second in drawn}
         assert shown == {state.value.replace(" ", "_") for state in STATES[name]}, name
+
+
+def test_the_picture_of_an_entry_has_the_arrows_of_the_code() -> None:
+    """What may follow which, where an entry begins and where it may end, as the table beside the states says it."""
+    picture = dict(PICTURE.findall((ROOT / "docs" / "flow.md").read_text()))["relay.store.tables.queue.EntryState"]
+    drawn = re.findall(r"^ *(\S+) --> ([^\s:]+)", picture, re.MULTILINE)
+    arrows = {(state.value, after.value) for state, following in FOLLOWS.items() for after in following}
+    arrows |= {("[*]", state.value) for state in BEGINNINGS} | {(state.value, "[*]") for state in ENDINGS}
+    assert set(drawn) == arrows
+    assert len(drawn) == len(arrows)
 
 
 def test_each_fail_point_has_its_line() -> None:

@@ -10,6 +10,7 @@ from sqlmodel import SQLModel
 
 from relay.store.schema import head_revision, migrate
 from relay.store.writer import Store, open_store
+from tests.guard import guard
 from tests.postgresql import PostgreSQL
 
 
@@ -23,9 +24,10 @@ def postgresql() -> Iterator[PostgreSQL]:
 
 @pytest.fixture(scope="session")
 def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty SQLite database of this version, to be copied."""
+    """An empty SQLite database of this version, to be copied; it refuses what no queue entry may do."""
     file = tmp_path_factory.mktemp("migrated") / "letterlock.db"
     migrate(f"sqlite:///{file}")
+    guard(file, beginnings=False)
     return file
 
 

@@ -156,6 +156,7 @@ def test_the_page_hears_what_became_of_it(exchange: Exchange) -> None:
     assert state() == (ReplyProgress.SENDING, None)
     entry(attempts=1, due_at=NOW + timedelta(minutes=5))
     assert state() == (ReplyProgress.PUT_OFF, NOW + timedelta(minutes=5))
+    entry(state=EntryState.LEASED.value)
     entry(state=EntryState.DONE.value, finished_at=NOW)
     assert state() == (ReplyProgress.HANDED_OVER, NOW)
     entry(state=EntryState.BOUNCED.value)
