@@ -7,11 +7,13 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
+from policies.prefilter import Expression, Prefilter
 from relay.message.charsets import decode_short
 from relay.message.transfer import decode_uu
 
 MAX_FILES = 50  # in one text
 MAX_YENC = 4 << 20  # octets; larger ones are told to be too large, no mail program of today makes them
+_BEGIN = Prefilter([Expression("begin")])
 _UU_BEGIN = re.compile(rb"^begin(?:-base64)? [0-7]{3,4} ([^\r\n]{1,255})\r?\n", re.MULTILINE)
 _UU_END = re.compile(rb"^end[ \t]*\r?$", re.MULTILINE)
 _Y_BEGIN = re.compile(rb"^=ybegin [^\r\n]*?name=([^\r\n]{1,255})\r?\n", re.MULTILINE)
@@ -32,7 +34,7 @@ _Read = Callable[[re.Match[bytes], bytes], InlineFile | None]
 
 def find_inline_files(text: bytes) -> tuple[InlineFile, ...]:
     """Return the files that stand in a decoded text body, in order; at most MAX_FILES. Never raises."""
-    if b"begin" not in text:
+    if not _BEGIN.occurring(text):
         return ()
     found: list[InlineFile] = []
     if b"begin " in text or b"begin-base64 " in text:

@@ -13,11 +13,12 @@ import binascii
 import re
 from collections.abc import Iterator
 
+from policies.prefilter import Expression, Prefilter
 from relay.message.calendar_text import fold, unfold
 from relay.message.charsets import codec_of
 from relay.message.names import declared_name
 from relay.message.printable import change_printable
-from relay.message.spellings import LIKELY, Change, Real, Spellings, quick, splice
+from relay.message.spellings import LIKELY, Change, Real, Spellings, splice
 from relay.message.structure import Leaf, walk
 from relay.message.transfer import BASE64, IDENTITY, decode_base64, decode_transfer
 from relay.message.values import encoded_words
@@ -38,7 +39,8 @@ _BY_NAME = {
     **dict.fromkeys(("txt", "csv", "rtf", "json", "xml", "vcf"), "text/plain"),
 }
 _PRINTABLE = frozenset({"quoted-printable", "quotedprintable", "q"})
-_WORTH_A_WALK = quick(rb"base-?64|quoted-?printable|begin:v|=\?|" + LIKELY)
+_WORTH_A_WALK = Prefilter([Expression(rf"base-?64|quoted-?printable|begin:v|=\?|{LIKELY}", ignore_case=True)])
+_SURELY = 1 << 18  # octets: what is larger is so by its attachments, and the walk leaves them out
 _WORDS = re.compile(rb"=\?[^?\s]{1,80}\?[bBqQ]\?[^?\s]*+\?=(?:\s++=\?[^?\s]{1,80}\?[bBqQ]\?[^?\s]*+\?=)*+")
 _LINE_END = re.compile(rb"\r?\n")
 _WIDE = ("utf_16", "utf_32")  # codecs under which ASCII is more than one octet
@@ -49,10 +51,11 @@ _LINE = 57  # octets that give a line of 76 characters of base64 (RFC 2045 secti
 def scrub(content: bytes, domain: str, real: Real) -> bytes:
     """Return ``content`` without secrets of the gateway at ``domain``; the same object where there are none.
 
-    ``real`` gives the address that is to stand in place of one with a secret. Mail without encoded texts costs one
-    search of its octets, other mail a walk over its parts.
+    ``real`` gives the address that is to stand in place of one with a secret. Small mail without encoded texts costs
+    one search of its octets, other mail a walk over its parts.
     """
-    return _message(content, Spellings(domain, real), 0) if _WORTH_A_WALK.search(content) else content
+    worth = len(content) > _SURELY or _WORTH_A_WALK.occurring(content)
+    return _message(content, Spellings(domain, real), 0) if worth else content
 
 
 def _message(content: bytes, spellings: Spellings, depth: int) -> bytes:

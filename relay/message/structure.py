@@ -9,6 +9,7 @@ that every program shows and leaves out the second of two subjects and the text 
 import re
 from dataclasses import dataclass, field
 
+from policies.prefilter import Expression, Prefilter
 from relay.message.block import header_end, whole_fields
 from relay.message.borders import next_border
 from relay.message.parameters import Value, parse_value
@@ -25,6 +26,7 @@ _EMBEDDED = re.compile(
     rb"^--[^\n]+\n(?:[!-9;-~]++:[^\n]*+\n(?:[ \t][^\n]*+\n)*+){0,20}?content-(?:type|transfer-encoding)[ \t]*:",
     re.MULTILINE,
 )
+_PERHAPS_EMBEDDED = Prefilter([Expression(r"\ncontent-t", ignore_case=True)])
 _MBOX = b"From "
 _COLON = 0x3A
 _DIFFERENTLY = "describes a part in a way that mail programs read differently"
@@ -85,11 +87,10 @@ def walk_inside(found: Structure, inner: bytes) -> None:
 
 def holds_parts(text: bytes) -> bool:
     """Whether a text holds what looks like the border and header of a MIME part."""
-    for start in range(0, len(text), PIECE):
-        piece = text[max(0, start - 4096) : start + PIECE].lower()
-        if b"\ncontent-t" in piece and _EMBEDDED.search(piece):
-            return True
-    return False
+    if not _PERHAPS_EMBEDDED.occurring(text):
+        return False
+    pieces = (text[max(0, start - 4096) : start + PIECE].lower() for start in range(0, len(text), PIECE))
+    return any(_EMBEDDED.search(piece) for piece in pieces)
 
 
 def _entity(
