@@ -1,5 +1,5 @@
 # Everything a newcomer needs; `make` alone lists it. Each target sets up what it uses.
-PYTHON ?= python3
+PYTHON ?= $(shell sh tools/need.sh which)
 VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
