@@ -13,7 +13,7 @@ from itertools import pairwise
 
 import pytest
 import trustme
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from relay.smtp.access import Access, Limits, Occupancy
@@ -197,6 +197,7 @@ def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
 
 
 @settings(fuzz, max_examples=max(10, EXAMPLES // 4))
+@example(b"EHLO c.example\r\n", b"", b"XYZZY\r\n" * 4000, [0.1, 0.9])  # goes on talking after the server's goodbye
 @given(st.one_of(GREETINGS, st.just(b"")), st.one_of(SMALL, by_data(), st.just(b"")), SESSIONS, PLACES)
 def test_across_a_handshake(
     contexts: tuple[ssl.SSLContext, ssl.SSLContext], greeting: bytes, before: bytes, session: bytes, places: list[float]

@@ -22,6 +22,10 @@ class TlsWire(Wire):
     def get_protocol(self) -> asyncio.BaseProtocol:
         return self.protocol
 
+    def _force_close(self, _error: BaseException | None) -> None:
+        """End as asyncio's own transports do where TLS fails: what a client says after our goodbye is such a failure."""
+        self.abort()
+
     def feed(self, octets: bytes) -> None:
         if isinstance(self.protocol, asyncio.BufferedProtocol):
             _feed_data_to_buffered_proto(self.protocol, octets)
