@@ -10,7 +10,7 @@ from stdnum.nl import bsn
 from policies.identifiers.checked import DigitIdentifier
 from policies.identifiers.checksum import weighted
 from policies.identifiers.context import Context, Weight
-from policies.identifiers.shape import Layout
+from policies.identifiers.layouts import Layout
 from policies.identifiers.vocabulary import BSN_HINTS, BSN_LABELS
 from policies.model import Confidence
 

@@ -9,7 +9,7 @@ from stdnum import luhn
 from policies.identifiers.checked import DigitIdentifier
 from policies.identifiers.checksum import LUHN
 from policies.identifiers.context import Context, Weight
-from policies.identifiers.shape import Layout, Lengths
+from policies.identifiers.layouts import Layout, Lengths
 from policies.identifiers.vocabulary import CARD_AGAINST, CARD_HINTS, CARD_LABELS
 from policies.model import Confidence
 

@@ -6,17 +6,9 @@ from itertools import compress
 
 from policies.identifiers.checksum import Checksum
 from policies.identifiers.context import Context, Reading, Weight
+from policies.identifiers.layouts import Layout, Layouts, Lengths, Stretch
 from policies.identifiers.runs import RUN_SOURCE
-from policies.identifiers.shape import (
-    Layout,
-    Lengths,
-    Page,
-    Sighting,
-    Sightings,
-    Stretch,
-    batches,
-    beginnings_of,
-)
+from policies.identifiers.shape import Page, Sighting, Sightings
 from policies.model import Confidence
 from policies.prefilter import Expression
 from policies.redaction import mask
@@ -71,10 +63,10 @@ class DigitIdentifier:
     head: int = 0
     tail: int = 0
     usual_spaced_only: bool = False
-    _beginnings: frozenset[Lengths] = field(init=False)
+    _layouts: Layouts = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_beginnings", beginnings_of(self.layouts))
+        object.__setattr__(self, "_layouts", Layouts(self.layouts))
 
     @property
     def expression(self) -> Expression:
@@ -84,44 +76,43 @@ class DigitIdentifier:
     def find(self, page: Page) -> tuple[Sighting, ...]:
         """Find every number once, at its highest confidence; 1,000 certain ones are enough for any rule."""
         sightings, series = Sightings(), _Series()
-        for batch in batches(page, self.layouts, self._beginnings):
-            looked_at = len(batch.digits)
+        for batch in self._layouts.batches(page):
             passed: set[bytes] = set()
+            looked_at = len(batch.digits)
             for number in compress(range(looked_at), self.checksum.passing(batch.digits)):
                 stretch = batch.stretch(number)
-                if not self.valid(stretch.value):
+                value = stretch.digits.decode("ascii")
+                if not self.valid(value):
                     continue
-                if self.issued(stretch.value):
+                if self.issued(value):
                     passed.add(stretch.digits)
-                reading = self._add(stretch, page, sightings)
-                series.named_otherwise |= reading is Reading.CONTRARY
+                series.named_otherwise |= self._read(value, stretch, page, sightings) is Reading.CONTRARY
                 if sightings.enough:
                     looked_at = number + 1
                     break
-            if batch.layout is not Layout.RARE:
-                series.add(batch.digits[:looked_at], passed)
+            numbers = zip(batch.digits[:looked_at], batch.layouts, strict=False)
+            series.add((digits for digits, layout in numbers if layout is not Layout.RARE), passed)
             if sightings.enough:
                 break
         return sightings.all(floor=Confidence.MEDIUM if series.holds else Confidence.LOW)
 
-    def _add(self, stretch: Stretch, page: Page, sightings: Sightings) -> Reading | None:
+    def _read(self, value: str, stretch: Stretch, page: Page, sightings: Sightings) -> Reading | None:
         """Add what the words around say of a valid number; return that, None where they were not read."""
-        if sightings.certain(stretch.value) or not self._stands_alone(stretch, page):
+        if sightings.certain(value) or not self._stands_alone(stretch, page):
             return None
         reading = self.context.read(page.data, stretch.start, stretch.end)
-        confidence = self._confidence(stretch, page, reading)
+        confidence = self._confidence(value, stretch, page, reading)
         if confidence is not None:
             written = page.data[stretch.start : stretch.end].decode("ascii")
-            evidence = mask(written, head=self.head, tail=self.tail)
-            sightings.add(Sighting(stretch.value, evidence, confidence))
+            sightings.add(Sighting(value, mask(written, head=self.head, tail=self.tail), confidence))
         return reading
 
     def _stands_alone(self, stretch: Stretch, page: Page) -> bool:
         # 1111111111 passes a modulo-11 check and is nobody's number.
         return len(set(stretch.digits)) > 1 and stretch.stands_alone(page.data, self.context.is_label)
 
-    def _confidence(self, stretch: Stretch, page: Page, reading: Reading) -> Confidence | None:
-        if stretch.layout is Layout.RARE or not self.issued(stretch.value):
+    def _confidence(self, value: str, stretch: Stretch, page: Page, reading: Reading) -> Confidence | None:
+        if stretch.layout is Layout.RARE or not self.issued(value):
             return Confidence.HIGH if reading is Reading.LABELLED else None
         grouped = (
             stretch.layout is Layout.USUAL

@@ -14,7 +14,8 @@ _ZERO = ord("0")
 class Checksum:
     """A sum over the digits of a number that is divisible by ``modulus`` where the check digit is right.
 
-    ``values`` say what each digit from 0 to 9 adds, place by place from the right; at most 255 all together.
+    ``values`` say what each digit from 0 to 9 adds, place by place from the right; 0 adds nothing, and all together
+    at most 255.
     """
 
     modulus: int
@@ -30,14 +31,15 @@ class Checksum:
         object.__setattr__(self, "_divisible", bytes(total % self.modulus == 0 for total in range(256)))
 
     def passing(self, numbers: Sequence[bytes]) -> bytes:
-        """Return a byte for each of some numbers of one length: 1 where the check digit is right, else 0.
+        """Return a byte for each number (ASCII digits): 1 where the check digit is right, else 0.
 
         The sums of all are made together, as the bytes of one long integer: no sum carries into the next byte.
         """
-        length, column = len(numbers[0]), b"".join(numbers)
+        width = max(map(len, numbers))
+        column = b"".join([number.rjust(width, b"0") for number in numbers])
         sums = 0
-        for place, table in zip(range(length), self._tables, strict=False):
-            digits = column[length - 1 - place :: length]
+        for place, table in zip(range(width), self._tables, strict=False):
+            digits = column[width - 1 - place :: width]
             sums += int.from_bytes(digits.translate(table), "little")
         return sums.to_bytes(len(numbers), "little").translate(self._divisible)
 

@@ -9,7 +9,7 @@ from stdnum.gb import nhs
 from policies.identifiers.checked import DigitIdentifier
 from policies.identifiers.checksum import weighted
 from policies.identifiers.context import Context, Weight
-from policies.identifiers.shape import Layout
+from policies.identifiers.layouts import Layout
 from policies.identifiers.vocabulary import NHS_HINTS, NHS_LABELS
 from policies.model import Confidence
 

@@ -8,73 +8,71 @@ waits for the interpreter where another thread has it.
 
 import re
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import product
+from collections.abc import Mapping, Sequence
+from itertools import repeat
+from operator import sub
 from typing import NamedTuple
+
+import re2
 
 # Between two groups: one mark, at most two spaces, or the line break of a wrapped (and quoted) line.
 _SEPARATOR = r"(?:[ ]?[.\-][ ]?|[ ]{1,2}|[ ]?\r?\n(?:> ?){0,3})"
 _SHORTEST = 8  # digits
-# Eight digits or more; for Hyperscan, which only says whether.
+# For Hyperscan, which only says whether.
 RUN_SOURCE = rf"[0-9](?:{_SEPARATOR}?[0-9]){{{_SHORTEST - 1}}}"
 PUNCTUATION = b" .-\r\n>"  # what separators are made of
+LONGEST_GROUP = 255  # a group that is longer counts as just as long: no identifier has such groups
 
 _DIGIT, _BETWEEN, _OTHER = b"0 x"
 _KINDS = bytes(_DIGIT if byte in b"0123456789" else _BETWEEN if byte in PUNCTUATION else _OTHER for byte in range(256))
-# From a digit to the last digit before something else: every run lies in one of these.
+# From a digit to the last one before something else: every run lies in one of these.
 _STRIP = re.compile(rb"0[^x]{%d,}0" % (_SHORTEST - 2))
+_RUN = rf"[0-9](?:{_SEPARATOR}?[0-9]){{{_SHORTEST - 1},}}"
+# Python's own expressions start several times as fast, and keep something for each digit: for short strips only.
+_RUN_IN_SHORT, _RUN_IN_LONG = re.compile(_RUN.encode()), re2.compile(_RUN)
+_SHORT = 200
 _GROUP = re.compile(rb"[0-9]+")
 
 
-def _separators() -> Iterator[bytes]:
-    """Yield every separator that there is: the language of _SEPARATOR is finite."""
-    yield from (b" ", b"  ")
-    for before, mark, after in product((b"", b" "), (b".", b"-"), (b"", b" ")):
-        yield before + mark + after
-    for before, line_break, count in product((b"", b" "), (b"\n", b"\r\n"), range(4)):
-        for quotation in product((b">", b"> "), repeat=count):
-            yield before + line_break + b"".join(quotation)
+class Run(NamedTuple):
+    """Groups of digits that belong together: where each starts and ends, and how long each is."""
 
-
-_SEPARATORS = frozenset(_separators())
+    starts: Sequence[int]
+    ends: Sequence[int]
+    lengths: bytes
 
 
 class Numbers(NamedTuple):
-    """Where numbers stand: those in one piece by length, and the starts and ends of the groups of the others."""
+    """Where numbers stand: the starts of those in one piece by length, and those in groups."""
 
     single: Mapping[int, Sequence[int]]
-    runs: Sequence[tuple[Sequence[int], Sequence[int]]]
+    runs: Sequence[Run]
 
 
 def numbers_in(data: bytes) -> Numbers:
     """Find every run of eight digits or more in a folded text (UTF-8), in the order of the text."""
     single: dict[int, list[int]] = {}
-    runs: list[tuple[Sequence[int], Sequence[int]]] = []
+    runs: list[Run] = []
     kinds = data.translate(_KINDS)
     for strip in _STRIP.finditer(kinds):
         start, end = strip.span()
         if kinds.find(_BETWEEN, start, end) < 0:
             single.setdefault(end - start, []).append(start)
             continue
-        for starts, ends in _runs(data, start, end):
-            if len(starts) > 1:
-                runs.append((starts, ends))
+        pattern = _RUN_IN_SHORT if end - start <= _SHORT else _RUN_IN_LONG
+        for found in pattern.finditer(data, start, end):
+            run = _grouped(data, *found.span())
+            if len(run.starts) > 1:
+                runs.append(run)
             else:
-                single.setdefault(ends[0] - starts[0], []).append(starts[0])
+                single.setdefault(run.ends[0] - run.starts[0], []).append(run.starts[0])
     return Numbers(single, runs)
 
 
-def _runs(data: bytes, start: int, end: int) -> Iterator[tuple[Sequence[int], Sequence[int]]]:
-    """Yield the groups of each run in a strip: their starts, their ends."""
-    starts, ends, digits = array("q"), array("q"), 0  # not lists: a hostile run has millions of groups
+def _grouped(data: bytes, start: int, end: int) -> Run:
+    starts, ends = array("q"), array("q")  # not lists: a hostile run has millions of groups
     for group in _GROUP.finditer(data, start, end):
         begin, stop = group.span()
-        if starts and data[ends[-1] : begin] not in _SEPARATORS:
-            if digits >= _SHORTEST:
-                yield starts, ends
-            starts, ends, digits = array("q"), array("q"), 0
         starts.append(begin)
         ends.append(stop)
-        digits += stop - begin
-    if digits >= _SHORTEST:
-        yield starts, ends
+    return Run(starts, ends, bytes(map(min, map(sub, ends, starts), repeat(LONGEST_GROUP))))

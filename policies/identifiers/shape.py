@@ -1,37 +1,19 @@
-"""Numbers as they stand in a text: groups of digits, the separators between them, and what they are part of.
+"""What the detectors of identifiers share: the text they read, what they saw in it, and what a number is part of.
 
-Candidates are cut by patterns of our own and validated afterwards: a validator that strips separators would
-find numbers anywhere. Digits inside a longer number, a word, a link or an amount are something else.
+Digits inside a longer number, a word, a link or an amount are something else.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
-from typing import NamedTuple
 
-from policies.identifiers.runs import PUNCTUATION, Numbers, numbers_in
+from policies.identifiers.runs import Numbers, numbers_in
 from policies.model import Confidence
 
 _INTERNATIONAL = re.compile(rb"(?:\+|(?<![0-9])00)[0-9]{1,3}[ .\-()0]{0,4}\Z")
-_GLUED = re.compile(rb"(?<![A-Za-z0-9])[A-Za-z]+\Z")
 _CURRENCY = re.compile("(?:[€£$¥]|EUR|GBP|USD) ?\\Z".encode())
-_JOINING = frozenset({b".", b"-"})  # without a space: a decimal, a date, a longer number
-_LONG_GROUP = 3
-_MOST_TOGETHER = 4096
-
-Lengths = tuple[int, ...]
 
 # A rule asks for at most 1,000 different numbers: who has found as many certain ones may stop reading.
 ENOUGH = 1000
-
-
-class Layout(Enum):
-    """How a number is written: in one piece, as its issuer groups it, or in a way that needs a label."""
-
-    PLAIN = "in one piece"
-    USUAL = "in the usual groups"
-    RARE = "in unusual groups"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,104 +71,6 @@ class Page:
         if self._numbers is None:
             self._numbers = numbers_in(self.data)
         return self._numbers
-
-
-class Stretch(NamedTuple):
-    """Digit groups at ``data[start:end]`` whose lengths make a layout; ``digits`` are ASCII.
-
-    ``around`` are the separators outside; ``crowded`` says that a group of three digits or more stands a single
-    space away, so that all may belong to something longer.
-    """
-
-    start: int
-    end: int
-    digits: bytes
-    layout: Layout
-    around: tuple[bytes, bytes] = (b"", b"")
-    crowded: bool = False
-
-    def stands_alone(self, data: bytes, is_label: Callable[[str], bool]) -> bool:
-        """Tell whether it is a number of its own, or glued to its own label ("BSN123456782")."""
-        if _JOINING.intersection(self.around):
-            return False
-        start = self.start
-        if data[start - 1 : start].isalpha():
-            word = _GLUED.search(data, max(0, start - 24), start)
-            if word is not None and is_label(word[0].decode("ascii").lower()):
-                start = word.start()
-        return not embedded(data, start, self.end)
-
-    @property
-    def value(self) -> str:
-        """The digits as text."""
-        return self.digits.decode("ascii")
-
-    def spaced(self, data: bytes) -> bool:
-        """Tell whether only spaces separate the groups."""
-        return not data[self.start : self.end].translate(None, b"0123456789 \r\n>")
-
-
-class Batch(NamedTuple):
-    """Numbers of one layout that may be checked together; ``digits`` are those of each, in ASCII."""
-
-    layout: Layout
-    digits: Sequence[bytes]
-    stretch: Callable[[int], Stretch]  # by position in ``digits``
-
-
-def batches(page: Page, layouts: Mapping[Lengths, Layout], beginnings: frozenset[Lengths]) -> Iterator[Batch]:
-    """Yield every number in a layout: those in one piece first, then the groups in the order of the text.
-
-    ``beginnings`` are those of the layouts (see below). A batch has at most a few thousand numbers.
-    """
-    data = page.data
-    for length, found in page.numbers.single.items():
-        layout = layouts.get((length,))
-        if layout is not None:
-            for first in range(0, len(found), _MOST_TOGETHER):
-                starts = found[first : first + _MOST_TOGETHER]
-                yield _in_one_piece(data, length, layout, starts)
-    for stretch in _in_groups(page, layouts, beginnings):
-        yield Batch(stretch.layout, (stretch.digits,), [stretch].__getitem__)
-
-
-def _in_one_piece(data: bytes, length: int, layout: Layout, starts: Sequence[int]) -> Batch:
-    digits = [data[start : start + length] for start in starts]
-    return Batch(
-        layout, digits, lambda number: Stretch(starts[number], starts[number] + length, digits[number], layout)
-    )
-
-
-def _in_groups(page: Page, layouts: Mapping[Lengths, Layout], beginnings: frozenset[Lengths]) -> Iterator[Stretch]:
-    """Yield every stretch of digit groups with the lengths of a layout.
-
-    Linear in the length of the text: a stretch grows only while its lengths begin some layout.
-    """
-    data = page.data
-    for starts, ends in page.numbers.runs:
-        count = len(starts)
-        for first in range(count):
-            if first and ends[first] - starts[first] == 1 == ends[first - 1] - starts[first - 1]:
-                continue  # inside a row of single digits: a number begins where the row does
-            lengths: Lengths = ()
-            for last in range(first, count):
-                lengths = (*lengths, ends[last] - starts[last])
-                if lengths not in beginnings:
-                    break
-                layout = layouts.get(lengths)
-                if layout is not None:
-                    before = data[ends[first - 1] : starts[first]] if first else b""
-                    after = data[ends[last] : starts[last + 1]] if last + 1 < count else b""
-                    crowded = (before == b" " and ends[first - 1] - starts[first - 1] >= _LONG_GROUP) or (
-                        after == b" " and ends[last + 1] - starts[last + 1] >= _LONG_GROUP
-                    )
-                    digits = data[starts[first] : ends[last]].translate(None, PUNCTUATION)
-                    yield Stretch(starts[first], ends[last], digits, layout, (before, after), crowded)
-
-
-def beginnings_of(layouts: Mapping[Lengths, Layout]) -> frozenset[Lengths]:
-    """Return every sequence of lengths with which a layout begins, whole layouts included."""
-    return frozenset(lengths[:count] for lengths in layouts for count in range(1, len(lengths) + 1))
 
 
 def embedded(data: bytes, start: int, end: int) -> bool:
