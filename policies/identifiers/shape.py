@@ -10,7 +10,7 @@ from policies.identifiers.runs import Numbers, numbers_in
 from policies.model import Confidence
 
 _INTERNATIONAL = re.compile(rb"(?:\+|(?<![0-9])00)[0-9]{1,3}[ .\-()0]{0,4}\Z")
-_CURRENCY = re.compile("(?:[€£$¥]|EUR|GBP|USD) ?\\Z".encode())
+_CURRENCIES = tuple(symbol.encode() for symbol in ("€", "£", "$", "¥", "EUR", "GBP", "USD"))
 
 # A rule asks for at most 1,000 different numbers: who has found as many certain ones may stop reading.
 ENOUGH = 1000
@@ -81,7 +81,7 @@ def embedded(data: bytes, start: int, end: int) -> bool:
     # The marks are looked for first: most numbers stand behind a word.
     if (b"+" in lead or b"00" in lead) and (lead.endswith(b"+") or _INTERNATIONAL.search(lead)):
         return True
-    return _CURRENCY.search(lead) is not None or in_link(data, start)
+    return lead.removesuffix(b" ").endswith(_CURRENCIES) or in_link(data, start)
 
 
 def in_link(data: bytes, start: int) -> bool:

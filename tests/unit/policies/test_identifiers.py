@@ -56,6 +56,8 @@ def confidence(name: str, text: str) -> Confidence | None:
         ("1111111111 NHS", NOTHING),
         ("0101010016 in all", NOTHING),
         ("\u00a39434765919", NOTHING),
+        ("Ring meg p\u00e5 943 476 5919", MEDIUM),
+        ("\u20ac 943 476 5919", NOTHING),
     ],
 )
 def test_nhs_numbers(text: str, expected: Confidence | None) -> None:
