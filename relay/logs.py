@@ -14,6 +14,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterator, MutableMapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
@@ -127,10 +128,14 @@ def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
 
 
 def _private(key: str, value: Any) -> bool:
-    words = set(key.lower().split("_")) & _PRIVATE_WORDS
-    if words == {"code"} and isinstance(value, int) and value in _SMTP_CODES:
-        return False
-    return bool(words) or key.lower() in _PRIVATE_NAMES
+    words = _private_words(key)
+    return bool(words) and not (words == {"code"} and isinstance(value, int) and value in _SMTP_CODES)
+
+
+@lru_cache(maxsize=512)  # facts have few names
+def _private_words(key: str) -> frozenset[str]:
+    lowered = key.lower()
+    return _PRIVATE_WORDS.intersection(lowered.split("_")) | _PRIVATE_NAMES.intersection([lowered])
 
 
 def _clean(value: Any) -> Any:

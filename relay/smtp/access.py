@@ -6,6 +6,7 @@ accounts that signed in, from nobody else.
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from weakref import WeakValueDictionary
 
@@ -18,6 +19,8 @@ from relay.smtp.values import ClientFacts, Reply
 from relay.store.throttle import network_of
 
 Network = IPv4Network | IPv6Network
+
+_CLIENTS = 1024  # whose addresses are remembered as worked out: most clients come again
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +46,16 @@ def client_address(peer: object) -> tuple[str, int]:
     """
     if not isinstance(peer, tuple) or len(peer) < 2:  # noqa: PLR2004  # (host, port) or (host, port, flow, scope)
         raise ValueError("the connection has no address")
-    address = ip_address(str(peer[0]).partition("%")[0])
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    return str(address), int(peer[1])
+    return _canonical(str(peer[0])), int(peer[1])
 
 
+@lru_cache(maxsize=_CLIENTS)
 def client_network(ip: str) -> str:
     """Return the network that stands for one client in counters and logs: an IPv4 /24, an IPv6 /64."""
     return str(ip_network((ip, 64 if ":" in ip else 24), strict=False))
 
 
+@lru_cache(maxsize=_CLIENTS)
 def crowd_of(ip: str) -> str:
     """Return the network that counts as one among strangers: an IPv4 /24, an IPv6 /48. Nobody has many of those."""
     return str(ip_network((ip, 48 if ":" in ip else 24), strict=False))
@@ -174,6 +176,15 @@ def _take_one(counter: Counter[str], key: str) -> None:
         del counter[key]
 
 
+@lru_cache(maxsize=_CLIENTS)
+def _canonical(address: str) -> str:
+    parsed = ip_address(address.partition("%")[0])
+    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
+        parsed = parsed.ipv4_mapped
+    return str(parsed)
+
+
+@lru_cache(maxsize=_CLIENTS)
 def _within(ip: str, networks: tuple[Network, ...]) -> bool:
     address = ip_address(ip)
     return any(address in network for network in networks)
