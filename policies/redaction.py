@@ -17,7 +17,7 @@ def mask(found: str, *, head: int = 0, tail: int = 0) -> str:
     ``head + tail`` beyond four, or beyond half of what is there, is cut down. White space becomes single spaces;
     the result has at most 40 characters.
     """
-    text = found if found.isalnum() else _SPACE.sub(" ", found).strip()
+    text = _SPACE.sub(" ", found).strip()
     places = [place for place, character in enumerate(text) if character.isalnum()]
     most = min(4, len(places) // 2)
     head = min(head, most)

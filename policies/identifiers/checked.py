@@ -1,6 +1,6 @@
 """Identifiers made of digits alone, found in three steps: layout, check digit and prefix, words around."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
 
@@ -29,7 +29,7 @@ class _Series:
         self._numbers: set[bytes] = set()
         self._passed = 0
 
-    def add(self, numbers: Iterable[bytes], passed: set[bytes]) -> None:
+    def add(self, numbers: Sequence[bytes], passed: set[bytes]) -> None:
         """Add numbers, and which of them passed; the first 10,000 different ones of a text count."""
         room = _SERIES_MOST - len(self._numbers)
         if room > 0:
@@ -90,8 +90,10 @@ class DigitIdentifier:
                 if sightings.enough:
                     looked_at = number + 1
                     break
-            numbers = zip(batch.digits[:looked_at], batch.layouts, strict=False)
-            series.add((digits for digits, layout in numbers if layout is not Layout.RARE), passed)
+            numbers = batch.digits[:looked_at]
+            if batch.rare:
+                numbers = [digits for number, digits in enumerate(numbers) if number not in batch.rare]
+            series.add(numbers, passed)
             if sightings.enough:
                 break
         return sightings.all(floor=Confidence.MEDIUM if series.holds else Confidence.LOW)

@@ -14,8 +14,8 @@ _ZERO = ord("0")
 class Checksum:
     """A sum over the digits of a number that is divisible by ``modulus`` where the check digit is right.
 
-    ``values`` say what each digit from 0 to 9 adds, place by place from the right; 0 adds nothing, and all together
-    at most 255.
+    ``values`` say what each digit from 0 to 9 adds, place by place from the right: for as many places as the longest
+    number has. 0 adds nothing, and all together add at most 255.
     """
 
     modulus: int
@@ -35,11 +35,11 @@ class Checksum:
 
         The sums of all are made together, as the bytes of one long integer: no sum carries into the next byte.
         """
-        width = max(map(len, numbers))
+        width = len(self.values)
         column = b"".join([number.rjust(width, b"0") for number in numbers])
         sums = 0
-        for place, table in zip(range(width), self._tables, strict=False):
-            digits = column[width - 1 - place :: width]
+        for place, table in enumerate(self._tables, 1):
+            digits = column[width - place :: width]
             sums += int.from_bytes(digits.translate(table), "little")
         return sums.to_bytes(len(numbers), "little").translate(self._divisible)
 

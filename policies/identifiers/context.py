@@ -136,7 +136,9 @@ class Context:
         }
 
     def _words(self, text: str, telling: set[str]) -> Iterator[_Word]:
-        """Yield the words and phrases of the vocabulary in the order of the text."""
+        """Yield the words and phrases of the vocabulary in the order of the text; ``telling`` are those to look for."""
+        if not any(word in text for word in telling):
+            return
         for match in _WORD.finditer(text):
             word = match[0]
             if word not in telling:

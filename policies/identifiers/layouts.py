@@ -5,9 +5,9 @@ afterwards: a validator that strips separators would find numbers anywhere.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from enum import Enum
-from itertools import islice, repeat
+from itertools import islice
 from typing import NamedTuple
 
 from policies.identifiers.runs import LONGEST_GROUP, PUNCTUATION
@@ -60,10 +60,13 @@ class Stretch(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Numbers that may be checked together: the digits of each, in ASCII, its layout, and by position where it is."""
+    """Numbers that may be checked together: the digits of each, in ASCII, and by position where it is.
+
+    ``rare`` are the positions of those in a rare layout.
+    """
 
     digits: Sequence[bytes]
-    layouts: Iterable[Layout]
+    rare: Collection[int]
     stretch: Callable[[int], Stretch]
 
 
@@ -94,7 +97,8 @@ class Layouts:
                     yield _in_one_piece(page.data, length, layout, found[first : first + _MOST_TOGETHER])
         grouped = self._in_groups(page)
         while some := list(islice(grouped, _MOST_TOGETHER)):
-            yield Batch([one.digits for one in some], (one.layout for one in some), some.__getitem__)
+            rare = {number for number, one in enumerate(some) if one.layout is Layout.RARE}
+            yield Batch([one.digits for one in some], rare, some.__getitem__)
 
     def _in_groups(self, page: Page) -> Iterator[Stretch]:
         data = page.data
@@ -119,6 +123,6 @@ def _in_one_piece(data: bytes, length: int, layout: Layout, starts: Sequence[int
     digits = [data[start : start + length] for start in starts]
     return Batch(
         digits,
-        repeat(layout),
+        range(len(digits)) if layout is Layout.RARE else (),
         lambda number: Stretch(starts[number], starts[number] + length, digits[number], layout),
     )
