@@ -1,8 +1,9 @@
 """Verdicts: per recipient, the strictest live rule wins, what could not be inspected seals."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import Event
 from typing import Any
 
 import pytest
@@ -10,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from policies import engine, explanation
-from policies.model import Acquaintance, Action, Attachment, Message, Recipient
+from policies.model import Acquaintance, Action, Attachment, Content, Message, Recipient
 from policies.ruleset import Ruleset
+from policies.scanning import Scanner, Seen
 
 LOCKED = Attachment("plan.zip", "application/zip", 9, problem="is protected with a password", encrypted=True)
 OUTSIDE, INSIDE = "reader@outside.example", "colleague@example.org"
@@ -309,3 +311,23 @@ def test_shadow_never_changes_an_action(
     with_shadow = engine.judge(rules(*named), message)
     without = engine.judge(rules(*(rule for rule in named if rule["mode"] == "live")), message)
     assert [(one.action, one.hits) for one in with_shadow] == [(one.action, one.hits) for one in without]
+
+
+def test_messages_are_judged_side_by_side(a_message: Build, rules: Rules) -> None:
+    """A message whose text is still being searched keeps no other waiting."""
+    ruleset = rules({"when": {"identifier": "nhs"}, "action": "seal"})
+    searching, judged = Event(), Event()
+
+    class Slow(Scanner):
+        def scan(self, content: Content) -> Mapping[int, Sequence[Seen]]:
+            searching.set()
+            assert judged.wait(30)
+            return ruleset.scanner.scan(content)
+
+    message = a_message("NHS number 943 476 5919")
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(actions, replace(ruleset, scanner=Slow(())), message)
+        assert searching.wait(30)
+        quick = actions(ruleset, message)
+        judged.set()
+        assert quick == slow.result(30) == ["seal"]

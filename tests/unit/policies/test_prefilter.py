@@ -29,3 +29,12 @@ def test_an_unreadable_expression_is_refused() -> None:
     """What Hyperscan cannot compile is a ValueError."""
     with pytest.raises(ValueError, match=r"(?i)parenthes"):
         Prefilter([Expression("(")])
+
+
+def test_what_stands_apart_is_asked_too() -> None:
+    """Expressions of both databases answer with their own positions, and what two ask for answers for both."""
+    word, shape = Expression("word"), Expression("[A-Z]{2}[0-9]{2}", apart=True)
+    prefilter = Prefilter([shape, word, Expression("other"), word, shape])
+    assert sorted(prefilter.occurring(b"a word and AB12 and a word")) == [0, 1, 3, 4]
+    assert sorted(prefilter.occurring(b"AB12")) == [0, 4]
+    assert sorted(prefilter.occurring(b"word")) == [1, 3]
