@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from relay.queue.content import DotStuffer, UncleanError, header_section
 
-TEXT = st.text(alphabet=".\rab\n", max_size=40).map(lambda text: text.encode())
+LINES = st.lists(st.sampled_from([b"a line\r\n", b".", b"..\r\n", b"\r\n", b"b" * 20, b"\n", b"\0"]), max_size=8)
+TEXT = st.text(alphabet=".\rab\n", max_size=40).map(lambda text: text.encode()) | LINES.map(b"".join)
 
 
 def stuffed(pieces: list[bytes]) -> bytes:

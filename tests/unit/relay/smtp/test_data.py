@@ -8,7 +8,9 @@ from relay.smtp import replies
 from relay.smtp.chunking import Chunk, ChunkReader, parse_chunk
 from relay.smtp.data import Content, DataReader, flood_size
 
-TOKENS = st.sampled_from([b"\r", b"\n", b".", b"x", b"\r\n", b"\r\n.", b"..", b"\0", b"longer text"])
+TOKENS = st.sampled_from(
+    [b"\r", b"\n", b".", b"x", b"\r\n", b"\r\n.", b"..", b"\0", b"longer text", b"plain lines\r\n" * 6]
+)
 BLOCKS = st.lists(st.lists(TOKENS, max_size=5).map(b"".join), min_size=1, max_size=8)
 
 
