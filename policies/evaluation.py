@@ -76,10 +76,13 @@ class Counted:
 
     def __call__(self, facts: Facts, recipient: Recipient) -> Held:
         del recipient
+        # A list may have 50,000 terms and a message shows a handful: go through what was seen.
+        detectors = self.detectors.intersection(facts.seen)
+        if not detectors:
+            return None
         by_place: dict[str, dict[str, Sighting]] = {}
         values: set[str] = set()
-        # A list may have 50,000 terms and a message shows a handful: go through what was seen.
-        for detector in sorted(self.detectors.intersection(facts.seen)):
+        for detector in sorted(detectors):
             for where, sighting in facts.seen[detector]:
                 if sighting.confidence >= self.confidence:
                     values.add(sighting.value)

@@ -35,6 +35,8 @@ def place(where: str) -> str:
     People name files after patients; the name of a place would otherwise repeat what the evidence hides.
     Characters that cannot be printed become spaces; the result has at most 120 characters.
     """
-    clean = "".join(character if character.isprintable() else " " for character in where)
+    clean = where
+    if not where.isprintable():
+        clean = "".join(character if character.isprintable() else " " for character in where)
     masked = _NUMBER.sub(lambda number: mask(number[0], head=2), clean)
     return masked if len(masked) <= 120 else f"{masked[:119]}…"  # noqa: PLR2004 - said in the docstring

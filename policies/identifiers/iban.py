@@ -6,6 +6,7 @@ those of the public SWIFT registry; an unknown country is not an IBAN.
 
 import re
 from dataclasses import dataclass
+from functools import cache
 
 import re2
 from stdnum.iso7064 import mod_97_10
@@ -22,7 +23,6 @@ _SHORTEST = 15
 _PUNCTUATION = b" .-\r\n>"
 _SOURCE = rf"(?i)\b[A-Z]{{2}}[0-9]{{2}}(?:{_GAP}[A-Z0-9]){{{_SHORTEST - 4}}}"
 _CANDIDATE = re2.compile(_SOURCE)
-_CHARACTER = re.compile(rf"{_GAP}([A-Za-z0-9])".encode())
 
 _REGISTRY = """
 AD24 AE23 AL28 AT20 AZ28 BA20 BE16 BG22 BH22 BI27 BR29 BY28 CH21 CR22 CY28 CZ24 DE22 DJ27 DK18 DO28 EE20 EG29
@@ -68,14 +68,16 @@ def _account(data: bytes, start: int) -> tuple[str, int]:
     rough = data[start : start + 15 * length].translate(None, _PUNCTUATION)[:length]
     if not length or len(rough) < length or not rough.isalnum() or not _checks(rough.decode("ascii").upper()):
         return "", start
-    characters, end = bytearray(), start
-    while len(characters) < length:
-        match = _CHARACTER.match(data, end)
-        if match is None:
-            return "", start
-        characters += match[1]
-        end = match.end()
-    return characters.decode("ascii").upper(), end
+    written = _of_length(length).match(data, start)
+    if written is None:
+        return "", start
+    return written[0].translate(None, _PUNCTUATION).decode("ascii").upper(), written.end()
+
+
+@cache
+def _of_length(length: int) -> re.Pattern[bytes]:
+    """Return the expression of an account with so many characters: one of some twenty lengths."""
+    return re.compile(rf"(?:{_GAP}[A-Za-z0-9]){{{length}}}".encode())
 
 
 def _checks(value: str) -> bool:
