@@ -1,10 +1,9 @@
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.message.words import header_text
+from tests.proportion import grows_linearly
 
 
 @pytest.mark.parametrize(
@@ -36,14 +35,10 @@ def test_header_text_reads_as_people_see_it(raw: bytes, text: str) -> None:
     assert header_text(raw) == text
 
 
-@pytest.mark.parametrize(
-    "raw", [b"=?a?q?" * 20_000 + b"?=", b"=?" * 60_000, b"=?a?q?x?= " * 20_000, b"=" * 200_000, b" \r\n" * 50_000]
-)
-def test_hostile_headers_take_no_time(raw: bytes) -> None:
+@pytest.mark.parametrize("filling", [b"=?a?q?", b"=?", b"=?a?q?x?= ", b"=", b" \r\n"])
+def test_hostile_headers_take_no_time(filling: bytes) -> None:
     """The time grows with the length, not with its square."""
-    begun = time.perf_counter()
-    header_text(raw)
-    assert time.perf_counter() - begun < 2
+    assert grows_linearly(lambda count: header_text(filling * count + b"?="), 2_500)
 
 
 @given(st.binary(max_size=300))

@@ -58,10 +58,10 @@ def test_a_killed_helper_is_a_problem_and_the_next_document_works(extractor: Ext
 def test_a_helper_that_hangs_is_killed_in_time(extractor: Extractor) -> None:
     """A stopped process is not waited for; its successor works."""
     assert _one(extractor, _part(b"one")).problem == ""
-    os.kill(extractor.pids[0], signal.SIGSTOP)
-    begun = monotonic()
+    [stopped] = extractor.pids
+    os.kill(stopped, signal.SIGSTOP)
     assert _one(extractor, _part(b"two"), 0.5).problem == LATE
-    assert monotonic() - begun < 10
+    assert stopped not in extractor.pids
     assert _one(extractor, _part(b"three")).texts[0].text == "three"
 
 
