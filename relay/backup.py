@@ -91,6 +91,7 @@ def _copy_database(file: Path, copy: Path, now: datetime) -> Sequence[bytes]:
     try:
         os.close(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         with closing(sqlite3.connect(f"file:{quote(str(file.absolute()))}?mode=ro", uri=True)) as source:
+            source.execute("PRAGMA temp_store = MEMORY")
             source.execute("VACUUM INTO ?", (str(copy),))
         with closing(sqlite3.connect(copy)) as connection:
             progress.mark_copy(connection, now)
