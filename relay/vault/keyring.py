@@ -13,7 +13,6 @@ no row and read no spooled mail and no address. The command line holds what the 
 
 import hmac
 import secrets
-import shutil
 from datetime import datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -23,22 +22,14 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from relay.durable import sync_folder
 from relay.errors import KeyringError
 from relay.message.addresses import canonical_address
+from relay.vault import first_keys
 from relay.vault.keks import Epochs, Keks, active_version
-from relay.vault.keyfiles import (
-    new_key,
-    read_key,
-    read_public,
-    require_private_folder,
-    write_key,
-    write_public,
-)
+from relay.vault.keyfiles import read_key, read_public, require_private_folder
 from relay.vault.sealing.errors import Layer, SealingError
 from relay.vault.sealing.kek import FileKek
 from relay.vault.sealing.primitives import kdf, lab
-from relay.vault.sealing.queue_item import new_queue_private, queue_public
 from relay.vault.sealing.recovery import RecoveryPublicKey
 from relay.vault.sealing.spool import SpoolReader, SpoolWriter, open_spooled, seal_spooled, spooled_key_id
 from relay.vault.tombstones import Grave, buried, bury
@@ -48,10 +39,6 @@ TAG_LENGTH = 20  # of a secret in an address
 HASH_LENGTH = 16  # of keyed hashes: 128 bits, so that two addresses never share one
 _NONCE = 12
 _FOLDERS = {"relay": ("relay", "shared"), "portal": ("portal", "shared"), "cli": ("relay", "shared")}
-_PLACES = {
-    "row-1": "relay", "address": "relay", "audit": "relay", "signing": "relay", "queue": "relay",
-    "index": "shared", "enqueue": "shared", "ticket": "portal", "code": "portal", "page": "portal",
-}  # fmt: skip
 
 
 class Keyring:
@@ -64,7 +51,7 @@ class Keyring:
         for name in self._held:
             require_private_folder(folder / name)
         self._secrets: dict[str, bytes] = {}
-        for name, place in _PLACES.items():
+        for name, place in first_keys.PLACES.items():
             if place in self._held:
                 key = read_key(folder / place, name)
                 if key is None:
@@ -85,17 +72,7 @@ class Keyring:
     @staticmethod
     def create(folder: Path) -> None:
         """Make the keys of a new installation in ``folder``, all or none; KeyringError when there are keys already."""
-        if folder.exists() and any(folder.iterdir()):
-            raise KeyringError(f"there are keys in {folder} already: they are never overwritten")
-        draft = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}")
-        try:
-            folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _fill(draft)
-            draft.replace(folder)  # an empty folder may stand there
-            sync_folder(folder.parent)
-        except OSError as error:
-            shutil.rmtree(draft, ignore_errors=True)
-            raise KeyringError(f"the keys cannot be made in {folder}: {error.strerror}") from error
+        first_keys.create(folder)
 
     @classmethod
     def open(cls, folder: Path, *, role: Role) -> "Keyring":
@@ -256,7 +233,7 @@ class Keyring:
 
     def _secret(self, name: str) -> bytes:
         if name not in self._secrets:
-            self._require(_PLACES[name], name)
+            self._require(PLACES[name], name)
         return self._secrets[name]
 
     def _require(self, place: str, name: str) -> None:
@@ -288,16 +265,3 @@ class Keyring:
 def _mac(key: bytes, data: bytes) -> bytes:
     # Not hmac.digest: that lets go of the interpreter, and what takes a microsecond then waits for another thread.
     return hmac.new(key, data, "sha256").digest()
-
-
-def _fill(folder: Path) -> None:
-    for name in ("", "relay", "shared", "portal", "public"):
-        (folder / name).mkdir(mode=0o700)
-    private = new_queue_private()
-    signing = Ed25519PrivateKey.generate()
-    given = {"queue": private, "signing": signing.private_bytes_raw()}
-    for name, place in _PLACES.items():
-        write_key(folder / place, new_key(name, given.get(name)))
-    write_public(folder / "public" / "queue.pub", queue_public(private))
-    write_public(folder / "public" / "signing.pub", signing.public_key().public_bytes_raw())
-    sync_folder(folder)
