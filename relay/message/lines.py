@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from policies.prefilter import Expression, Prefilter
 
 # Plain lines from the beginning, then trouble: so the look ends at the first trouble.
-_REMARKABLE = Prefilter(
-    [Expression(r"^[^\r\n\x00]*(?:\r\n(?:[^\r\n\x00.][^\r\n\x00]*)?)*(?:\r[^\n]|\n|\x00|\r\n\.)")]
-)
+_REMARKABLE = Prefilter([Expression(r"^[^\r\n\x00]*(?:\r\n(?:[^\r\n\x00.][^\r\n\x00]*)?)*(?:\r[^\n]|\n|\x00|\r\n\.)")])
 
 
 @dataclass(frozen=True, slots=True)
