@@ -233,7 +233,7 @@ class Keyring:
 
     def _secret(self, name: str) -> bytes:
         if name not in self._secrets:
-            self._require(PLACES[name], name)
+            self._require(first_keys.PLACES[name], name)
         return self._secrets[name]
 
     def _require(self, place: str, name: str) -> None:
