@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from relay import backup
-from relay.errors import RefusedError, StoreError
+from relay.errors import KeyringError, RefusedError, StoreError
 from relay.store.writer import open_store
 from relay.vault import progress
 from relay.vault.blobs import FileBlobs, begin, stored
@@ -115,3 +115,19 @@ def test_something_else_is_no_copy(sqlite_url: str, tmp_path: Path) -> None:
         backup.put_storage(tmp_path / "odd", f"sqlite:///{tmp_path}/new.db", tmp_path / "blobs")
     assert sqlite_url
     assert not (tmp_path / "new.db").exists()
+
+
+def test_a_new_database_is_not_taken_for_an_old_one(sqlite_url: str, keys: Path) -> None:
+    """Where `letterlock init` has made a new one, the keys forget how far the one before had come."""
+    with pytest.raises(RefusedError, match="of an earlier day than the keys beside it"):
+        progress.require_newest(sqlite_url, keys)
+    progress.begin(sqlite_url, keys)
+    progress.require_newest(sqlite_url, keys)
+    assert not (keys / progress.FILE).exists()
+
+
+def test_a_damaged_note_is_explained(sqlite_url: str, keys: Path) -> None:
+    """It stops the start with a sentence that says what to do."""
+    (keys / progress.FILE).write_text("seven\n")
+    with pytest.raises(KeyringError, match="remove it, and run"):
+        progress.require_newest(sqlite_url, keys)
