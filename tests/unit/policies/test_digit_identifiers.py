@@ -1,6 +1,7 @@
 """Identifiers made of digits: the fast search finds what a slow one finds that asks python-stdnum about every number."""
 
 import random
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -23,7 +24,7 @@ from policies.text import encode, fold
 
 ALL = [NHS, BSN, CARD]
 LENGTHS = {"nhs": [10], "bsn": [8, 9], "card": list(range(12, 20))}
-JUDGES = {
+JUDGES: dict[str, Callable[[str], int]] = {
     "nhs": nhs.checksum,
     "bsn": lambda digits: bsn.checksum(digits.zfill(9)),
     "card": luhn.checksum,
