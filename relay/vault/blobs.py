@@ -20,6 +20,7 @@ from sqlalchemy import Connection, Table, bindparam, select
 from relay.durable import sync_folder
 from relay.errors import StoreError
 from relay.fail_points import reached
+from relay.store.prepared import Prepared
 from relay.store.tables import Blob
 from relay.store.tables.sealed import BlobState
 from relay.vault.files import UnnamedFile, explained, opened
@@ -27,6 +28,14 @@ from relay.vault.files import UnnamedFile, explained, opened
 _BLOB: Table = cast("Any", Blob).__table__
 _DRAFT = ".draft"
 _MANY = 500  # ids in one statement
+_BEGIN = Prepared(
+    _BLOB.insert().values(id=bindparam("blob_id"), length=0, state=BlobState.WRITING.value, changed_at=bindparam("now"))
+)
+_STORED = Prepared(
+    _BLOB.update()
+    .where(_BLOB.c.id == bindparam("blob_id"), _BLOB.c.state == BlobState.WRITING.value)
+    .values(length=bindparam("octets"), state=BlobState.STORED.value, changed_at=bindparam("now"))
+)
 
 
 class BlobDraft(Protocol):
@@ -126,10 +135,12 @@ class FileBlobs:
         """Unlink the file (see BlobStore)."""
         file = self._file(blob_id)
         with explained():
-            file.unlink(missing_ok=True)
+            try:
+                file.unlink()
+            except FileNotFoundError:  # only then can it be a draft, which has an id of its own
+                for draft in file.parent.glob(f"{file.name}.*{_DRAFT}"):
+                    draft.unlink(missing_ok=True)
             reached("blob: file removed")
-            for draft in file.parent.glob(f"{file.name}.*{_DRAFT}"):
-                draft.unlink(missing_ok=True)
 
     def older_than(self, moment: datetime) -> Iterator[bytes]:
         """Walk all folders (see BlobStore)."""
@@ -198,9 +209,7 @@ class FileDraft:
 
 def begin(connection: Connection, blob_ids: Sequence[bytes], now: datetime) -> None:
     """Journal blobs that are about to be written or kept; commit this before they have a name."""
-    rows = [{"id": one, "length": 0, "state": BlobState.WRITING.value, "changed_at": now} for one in blob_ids]
-    if rows:
-        connection.execute(_BLOB.insert(), rows)
+    _BEGIN.many(connection, [{"blob_id": one, "now": now} for one in blob_ids])
 
 
 def stored(connection: Connection, lengths: Mapping[bytes, int], now: datetime) -> None:
@@ -209,12 +218,7 @@ def stored(connection: Connection, lengths: Mapping[bytes, int], now: datetime) 
     StoreError when one is not journalled as being written: it was swept meanwhile, and must not be referred to.
     """
     for blob_id, length in lengths.items():
-        moved = connection.execute(
-            _BLOB.update()
-            .where(_BLOB.c.id == blob_id, _BLOB.c.state == BlobState.WRITING.value)
-            .values(length=length, state=BlobState.STORED.value, changed_at=now)
-        )
-        if moved.rowcount != 1:
+        if _STORED.run(connection, {"blob_id": blob_id, "octets": length, "now": now}) != 1:
             raise StoreError("a stored part took more than a day to write and was swept: send the message again")
 
 
