@@ -55,9 +55,12 @@ class Scanner:
         """Return what each detector saw, keyed by its position; detectors that saw nothing are absent."""
         seen: dict[int, list[Seen]] = {}
         for where, text in _texts(content):
-            page = Page(encode(fold(text)))
-            may_occur = sorted(self._filtered[number] for number in self._prefilter.occurring(page.data))
-            for number in (*may_occur, *self._always):
+            data = encode(fold(text))
+            occurring = self._prefilter.occurring(data)
+            if not occurring and not self._always:
+                continue
+            page = Page(data)
+            for number in (*sorted([self._filtered[number] for number in occurring]), *self._always):
                 sightings = self._detectors[number].find(page)
                 if sightings:
                     spot = place(where)
