@@ -3,7 +3,8 @@
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import date, datetime, tzinfo
+from functools import lru_cache
 from gettext import GNUTranslations, NullTranslations
 from pathlib import Path
 
@@ -40,7 +41,7 @@ class Language:
 
     def date(self, moment: datetime, zone: tzinfo) -> str:
         """Return the day, in words, in ``zone``."""
-        return format_date(moment.astimezone(zone).date(), "long", locale=self._locale())
+        return _day_in_words(moment.astimezone(zone).date(), self._locale())
 
     def clock(self, moment: datetime, zone: tzinfo) -> str:
         """Return the time of day (``14:02``) in ``zone``."""
@@ -56,6 +57,11 @@ class Language:
     def _locale(self) -> Locale:
         # "en" alone would write dates the American way; the house's English is British.
         return Locale.parse("en_GB" if self.tag == "en" else self.tag)
+
+
+@lru_cache(maxsize=256)  # what is written in a day names the same few days
+def _day_in_words(day: date, locale: Locale) -> str:
+    return format_date(day, "long", locale=locale)
 
 
 def load_languages(folders: Iterable[Path], tags: Sequence[str]) -> Mapping[str, Language]:

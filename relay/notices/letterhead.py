@@ -10,13 +10,15 @@ A family of notices is a small class over this one, in a module of its own. Its 
 ``locale/<topic>/<tag>.po`` beside them.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from functools import cache
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, pass_eval_context
+from jinja2.nodes import EvalContext
+from markupsafe import Markup
 
 from relay.languages import Language, load_languages
 from relay.message.headers import header_value, named_address
@@ -159,4 +161,15 @@ def _environment(language: Language) -> Environment:
         auto_reload=False,
     )
     environment.install_gettext_callables(language.gettext, language.ngettext, newstyle=True)  # type: ignore[attr-defined]
+    # The extension's own `_` goes through the context three times, for each of some twenty phrases of a notice.
+    environment.globals["_"] = _translator(language)
     return environment
+
+
+def _translator(language: Language) -> Callable[..., str]:
+    @pass_eval_context
+    def translated(context: EvalContext, phrase: str, **values: object) -> str:
+        text = language.gettext(phrase)
+        return (Markup(text) if context.autoescape else text) % values  # noqa: S704  # our own phrases; values are escaped
+
+    return translated
