@@ -48,7 +48,6 @@ lint: $(VENV)/.test ## Formatting, lint, types, import contracts, what must not 
 bench: $(VENV)/.test ## Measure against Postfix in one run and print the ratios
 	@sh tools/need.sh system
 	@$(BIN)/python -m tests.benchmarks.compare
-	@$(BIN)/python -m tests.benchmarks.memory
 
 drill: $(VENV)/.test ## Kill, fuzz and fault runs (about an hour)
 	@LETTERLOCK_DRILL=1 LETTERLOCK_FUZZ_EXAMPLES=20000 $(BIN)/python -m pytest --timeout 3600 \

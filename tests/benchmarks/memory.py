@@ -1,15 +1,13 @@
-"""How much memory one relay process takes while many large messages come at once: `python -m tests.benchmarks.memory`.
+"""How much memory one relay process takes while many large messages come at once.
 
 VmHWM is the most that the process ever had in memory, code and libraries included; it is set back before each case.
 Memory hardly depends on what else the machine does, so one run is enough.
 """
 
-import argparse
-import tempfile
 from pathlib import Path
 
-from tests.benchmarks.letters import LETTERS, Writer
-from tests.benchmarks.load import Effort, Sink, build, measure, sink
+from tests.benchmarks.letters import LETTERS
+from tests.benchmarks.load import Effort, Sink, measure, sink
 from tests.benchmarks.peers import example_rules, letterlock
 from tests.gateway import free_port
 
@@ -29,13 +27,13 @@ def forget_peak(pid: int) -> None:
     Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
-def report(home: Path, _into: Sink, _effort: Effort, only: str = "") -> None:
+def report(home: Path, _into: Sink, _effort: Effort) -> None:
     """Start one relay process, send it every case and print the table."""
     print(f"| {' | '.join(HEAD)} |\n{'|---' * len(HEAD)}|", flush=True)
     port = free_port()
     with sink(port) as into, letterlock(home / "one", example_rules(), sink=port, workers=1) as gateway:
         pid = gateway.service_id("relay")
-        for kind, connections in (case for case in CASES if case[0].startswith(only)):
+        for kind, connections in CASES:
             rest = status(pid, "VmRSS")
             forget_peak(pid)
             letters = LETTERS / f"{kind}.list"
@@ -48,19 +46,3 @@ def report(home: Path, _into: Sink, _effort: Effort, only: str = "") -> None:
                 str(found.errors),
             )
             print(f"| {' | '.join(cells)} |", flush=True)
-
-
-def main() -> None:
-    """Measure by itself."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", default="", help="cases whose kind of letter begins so, for example a25m")
-    options = parser.parse_args()
-    build()
-    if not (LETTERS / "flag5m.list").exists():
-        Writer(LETTERS).write_all()
-    with tempfile.TemporaryDirectory() as folder, sink() as into:
-        report(Path(folder), into, Effort(), options.only)
-
-
-if __name__ == "__main__":
-    main()
