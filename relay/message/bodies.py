@@ -22,7 +22,7 @@ def body(kind: Literal["text", "html"], data: bytes, leaf: Leaf, problem: str, f
         found.problems["has a text in an unknown character set"] = None
     if problem:
         found.problems[f"has a text that {problem}"] = None
-    if holds_parts(b"\n" + data):
+    if holds_parts(data):
         found.problems["holds text that some mail programs read as further parts"] = None
     shown = text.text
     if parameters.get("format", "").lower() == "flowed":

@@ -1,6 +1,7 @@
 """Content-Transfer-Encoding undone as tolerantly as the most tolerant mail program (RFC 2045 section 6).
 
-What takes long is done in pieces of 1 MiB, which let other threads in between; usual base64 takes 7 ms for 25 MB.
+Usual base64 is decoded in one call that lets go of the interpreter, all else in pieces of 1 MiB, which let other
+threads in between.
 """
 
 import binascii

@@ -62,6 +62,20 @@ def test_base64_reads_what_was_encoded(data: bytes) -> None:
     assert decode_base64(base64.encodebytes(data)) == data
 
 
+def test_odd_base64_is_decoded_a_piece_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where one call cannot do it all, none holds the interpreter for more than a mebibyte."""
+    taken: list[int] = []
+
+    def decode(data: bytes, *, validate: bool) -> bytes:
+        taken.append(len(data))
+        return base64.b64decode(data, validate=validate)
+
+    monkeypatch.setattr("relay.message.transfer.b64decode", decode)
+    assert decode_base64(b"QQ==" + b"QUJD" * PIECE) == b"A" + b"ABC" * PIECE
+    assert len(taken) >= 4
+    assert max(taken) <= PIECE + 3
+
+
 def test_base64_is_decoded_in_pieces() -> None:
     """A piece border in the middle of a group changes nothing."""
     data = bytes(range(256)) * (3 * PIECE // 256)
