@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from itertools import compress
 
 import pytest
 from hypothesis import given, settings
@@ -76,7 +77,7 @@ def plainly_found(identifier: DigitIdentifier, data: bytes) -> list[Sighting]:
 def _read(identifier: DigitIdentifier, page: Page, stretches: list[Stretch]) -> list[Sighting]:
     found: dict[str, Sighting] = {}
     column: dict[str, bool] = {}
-    named_otherwise = False
+    named_otherwise, certain = False, 0
     for one in stretches:
         value = one.digits.decode()
         valid = JUDGES[identifier.name](value) == 0 and identifier.valid(value)
@@ -92,7 +93,8 @@ def _read(identifier: DigitIdentifier, page: Page, stretches: list[Stretch]) -> 
         if confidence is not None and (known is None or known.confidence < confidence):
             written = page.data[one.start : one.end].decode()
             found[value] = Sighting(value, mask(written, head=identifier.head, tail=identifier.tail), confidence)
-        if sum(sighting.confidence is Confidence.HIGH for sighting in found.values()) >= ENOUGH:
+            certain += confidence is Confidence.HIGH
+        if certain >= ENOUGH:
             break
     passed = sum(column.values())
     if named_otherwise or passed < 4 or passed < 0.8 * len(column):
@@ -100,11 +102,10 @@ def _read(identifier: DigitIdentifier, page: Page, stretches: list[Stretch]) -> 
     return [Sighting(one.value, one.evidence, max(one.confidence, Confidence.MEDIUM)) for one in found.values()]
 
 
-def valid_number(identifier: DigitIdentifier, rng: random.Random) -> str:
+def a_number(identifier: DigitIdentifier, rng: random.Random, lengths: list[int], *, valid: bool = True) -> str:
     while True:
-        length = rng.choice(LENGTHS[identifier.name])
-        number = rng.choice("0123456789") + "".join(rng.choice("0123456789") for _ in range(length - 1))
-        if identifier.valid(number):
+        number = "".join(rng.choice("0123456789") for _ in range(rng.choice(lengths)))
+        if identifier.valid(number) is valid and identifier.issued(number):
             return number
 
 
@@ -124,17 +125,21 @@ def letter(identifier: DigitIdentifier, rng: random.Random) -> str:
         "https://a.example/",
         "born ",
     ]
-    repeated = valid_number(identifier, rng)
+    lengths = LENGTHS[identifier.name]
+    repeated = a_number(identifier, rng, lengths)
     text = ""
     for _ in range(rng.randint(1, 30)):
-        number = rng.choice([valid_number(identifier, rng), repeated, str(rng.randint(0, 10 ** rng.randint(1, 19)))])
+        number = rng.choice(
+            [a_number(identifier, rng, lengths), repeated, str(rng.randint(0, 10 ** rng.randint(1, 19)))]
+        )
         if rng.random() < 0.6:
             layout = rng.choice(list(identifier.layouts))
             mark, at, pieces = rng.choice([" ", "-", ".", "\n"]), 0, []
             for length in layout:
                 pieces.append(number[at : at + length])
                 at += length
-            number = mark.join(piece for piece in pieces if piece)
+            near = ["", "", "", "12 ", "123 ", "1234 "]
+            number = rng.choice(near) + mark.join(piece for piece in pieces if piece) + rng.choice(near)[::-1]
         text += rng.choice(words) + number + rng.choice(between)
     return text
 
@@ -149,11 +154,33 @@ def test_nothing_is_lost_for_speed(identifier: DigitIdentifier, seed: int) -> No
 
 
 @pytest.mark.parametrize("identifier", ALL, ids=lambda one: one.name)
-@pytest.mark.parametrize("label", ["", "nhs bsn card "])
-def test_long_columns_are_cut_where_they_were(identifier: DigitIdentifier, label: str) -> None:
-    """Reading stops at the thousandth certain number; what came before it decides whether the text is a column."""
+@pytest.mark.parametrize(("doubtful", "raised"), [(100, True), (99, False)])
+def test_what_stands_behind_the_last_that_is_needed_counts_for_nothing(
+    identifier: DigitIdentifier, doubtful: int, raised: bool
+) -> None:
+    """Reading stops at the thousandth certain number; those up to it decide whether the text is a column."""
     rng = random.Random(11)
-    bare = [valid_number(identifier, rng) for _ in range(60)]
-    named = [label + valid_number(identifier, rng) for _ in range(1010)]
-    data = "x\n".join([*bare[:30], *named, *bare[30:]]).encode()
-    assert list(identifier.find(Page(data))) == plainly_found(identifier, data)
+    lengths = [max(LENGTHS[identifier.name]) if identifier is not CARD else 16]
+    passing = {a_number(identifier, rng, lengths): None for _ in range(doubtful + 1000)}
+    failing = {a_number(identifier, rng, lengths, valid=False): None for _ in range(575)}
+    assert (len(passing), len(failing)) == (doubtful + 1000, 575)
+    doubts = [f"my ref {number}" for number in (*list(passing)[:doubtful], *list(failing)[:275])]
+    named = [f"nhs bsn card {number}" for number in list(passing)[doubtful:]]
+    data = " and so on and so on and so on and so on and so on and so on and so on and so on\n".join(
+        [*doubts, *named, *list(failing)[275:]]
+    ).encode()
+    found = identifier.find(Page(data))
+    assert list(found) == plainly_found(identifier, data)
+    assert {one.confidence for one in found[:doubtful]} == {Confidence.MEDIUM if raised else Confidence.LOW}
+
+
+def test_the_first_ten_thousand_tell_whether_a_text_is_a_column() -> None:
+    """Nobody pays for remembering more, and what follows a long column does not hide it."""
+    numbers = [b"%d" % number for number in range(400_000_000, 400_100_000)]
+    passing = BSN.checksum.passing(numbers)
+    right = list(compress(numbers, passing))[:8000]
+    wrong = [number for number, fits in zip(numbers, passing, strict=True) if not fits]
+    most, too_many = wrong[:2000], wrong[:2001]
+    raised, left = (BSN.find(Page(b",\n".join([*column, *right, *wrong[3000:12_000]]))) for column in (most, too_many))
+    assert {one.confidence for one in raised} == {Confidence.MEDIUM}
+    assert {one.confidence for one in left} == {Confidence.LOW}
