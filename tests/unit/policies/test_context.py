@@ -3,13 +3,13 @@
 import re
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policies.identifiers import vocabulary
 from policies.identifiers.bsn import BSN
 from policies.identifiers.card import CARD
-from policies.identifiers.context import Context
+from policies.identifiers.context import Context, Reading
 from policies.identifiers.iban import IBAN
 from policies.identifiers.nhs import NHS
 from policies.identifiers.nino import NINO
@@ -52,7 +52,6 @@ class Thorough(Context):
 @pytest.mark.parametrize("name", CONTEXTS)
 @settings(max_examples=80, deadline=None)
 @given(before=TEXTS, after=TEXTS)
-@example(before="", after=" abcdefghij telnet")  # what is read beside a number ends after "tel"
 def test_words_that_say_nothing_are_passed_over(name: str, before: str, after: str) -> None:
     """Whatever stands on both sides of a number reads as it does when every word is looked at."""
     thorough = Thorough(labels=())
@@ -60,6 +59,21 @@ def test_words_that_say_nothing_are_passed_over(name: str, before: str, after: s
     data = f"{before}{NUMBER}{after}".encode()
     start = len(before.encode())
     assert CONTEXTS[name].read(data, start, start + 9) is thorough.read(data, start, start + 9)
+
+
+@pytest.mark.parametrize(
+    ("after", "reading"),
+    [
+        (" order", Reading.DOUBTFUL),
+        (" abcdefghij telnet", Reading.DOUBTFUL),
+        (" abcdefghijk telnet", Reading.SILENT),
+        ("\norder", Reading.SILENT),
+    ],
+)
+def test_a_word_behind_a_number_is_read_on_its_line_and_near(after: str, reading: Reading) -> None:
+    """What names something else counts within fifteen characters, the last word as far as it is read."""
+    data = f"{NUMBER}{after}".encode()
+    assert BSN.context.read(data, 0, 9) is reading
 
 
 @pytest.mark.parametrize("name", CONTEXTS)
