@@ -19,7 +19,7 @@ from relay.errors import LetterlockError
 from relay.store.audit import Audit
 from relay.store.checkpoints import checkpoint
 from relay.store.duties import hold
-from relay.store.history import fold, waits_to_be_folded
+from relay.store.folding import fold, waits_to_be_folded
 from relay.store.writer import Store
 from relay.vault import progress
 from relay.vault.blobs import BlobStore, doomed

@@ -4,11 +4,15 @@ import json
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, Table, bindparam, select
 
+from relay.store.prepared import Prepared
 from relay.store.tables import Meta
 
 META: Table = cast("Any", Meta).__table__
+# SQLite has locked everything already when it reads here.
+_LEASE = Prepared(select(META.c.value).where(META.c.name == bindparam("of_name")).with_for_update())
+_RENEW = Prepared(META.update().where(META.c.name == bindparam("of_name")).values(value=bindparam("new_value")))
 
 
 def hold(connection: Connection, duty: str, owner: bytes, now: datetime, seconds: float) -> bool:
@@ -17,26 +21,22 @@ def hold(connection: Connection, duty: str, owner: bytes, now: datetime, seconds
     A lease that lapsed may be taken by anybody; one that lies absurdly far ahead (the clock was wrong) too.
     """
     name = f"duty {duty}"
-    row = connection.execute(
-        select(META.c.value).where(META.c.name == name).with_for_update()  # SQLite has locked everything already
-    ).scalar_one_or_none()
+    rows = _LEASE.rows(connection, {"of_name": name})
     until = (now + timedelta(seconds=seconds)).timestamp()
     value = json.dumps({"owner": owner.hex(), "until": until})
-    if row is None:
+    if not rows:
         connection.execute(META.insert(), [{"name": name, "value": value}])
         return True
-    lease = json.loads(row)
+    lease = json.loads(rows[0][0])
     others = lease["owner"] != owner.hex()
     if others and now.timestamp() < lease["until"] < now.timestamp() + 10 * seconds:
         return False
-    connection.execute(META.update().where(META.c.name == name).values(value=value))
+    _RENEW.run(connection, {"of_name": name, "new_value": value})
     return True
 
 
 def release(connection: Connection, duty: str, owner: bytes) -> None:
     """Give ``duty`` back, so that another process need not wait for the lease to lapse."""
-    row = connection.execute(
-        select(META.c.value).where(META.c.name == f"duty {duty}").with_for_update()
-    ).scalar_one_or_none()
-    if row is not None and json.loads(row)["owner"] == owner.hex():
+    rows = _LEASE.rows(connection, {"of_name": f"duty {duty}"})
+    if rows and json.loads(rows[0][0])["owner"] == owner.hex():
         connection.execute(META.delete().where(META.c.name == f"duty {duty}"))

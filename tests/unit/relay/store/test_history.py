@@ -7,12 +7,12 @@ import pytest
 from sqlalchemy import select
 
 from policies.model import Acquaintance
+from relay.store.folding import fold
 from relay.store.history import (
     _PAIR,
     ORGANISATION,
     SenderHistory,
     acquaintances,
-    fold,
     observe_received,
     observe_sent,
     sender_history,

@@ -12,7 +12,8 @@ from relay.clock import new_id
 from relay.store.audit import Audit
 from relay.store.duties import META
 from relay.store.events import Event
-from relay.store.history import _OBSERVATION, fold, observe_sent
+from relay.store.folding import fold
+from relay.store.history import _OBSERVATION, observe_sent
 from relay.store.tables import Part, Sealed, Stanza
 from relay.store.writer import Store
 from relay.vault import sweeping
