@@ -29,6 +29,19 @@ def refused(gateway: Gateway, content: bytes, *codes: int) -> None:
     assert b"/" not in reply.value.smtp_error
 
 
+def has_looked(gateway: Gateway, *, full: bool) -> None:
+    """Wait until the gateway has looked at its disks again: a look is good for a moment (`relay.store.room`)."""
+
+    def looked() -> bool:
+        try:
+            gateway.send(ANNA, ["somebody@example.net"], letter(to=["somebody@example.net"]))
+        except smtplib.SMTPDataError:
+            return full
+        return not full
+
+    gateway.until(looked)
+
+
 @contextmanager
 def healing(gateway: Gateway, office: PostOffice, who: str) -> Iterator[None]:
     """Whatever happens in the block: afterwards the same process takes and delivers mail, and has kept nothing back."""
@@ -62,12 +75,14 @@ def test_the_reserve_refuses_early(gateway: Gateway, shim: Shim, office: PostOff
     office.refusals["queued@example.net"] = "451 4.7.1 later"
     gateway.send(ANNA, ["queued@example.net"], letter(to=["queued@example.net"]))
     with shim.fault(watched=BLOBS, full=1):
+        has_looked(gateway, full=True)
         refused(gateway, letter(to=["nobody@example.net"]), 452)
         health = httpx2.get(f"http://127.0.0.1:{gateway.portal}/healthz")
         assert health.status_code == 503
         assert "the disk is fuller than storage.disk_reserve allows" in json.dumps(health.json()["problems"])
         del office.refusals["queued@example.net"]
         office.wait_for("queued@example.net")
+    has_looked(gateway, full=False)
     with healing(gateway, office, "room@example.net"):
         pass
 
@@ -76,7 +91,9 @@ def test_no_file_fits_any_more(gateway: Gateway, shim: Shim, office: PostOffice)
     """Inodes that are used up are a full disk, seen before (statvfs) or met while a part is written."""
     with healing(gateway, office, "inodes@example.net"):
         with shim.fault(watched=BLOBS, no_files=1):
+            has_looked(gateway, full=True)
             refused(gateway, letter(to=["nobody@example.net"]), 452)
+        has_looked(gateway, full=False)
         with shim.fault(watched=BLOBS, create_errno=errno.ENOSPC):
             secret = letter(to=["nobody@example.net"], subject="[secure] plan", attachments=[LARGE])
             refused(gateway, secret, 452)
