@@ -17,6 +17,14 @@ class UncleanError(Exception):
     """
 
 
+class Pieces(Iterator[bytes], Protocol):
+    """A message in order, piece by piece."""
+
+    def at_hand(self) -> bool:
+        """Whether the next piece takes no wait for a disk: otherwise it is fetched in a thread."""
+        ...
+
+
 class Content(Protocol):
     """A message's bytes, readable again and again for each attempt."""
 
@@ -25,12 +33,7 @@ class Content(Protocol):
         """Octets as the message stands, without dot-stuffing."""
         ...
 
-    @property
-    def in_memory(self) -> bool:
-        """Whether reading takes no disk: otherwise pieces are fetched in a thread."""
-        ...
-
-    def pieces(self) -> Iterator[bytes]:
+    def pieces(self) -> Pieces:
         """Return the message in order; pieces of a stored message are verified before they are handed out."""
         ...
 
@@ -46,14 +49,24 @@ class MemoryContent:
         """Octets of the message."""
         return len(self.data)
 
-    @property
-    def in_memory(self) -> bool:
-        """Tell that no disk is needed."""
-        return True
-
-    def pieces(self) -> Iterator[bytes]:
+    def pieces(self) -> Pieces:
         """Return the whole message as one piece."""
-        yield self.data
+        return _Held(self.data)
+
+
+class _Held(Iterator[bytes]):
+    """One piece that is in memory."""
+
+    def __init__(self, data: bytes) -> None:
+        self._left = [data]
+
+    def __next__(self) -> bytes:
+        if not self._left:
+            raise StopIteration
+        return self._left.pop()
+
+    def at_hand(self) -> bool:
+        return True
 
 
 class DotStuffer:

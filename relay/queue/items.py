@@ -114,22 +114,52 @@ class StoredContent:
     size: int
     head: Head = _NO_HEAD
 
-    @property
-    def in_memory(self) -> bool:
-        """Tell that reading takes the disk."""
-        return False
-
     def under(self, head: Head) -> "StoredContent":
         """Return the message with another header section in place of the first octets of the blob."""
         return replace(self, head=head, size=self.size - head.instead_of + len(head.octets))
 
-    def pieces(self) -> Iterator[bytes]:
+    def pieces(self) -> "StoredPieces":
         """Return the message in verified pieces; SealingError or OSError when it is not what was stored."""
-        length = self.blobs.length(self.blob_id)
-        reader = self.keyring.spool_reader(SPOOL, self.message_id, self.epoch_id, length)
-        stored = (self.blobs.read(self.blob_id, start, start + BLOCK) for start in range(0, length, BLOCK))
-        chunks = _without(self.head.instead_of, reader.read(stored))
-        return blocks(chain([self.head.octets], chunks) if self.head.octets else chunks)
+        return StoredPieces(self)
+
+
+class StoredPieces(Iterator[bytes]):
+    """A stored message in verified pieces of about `BLOCK`; each but the first takes one more block from the disk."""
+
+    def __init__(self, content: StoredContent) -> None:
+        self._content = content
+        self._block = b""  # read already
+        self._position = self._length = 0
+        self._pieces: Iterator[bytes] | None = None
+
+    def __next__(self) -> bytes:
+        if self._pieces is None:
+            self._pieces = self._opened()
+        return next(self._pieces)
+
+    def at_hand(self) -> bool:
+        """Whether the next piece lies in the system's memory: what was received a moment ago nearly always does."""
+        if self._pieces is None:
+            return False
+        if not self._block and self._position < self._length:
+            self._block = self._content.blobs.read(*self._place(), wait=False)
+        return bool(self._block) or self._position >= self._length
+
+    def _opened(self) -> Iterator[bytes]:
+        content = self._content
+        self._length = content.blobs.length(content.blob_id)
+        reader = content.keyring.spool_reader(SPOOL, content.message_id, content.epoch_id, self._length)
+        chunks = _without(content.head.instead_of, reader.read(self._stored()))
+        return blocks(chain([content.head.octets], chunks) if content.head.octets else chunks)
+
+    def _stored(self) -> Iterator[bytes]:
+        while self._position < self._length:
+            block, self._block = self._block or self._content.blobs.read(*self._place()), b""
+            self._position += BLOCK
+            yield block
+
+    def _place(self) -> tuple[bytes, int, int]:
+        return self._content.blob_id, self._position, min(self._position + BLOCK, self._length)
 
 
 def seal_message(keyring: Keyring, message_id: bytes, envelope: QueuedEnvelope, at: datetime) -> bytes:

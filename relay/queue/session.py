@@ -1,13 +1,13 @@
 """One open connection to a next hop, and one mail transaction after the other over it (RFC 5321 section 3.3)."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aiosmtplib.response import SMTPResponse
 
 from relay.fail_points import reached, reached_on_wire
-from relay.queue.content import END_OF_DATA, DotStuffer, UncleanError
+from relay.queue.content import END_OF_DATA, DotStuffer, Pieces, UncleanError
 from relay.queue.dialogue import Dialogue
 from relay.queue.exchangers import Hop
 from relay.queue.outcomes import Answer, Deferred, Delivered, Failed, Outcome, local_answer, outcome_of, remote_answer
@@ -142,7 +142,7 @@ class Session:
         pieces = mail.content.pieces()
         ready = b""  # one piece is kept back: the final dot leaves in the same write as the last one
         try:
-            while (piece := await _next(pieces, in_memory=mail.content.in_memory)) is not None:
+            while (piece := await _next(pieces)) is not None:
                 if ready:
                     self._dialogue.send(ready, replies=0)
                     await reached_on_wire("delivery: piece sent")
@@ -225,5 +225,5 @@ def _is(reply: SMTPResponse, digit: int) -> bool:
     return reply.code // 100 == digit
 
 
-async def _next(pieces: Iterator[bytes], *, in_memory: bool) -> bytes | None:
-    return next(pieces, None) if in_memory else await asyncio.to_thread(next, pieces, None)
+async def _next(pieces: Pieces) -> bytes | None:
+    return next(pieces, None) if pieces.at_hand() else await asyncio.to_thread(next, pieces, None)

@@ -23,7 +23,7 @@ from relay.fail_points import reached
 from relay.store.prepared import Prepared
 from relay.store.tables import Blob
 from relay.store.tables.sealed import BlobState
-from relay.vault.files import UnnamedFile, explained, opened
+from relay.vault.files import UnnamedFile, explained, opened, read_at_once
 
 _BLOB: Table = cast("Any", Blob).__table__
 _DRAFT = ".draft"
@@ -73,8 +73,11 @@ class BlobStore(Protocol):
         Raises StoreFullError when there is no room, StoreError for other faults; nothing is left behind then.
         """
 
-    def read(self, blob_id: bytes, start: int, stop: int) -> bytes:
-        """Return the bytes ``start`` to ``stop`` (exclusive), fewer at the end; StoreError when it is not there."""
+    def read(self, blob_id: bytes, start: int, stop: int, *, wait: bool = True) -> bytes:
+        """Return the bytes ``start`` to ``stop`` (exclusive), fewer at the end; StoreError when it is not there.
+
+        Without ``wait``: all of them, or nothing where that would take the disk.
+        """
 
     def length(self, blob_id: bytes) -> int:
         """Return the length in octets; StoreError when it is not there."""
@@ -121,10 +124,10 @@ class FileBlobs:
         file = self._place(secrets.token_bytes(16))
         return file.with_name(f"{file.name}.{secrets.token_hex(4)}{_DRAFT}")
 
-    def read(self, blob_id: bytes, start: int, stop: int) -> bytes:
+    def read(self, blob_id: bytes, start: int, stop: int, *, wait: bool = True) -> bytes:
         """Read a range (see BlobStore)."""
         with explained(), opened(self._file(blob_id)) as descriptor:
-            return os.pread(descriptor, stop - start, start)
+            return os.pread(descriptor, stop - start, start) if wait else read_at_once(descriptor, start, stop)
 
     def length(self, blob_id: bytes) -> int:
         """Ask the file (see BlobStore)."""

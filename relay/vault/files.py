@@ -97,6 +97,16 @@ def opened(file: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
+def read_at_once(descriptor: int, start: int, stop: int) -> bytes:
+    """Return the octets ``start`` to ``stop`` where the system has all of them in memory, else nothing: never waits."""
+    buffer = bytearray(stop - start)
+    try:
+        read = os.preadv(descriptor, [buffer], start, os.RWF_NOWAIT)
+    except OSError:  # not there (EAGAIN), or a file system that cannot tell: whoever waits for it hears of any fault
+        return b""
+    return bytes(buffer) if read == len(buffer) else b""
+
+
 @contextmanager
 def explained() -> Iterator[None]:
     """Turn what the system says into a sentence: StoreFullError where there is no room, else StoreError."""

@@ -1,5 +1,6 @@
 """A large message on its way in: read back verified, kept once, sent under another header section from where it lies."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,7 +21,7 @@ from relay.vault.sealing.errors import SealingError
 from tests.unit.relay.queue.yard import Yard
 
 HEAD = b"From: a@example.org\r\nBcc: c@example.net\r\nSubject: x\r\n\r\n"
-LETTER = HEAD + b"0123456789\r\n" * 40_000
+LETTER = HEAD + b"0123456789\r\n" * 70_000
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def queued(yard: Yard, incoming: Incoming, content: bytes | Reheaded) -> bytes:
     yard.store.run(lambda conn: insert_message(conn, draft))
     assert b"".join(draft.consignments[0].content.pieces()) == content_of(yard)
     assert draft.consignments[0].content.size == len(content_of(yard))
-    assert not draft.consignments[0].content.in_memory
+    assert not draft.consignments[0].content.pieces().at_hand()  # it lies on disk
     return content_of(yard)
 
 
@@ -52,6 +53,31 @@ def content_of(yard: Yard) -> bytes:
     with yard.store.read() as conn:
         row = conn.execute(select(Spool.__table__)).one()  # type: ignore[attr-defined]
     return b"".join(spooled_content(yard.keyring, yard.blobs, row).pieces())
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_pieces_are_the_same_with_and_without_a_wait(
+    yard: Yard, incoming: Incoming, monkeypatch: pytest.MonkeyPatch, *, cached: bool
+) -> None:
+    """Whether the system has a piece in memory or must read it from the disk, what is sent is what came."""
+    if not cached:
+
+        def nothing_there(*_: object) -> int:
+            raise BlockingIOError
+
+        monkeypatch.setattr(os, "preadv", nothing_there)
+    leaving = reheaded(incoming, LETTER, LETTER, [("Received", "here")])
+    draft = yard.draft("eve@example.net", content=leaving, message_id=incoming.message_id)
+    yard.store.run(lambda conn: insert_message(conn, draft))
+    pieces = draft.consignments[0].content.pieces()
+    sent, waits = b"", 0
+    while True:
+        waits += not pieces.at_hand()
+        if (piece := next(pieces, None)) is None:
+            break
+        sent += piece
+    assert sent == b"Received: here\r\n" + LETTER
+    assert cached or waits > 1
 
 
 def test_it_is_read_back_as_it_came(incoming: Incoming) -> None:
