@@ -54,9 +54,9 @@ def command(session: Session, keys: Path | None, storage: Path | None, unreadabl
     keyring = Keyring.open(configuration.keys.folder, role="relay")
     if storage is not None:
         backup.put_storage(storage, chosen.database, chosen.blobs)
-    migrate(chosen.database, create=False)
     slot = Slot(chosen.database, configuration.gateway.process_name("supervisor", 0), patience=_PATIENCE)
     try:
+        migrate(chosen.database, create=False)
         _take_over(configuration, keyring, drop=unreadable)
     finally:
         slot.close()
@@ -77,7 +77,7 @@ def _take_over(configuration: Configuration, keyring: Keyring, *, drop: bool) ->
 
 
 def _report(found: TakenOver, dropped: int) -> None:
-    say(f"{plural(found.messages, 'sealed message')} that can be read.")
+    say(f"{plural(found.messages, 'sealed message')} not expired.")
     say(f"{plural(found.kept_back, 'entry', 'entries')} of the queue kept back.")
     if dropped:
         say(f"{plural(dropped, 'entry', 'entries')} that no key here opens taken out.")

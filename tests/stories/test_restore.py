@@ -67,7 +67,7 @@ def test_a_backup_on_an_empty_machine_and_beside_a_running_gateway(
     gateway.kill()
 
     said = twin.letterlock(*restore)
-    assert "2 sealed messages that can be read." in said
+    assert "2 sealed messages not expired." in said
     assert "1 entry of the queue kept back." in said
     assert "No key here opens 1 of them" in said
     for command in others:
