@@ -246,6 +246,7 @@ def _furnish(configuration: Configuration, lasting: Lasting, running: Gateway | 
         mishaps=lasting.mishaps,
         judging=lasting.judging,
         reserve=reserve,
+        inline_limit=storage.inline_limit,
     )
     sign_ins = SignIns(FailedSignIns(store, Throttles(keyring.text_hash)))
     receive = partial(Incoming, keyring, blobs, store, reserve.ensure)

@@ -65,6 +65,7 @@ class Intake:
         mishaps: Mishaps,
         judging: WaitingRoom,
         reserve: Reserve,
+        inline_limit: int,
     ) -> None:
         self._recognition = recognition
         self._judge = judge
@@ -77,6 +78,7 @@ class Intake:
         self._mishaps = mishaps
         self._judging = judging
         self._reserve = reserve
+        self._small = min(SMALL, inline_limit)  # what is larger is spooled to a file, which takes syncs
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._threads = ThreadPoolExecutor(JUDGES, thread_name_prefix="judge")
 
@@ -104,7 +106,7 @@ class Intake:
         if count_received(content) > MAX_HOPS:
             return _TOO_MANY_HOPS
         self._reserve.ensure()
-        small = len(content) <= SMALL
+        small = len(content) <= self._small
         watch = self._mishaps.watch(content)
         reading = watch.read(content) if small else await self._aside(partial(watch.read, content))
         reservation = self._delivery.reserve(min(len(content), LARGE))  # what is larger is sent from disk
