@@ -17,7 +17,7 @@ from relay.smtp.access import Access
 from relay.smtp.door import Door
 from relay.smtp.listener import Listener
 from relay.store.tables import Blob
-from relay.vault.blobs import BlobStore
+from relay.vault.blobs import FileBlobs
 from tests.unit.relay.intake.house import SEALED, SPOOL, House
 
 BLOB = Blob.__table__  # type: ignore[attr-defined]
@@ -164,13 +164,13 @@ def test_without_memory_small_mail_goes_to_disk_too(house: House) -> None:
 
 def test_what_a_low_limit_sends_to_a_file_holds_up_nobody(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """Small plain mail is prepared on the event loop, but never where its preparation has to wait for a disk."""
-    begun, threads = BlobStore.write, set()
+    begun, threads = FileBlobs.write, set()
 
-    def write(self: BlobStore, *given: Any) -> int:
+    def write(self: FileBlobs, *given: Any) -> int:
         threads.add(threading.current_thread().name.partition("_")[0])
         return begun(self, *given)
 
-    monkeypatch.setattr(BlobStore, "write", write)
+    monkeypatch.setattr(FileBlobs, "write", write)
     above_the_limit = LETTER[: LETTER.index(b"000200")]
     assert receive(house, [Mail(content=above_the_limit)])[0].startswith("250 ")
     assert threads == {"judge"}
