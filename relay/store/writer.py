@@ -8,7 +8,7 @@ what has not begun is withdrawn.
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
@@ -64,7 +64,8 @@ class Store:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._write, name="store-writer", daemon=True)
         self._thread.start()
-        threading.Thread(target=self._watch, name="store-watch", daemon=True).start()
+        self._watcher = threading.Thread(target=self._watch, name="store-watch", daemon=True)
+        self._watcher.start()
 
     def submit(self, work: Work[T]) -> Future[T]:
         """Hand a transaction to the writer; the future resolves after its COMMIT. It cannot be cancelled.
@@ -105,11 +106,13 @@ class Store:
         """
         if not self._line.close():
             return
-        patience = LOOKS + 2  # the last in line is told before we leave
+        patience = LOOKS
         while self._thread.is_alive() and patience:
             self._thread.join(line.LOOK_SECONDS)
-            patience = patience - 1 if self._gate.waiting else LOOKS + 2
+            patience = patience - 1 if self._gate.waiting else LOOKS
         self._ended.set()
+        self._watcher.join()
+        _withdraw(self._line.take_all())
 
     def _write(self) -> None:
         """Do the writer thread's work until the store is closed and everything submitted has happened."""
@@ -148,10 +151,7 @@ class Store:
     def _watch(self) -> None:
         """Withdraw whoever waits in line for too long, because the writer comes no further."""
         while not self._ended.wait(line.LOOK_SECONDS):
-            late = self._line.look()
-            for job in late:
-                job.fail(StoreError("the database cannot be written: another process or the disk stands still"))
-            tell(late)
+            _withdraw(self._line.look())
 
     def _truncate_if_due(self) -> None:
         if self._dirty and time.monotonic() - self._truncated_at >= _TRUNCATE_SECONDS:
@@ -177,3 +177,10 @@ def open_store(url: str, *, gate: Path | None = None) -> Store:
     StoreError when the database does not answer, is damaged, or belongs to another version of Letterlock.
     """
     return Store(url, gate=gate)
+
+
+def _withdraw(jobs: Sequence[Job]) -> None:
+    """Tell the submitters of jobs that are in line no more that they have not happened."""
+    for job in jobs:
+        job.fail(StoreError("the database cannot be written: another process or the disk stands still"))
+    tell(jobs)

@@ -452,6 +452,7 @@ def test_closing_while_another_process_is_stuck_in_the_gate(
         ):
             pass
     gate.close()
+    monkeypatch.setattr("relay.store.line.LOOK_SECONDS", 1.0)
     again = open_store(sqlite_url)
     assert again.run(put("next")) == "next"
     assert names(again) == {"next"}
