@@ -19,6 +19,8 @@ from relay.errors import StoreError
 from relay.store.jobs import Job
 
 LOOK_SECONDS = 1.0
+MORE_TURNS = 10  # of an event loop, which bring no transaction, before those of the turns before go into line
+GATHER_SECONDS = 0.02  # after which they do, whatever comes
 LOOKS = 10  # together as long as SQLite waits for a program that ignores our gate
 
 
@@ -30,6 +32,7 @@ class Line:
         self._changed = threading.Condition(self._lock)
         self._jobs: deque[Job] = deque()
         self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, list[Job]] = WeakKeyDictionary()
+        self._turns_worth = 0  # how many turns that bring nobody are waited for
         self._looks = 0
         self._asleep = False
         self._closed = False
@@ -48,13 +51,18 @@ class Line:
         """Let a job stand in line together with all that come in this turn of ``loop``; call it in the loop's thread.
 
         They share a COMMIT then, and it begins when the loop has done what there was to do: a writer that is woken by
-        the first takes the interpreter from whoever prepares the second, and gets it back a dozen times.
+        the first takes the interpreter from whoever prepares the second, and gets it back a dozen times. Where the last
+        ones had company, more turns belong to it, until some bring nobody. A loop with nothing to do turns within
+        microseconds, so that a client alone hardly waits. What can wait for company anyway stands in line at once.
         """
         with self._lock:
             self._refuse_if_closed()
+            if job.until:
+                self._join([job])
+                return
             if loop not in self._turns:
                 self._turns[loop] = []
-                loop.call_soon(self._end_turn, loop)
+                loop.call_soon(self._end_turn, loop, time.monotonic(), 0, 0)
             self._turns[loop].append(job)
 
     def close(self) -> bool:
@@ -104,9 +112,16 @@ class Line:
                 late.append(self._jobs.popleft())
         return late
 
-    def _end_turn(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _end_turn(self, loop: asyncio.AbstractEventLoop, begun: float, known: int, empty: int) -> None:
         with self._lock:
-            self._join(self._turns.pop(loop, ()))
+            jobs = self._turns.get(loop, [])  # none where the line was closed meanwhile
+            empty = 0 if len(jobs) > known else empty + 1
+            if empty < self._turns_worth and time.monotonic() < begun + GATHER_SECONDS:
+                loop.call_soon(self._end_turn, loop, begun, len(jobs), empty)
+                return
+            self._turns.pop(loop, None)
+            self._turns_worth = MORE_TURNS if len(jobs) > 1 else max(0, self._turns_worth - 1)
+            self._join(jobs)
 
     def _join(self, jobs: Iterable[Job]) -> None:
         for job in jobs:

@@ -1,5 +1,6 @@
 """The line before the writer."""
 
+import asyncio
 import threading
 import time
 
@@ -7,7 +8,7 @@ import pytest
 
 from relay.errors import StoreError
 from relay.store.jobs import ThreadJob
-from relay.store.line import LOOKS, Line
+from relay.store.line import LOOKS, MORE_TURNS, Line
 
 
 def job(until: float = 0.0) -> ThreadJob:
@@ -76,3 +77,70 @@ def test_a_closed_line_is_worked_off() -> None:
 def test_a_pause_has_an_end() -> None:
     """Where there is something to tidy up, the writer does not sleep on."""
     assert Line().wait(0.001)
+
+
+async def turns(count: int) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+def test_whose_turn_brought_company_waits_for_more() -> None:
+    """After a turn with two, what comes in the next turns shares the line's next batch; it waits for a few empty ones."""
+
+    async def loop_turns() -> None:
+        line, loop = Line(), asyncio.get_running_loop()
+        for _ in range(2):
+            line.put_with_turn(job(), loop)
+        await turns(1)
+        assert len(line.take_all()) == 2
+        line.put_with_turn(job(), loop)
+        await turns(2)
+        line.put_with_turn(job(), loop)
+        await turns(MORE_TURNS - 1)
+        assert len(line) == 0
+        await turns(2)
+        assert len(line.take_all()) == 2
+
+    asyncio.run(loop_turns())
+
+
+def test_who_comes_alone_waits_for_the_end_of_the_turn() -> None:
+    """Where nobody came with the ones before, nobody is waited for."""
+
+    async def loop_turns() -> None:
+        line, loop = Line(), asyncio.get_running_loop()
+        for _ in range(2 * MORE_TURNS):
+            line.put_with_turn(job(), loop)
+            assert len(line) == 0
+            await turns(1)
+            assert len(line.take_all()) == 1
+
+    asyncio.run(loop_turns())
+
+
+def test_company_that_does_not_end_is_not_waited_for() -> None:
+    """A loop whose every turn brings somebody hands them over all the same after a fiftieth of a second."""
+
+    async def loop_turns() -> None:
+        line, loop = Line(), asyncio.get_running_loop()
+        for _ in range(2):
+            line.put_with_turn(job(), loop)
+        await turns(1)
+        line.take_all()
+        while not line:
+            line.put_with_turn(job(), loop)
+            await turns(1)
+        assert len(line) > MORE_TURNS
+
+    asyncio.run(loop_turns())
+
+
+def test_what_can_wait_stands_in_line_at_once() -> None:
+    """It waits there for company; no turn has to end first."""
+
+    async def loop_turns() -> None:
+        line = Line()
+        line.put_with_turn(job(until=time.monotonic() + 600), asyncio.get_running_loop())
+        assert len(line) == 1
+
+    asyncio.run(loop_turns())
