@@ -5,6 +5,7 @@ sends them to the sink. What the front door costs besides is the difference to a
 """
 
 import asyncio
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from relay.judging import Judge, history_of
 from relay.logs import configure
 from relay.message.reading import read
 from relay.smtp.values import ClientFacts, ForwardPath, SmtpEnvelope
+from relay.store.folding import fold
 from tests.benchmarks.letters import LETTERS
 from tests.benchmarks.load import Effort, Sink
 from tests.benchmarks.peers import SENDERS, SINK_PORT, example_rules, installed
@@ -81,9 +83,13 @@ def line(folder: Path, rules: str, prepare: Callable[[Path], None] = lambda _fol
 
 async def cost(measured: Line, into: Sink, effort: Effort) -> float:
     """Return the least CPU seconds for one message, delivered."""
+    least_of_all = math.inf
     await measured.gateway.delivery.start()
     try:
-        return min([await measured.deliver(into) for _ in range(effort.of(ROUNDS))])
+        for _ in range(effort.of(ROUNDS)):
+            least_of_all = min(least_of_all, await measured.deliver(into))
+            await measured.gateway.store.commit(fold)  # a duty of relay processes that nobody has here
+        return least_of_all
     finally:
         await measured.gateway.delivery.stop()
 
