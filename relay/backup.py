@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
-from relay.durable import sync_folder
+from relay.durable import sync_file, sync_folder
 from relay.errors import RefusedError
 from relay.store.engine import database_file
 from relay.store.faults import translate
@@ -98,7 +98,7 @@ def _copy_database(file: Path, copy: Path, now: datetime) -> Sequence[bytes]:
             blobs = [blob_id for (blob_id,) in connection.execute("SELECT id FROM blob WHERE state = 'stored'")]
     except sqlite3.Error as error:
         raise translate(error) from error
-    _sync(copy)
+    sync_file(copy)
     return blobs
 
 
@@ -132,14 +132,6 @@ def _copy(file: Path, target: Path) -> None:
             copy.flush()
             os.fsync(copy.fileno())
     sync_folder(target.parent)
-
-
-def _sync(file: Path) -> None:
-    descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager
