@@ -250,7 +250,8 @@ class Connection(SMTP, ABC):
         if self._entered or self._visitor is None:
             return None
         self._stranger = not self.in_trusted_network
-        refusal = self.door.admit(self.client.ip, stranger=self._stranger, named=self._visitor.named)
+        descriptor = self._wire.get_extra_info("socket").fileno()
+        refusal = self.door.admit(self.client.ip, descriptor, stranger=self._stranger, named=self._visitor.named)
         self._entered = refusal is None
         if refusal is not None:
             _log.warning("connection-refused", **self.who(), code=refusal.code, enhanced=refusal.enhanced)

@@ -5,7 +5,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from relay import clock
+from relay import clock, descriptors
 from relay.config.users import User
 from relay.memory import Room
 from relay.smtp import replies
@@ -72,8 +72,13 @@ class Door:
         """Give Postmaster a complete address."""
         self.postmaster = self.postmaster or f"postmaster@{self.hostname}"
 
-    def admit(self, ip: str, *, stranger: bool, named: bool = True) -> Reply | None:
-        """Count one more connection in, or say why it must go away; ``named`` is false where a proxy names nobody."""
+    def admit(self, ip: str, descriptor: int, *, stranger: bool, named: bool = True) -> Reply | None:
+        """Count one more connection in, or say why it must go away; ``named`` is false where a proxy names nobody.
+
+        ``descriptor`` is the number of its socket, -1 when that is closed already.
+        """
+        if descriptors.few_left(descriptor):
+            return replies.TOO_MANY_CONNECTIONS
         if stranger and named and not self.strangers.may_enter(ip):
             return replies.TOO_MANY_VISITS
         return self.occupancy.enter(ip, stranger=stranger)

@@ -60,7 +60,7 @@ class Doorstep:
             connected.close()
             return
         ip, stranger = visitor.ip, not (visitor.named and self._door.access.trusts(visitor.ip))
-        refusal = self._door.admit(ip, stranger=stranger, named=visitor.named)
+        refusal = self._door.admit(ip, connected.fileno(), stranger=stranger, named=visitor.named)
         if refusal is not None:  # said to nobody: a reply in the clear means nothing here
             _log.warning("connection-refused", network=client_network(ip), listener=self._door.name, code=refusal.code)
             connected.close()

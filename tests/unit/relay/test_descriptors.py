@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from relay.config import load
-from relay.descriptors import OTHERS, missing, take_all
+from relay.descriptors import OTHERS, RESERVE, few_left, missing, take_all
 from tests.gateway import CONFIGURATION
 
 # The forked process sets limits and says what they are, nothing else.
@@ -28,6 +28,17 @@ def test_all_that_is_allowed_is_taken(hard: int, soft: int) -> None:
     os.close(writing)
     with open(reading, "rb") as pipe:  # noqa: PTH123  # a descriptor
         assert json.load(pipe) == [soft, soft, hard]
+
+
+def test_the_reserve_is_known_by_the_newest_number() -> None:
+    """Numbers are given from below: one near the limit says that few are left; -1 is a socket that is gone."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert [few_left(number) for number in (-1, soft - RESERVE - 1, soft - RESERVE, soft - 1)] == [
+        False,
+        False,
+        True,
+        True,
+    ]
 
 
 @pytest.mark.parametrize(("workers", "clients"), [(1, 500), (2, 250), (3, 167)])
