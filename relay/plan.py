@@ -5,7 +5,7 @@ into a conversation, a command to the gateway. Whatever it is, it happens in one
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from relay.clock import id_text
 from relay.fail_points import reached
 from relay.judging import Judgement
-from relay.message.identity import body_digest
+from relay.message.original import Original
 from relay.message.parts import Reading
 from relay.message.trace import received_field
 from relay.queue.incoming import Incoming
@@ -29,6 +29,7 @@ from relay.vault.vault import SealedDraft, Vault
 
 _DECISION = Decision.__table__  # type: ignore[attr-defined]
 
+_TO_BE_MADE = Original(b"")
 Facts = Mapping[str, str | int | bool | list[str]]
 Change = Callable[[Connection], None]  # raises OvertakenError when what the plan rests on is not so any more
 
@@ -70,8 +71,8 @@ class Arrival:
     ``content`` is what the client sent, ``reading`` the same read, ``at`` the moment we took it up; ``lease`` is set
     when this worker has room to send what it accepts at once. ``key`` is the keyed hash by which the same message is
     known again, None where there is none; ``earlier`` is what is known of it (`relay.recognition`). ``incoming`` is the
-    content on disk: None where it is small, or not any more what the client sent. ``body`` is `body_digest` of the
-    content, None where nobody has computed it.
+    content on disk: None where it is small, or not any more what the client sent. ``original`` is the content for
+    those who look into it; made of it where it is not given.
     """
 
     id: bytes
@@ -84,15 +85,15 @@ class Arrival:
     key: bytes | None = None
     earlier: Earlier = Earlier()
     incoming: Incoming | None = None
-    body: bytes | None = None
+    original: Original = field(default=_TO_BE_MADE, repr=False)
 
-    def digest(self) -> bytes:
-        """Return `body_digest` of the content; blocking for large content where nobody has computed it."""
-        return self.body or body_digest(self.content)
+    def __post_init__(self) -> None:
+        if self.original is _TO_BE_MADE:
+            object.__setattr__(self, "original", Original(self.content))
 
     def rewritten(self, content: bytes, reading: Reading) -> "Arrival":
         """Return the message with other content."""
-        return replace(self, content=content, reading=reading, incoming=None, body=None)
+        return replace(self, content=content, reading=reading, incoming=None, original=Original(content))
 
     def to(self, recipients: tuple[ForwardPath, ...]) -> "Arrival":
         """Return the same message for these recipients only."""

@@ -15,6 +15,7 @@ from relay.judging import Judgement
 from relay.mailings import Mailings, receipt_lines
 from relay.message.headers import remove_authentication_results, remove_field
 from relay.message.loop_evidence import mark
+from relay.message.original import Original
 from relay.plan import Arrival, Change, Facts, Observed, Part, Plan, Received, Told
 from relay.queue.holds import Held, HeldCopy, insert_hold, new_hold
 from relay.queue.incoming import Reheaded, reheaded
@@ -101,8 +102,8 @@ class Planner:
         arrival, routing, judgement = received.arrival, received.routing, received.judgement
         # A Bcc field that a client forgot to remove would tell everybody; our name on results that we did not make
         # would lend them our word. Nothing else is touched.
-        clean = remove_field(remove_authentication_results(arrival.content, self._name), b"Bcc")
-        grouped = self._seal(received, clean) if routing.going(Way.SEAL) else Grouped()
+        clean = remove_field(remove_authentication_results(arrival.original, self._name), b"Bcc")
+        grouped = self._seal(received, clean.octets) if routing.going(Way.SEAL) else Grouped()
         copies, held = self._copies(received, clean)
         drafts = [copies, *self._records(received, grouped)]
         drafts += self._mailings.pickups(
@@ -168,7 +169,7 @@ class Planner:
             return ()
         return (self._receipts.part(received, grouped.sealed, receipt_lines(received, grouped.until)),)
 
-    def _copies(self, received: Received, clean: bytes) -> tuple[Draft, Held | None]:
+    def _copies(self, received: Received, clean: Original) -> tuple[Draft, Held | None]:
         """Return the message itself with an entry for each copy that is relayed or waits, and what waits.
 
         With no such copy there is just the record.
@@ -186,7 +187,7 @@ class Planner:
         ]
         if not entries:
             return self._record(arrival, b"", entries, Direction.OUT), None
-        loop, rest = mark(clean, clock.id_text(arrival.id), arrival.at, self._loop_tag, arrival.digest())
+        loop, rest = mark(clean, clock.id_text(arrival.id), arrival.at, self._loop_tag)
         trace = arrival.trace(self._name, arrival.id, arrival.envelope.recipients)
         draft = self._record(
             arrival, reheaded(arrival.incoming, arrival.content, rest, [trace, loop]), entries, Direction.OUT
@@ -226,7 +227,7 @@ class Planner:
             message_key=arrival.key,
             size=len(arrival.content),
             lease=arrival.lease,
-            body=arrival.body,
+            body=arrival.original.digest() if entries else None,
         )
 
     def _decisions(self, received: Received) -> tuple[dict[str, object], ...]:

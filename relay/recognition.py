@@ -47,20 +47,18 @@ class Recognition:
         self._tag = loop_tag(keyring)
 
     def recognise(self, arrival: Arrival, *, again: bool) -> Arrival | Reply:
-        """Return the arrival with its key and the digest of its body, or the reply that ends a circle.
+        """Return the arrival with its key, or the reply that ends a circle.
 
         ``again`` says that the commit found it known: then what is known of it is read from the store. A message that
         carries our own evidence has come back, as forwarded mail does: it is no repetition and has no key. Nor has one
         without a Message-ID: two equal alarms of a machine are two.
         """
-        body = arrival.digest()
-        arrival = replace(arrival, body=body)
-        evidence = find_evidence(arrival.content, arrival.at, self._tag, body)
+        evidence = find_evidence(arrival.original, arrival.at, self._tag)
         if evidence is not None:
             return _LOOP if evidence.passes >= MAX_PASSES else arrival
         if not arrival.reading.message_id:
             return arrival
-        same = message_key(arrival.envelope.reverse_path, arrival.content, body)
+        same = message_key(arrival.envelope.reverse_path, arrival.original)
         key = self._keyring.text_hash("message key", same)
         return replace(arrival, key=key, earlier=self._earlier(key, arrival.at) if again else Earlier())
 

@@ -177,7 +177,7 @@ class Answers:
             conversation_id=thread.conversation_id,
             message_id=new_id(),
             reading=arrival.reading,
-            original=remove_field(remove_authentication_results(arrival.content, self.host_name), b"Bcc"),
+            original=remove_field(remove_authentication_results(arrival.original, self.host_name), b"Bcc").octets,
             author=Author.STAFF,
             author_id=thread.author.participant_id,
             to=readers,

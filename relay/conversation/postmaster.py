@@ -64,7 +64,7 @@ class Postmaster:
         draft = self.spooler.draft(
             QueuedEnvelope("", smtputf8=envelope.smtputf8, body=envelope.body),
             [NewEntry(Kind.ALERT, route, EntryEnvelope(self.mailbox))],
-            prepend([trace], remove_authentication_results(arrival.content, self.host_name)),
+            prepend([trace], remove_authentication_results(arrival.original, self.host_name).octets),
             now=arrival.at,
             message_id=queued_id,
             parent=arrival.id,

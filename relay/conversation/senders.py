@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from relay.message.address_list import parse_addresses
 from relay.message.addresses import canonical_address
-from relay.message.block import fields
 from relay.plan import Arrival
 from relay.vault.people import Person, Role
 
@@ -70,8 +69,6 @@ class Delegates:
 
 def authors(arrival: Arrival) -> tuple[str, ...]:
     """Return the addresses that a message gives for its author, each once, in canonical spelling: From first."""
-    named = [
-        found for field in fields(arrival.content) if field.name == b"sender" for found in parse_addresses(field.value)
-    ]
+    named = [found for field in arrival.original.named(b"sender") for found in parse_addresses(field.value)]
     addresses = [arrival.reading.from_, *(str(one.mailbox) for one in named), arrival.envelope.reverse_path]
     return tuple(dict.fromkeys(canonical_address(one) for one in addresses if one))

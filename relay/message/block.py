@@ -44,13 +44,6 @@ def fields(original: bytes, start: int = 0, end: int | None = None) -> Iterator[
         yield BlockField(match[2].lower(), match[3], start + match.start(), start + match.end())
 
 
-def named_fields(original: bytes, name: bytes) -> list[BlockField]:
-    """Return the fields of the header called ``name`` (lower case); where there are none this is one quick search."""
-    if name not in original[: header_end(original)[0]].lower():
-        return []
-    return [field for field in fields(original) if field.name == name]
-
-
 def whole_fields(block: bytes) -> list[tuple[bytes, bytes, bytes]]:
     """Return each field of a header block as (whole field, name as written, raw value): the fast form of `fields`."""
     return _FIELD.findall(block)

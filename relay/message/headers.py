@@ -6,7 +6,7 @@ field is cut out as bytes.
 
 from collections.abc import Sequence
 
-from relay.message.block import named_fields
+from relay.message.original import Original
 from relay.message.trace import count_received, received_field, remove_authentication_results
 from relay.message.values import field, header_value, named_address, phrase, structured
 
@@ -32,16 +32,10 @@ def prepend(new: Sequence[tuple[str, str]], original: bytes) -> bytes:
     return b"".join([*(field(name, value) for name, value in new), original])
 
 
-def remove_field(original: bytes, name: bytes) -> bytes:
+def remove_field(original: Original, name: bytes) -> Original:
     """Return ``original`` without any field called ``name``, its folded lines included; the body is never touched.
 
     Case and space before the colon do not matter. The header ends where a receiver sees its end: at the first
     empty line. Everything else stays byte for byte.
     """
-    kept, position = [], 0
-    for found in named_fields(original, name.lower()):
-        kept.append(original[position : found.start])
-        position = found.end
-    if not kept:
-        return original
-    return b"".join([*kept, original[position:]])
+    return original.without(original.named(name.lower()))

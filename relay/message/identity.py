@@ -4,9 +4,8 @@ Exchange splits one mail into several transactions, clients send again after a l
 does not.
 """
 
-import hashlib
-
-from relay.message.block import fields, header_end, unfold
+from relay.message.block import unfold
+from relay.message.original import Original
 from relay.message.parts import Reading
 
 _LABEL = b"letterlock message 1"
@@ -14,27 +13,19 @@ _LABEL = b"letterlock message 1"
 _FIELDS = (b"message-id", b"from", b"to", b"cc", b"date", b"subject", b"resent-date", b"resent-message-id")
 
 
-def body_digest(original: bytes) -> bytes:
-    """Return the SHA-256 of the body of a message, 32 octets."""
-    return hashlib.sha256(memoryview(original)[header_end(original)[1] :]).digest()
-
-
-def message_key(sender: str, original: bytes, body: bytes | None = None) -> bytes:
-    """Return the canonical bytes of a message, to be put through an HMAC; ``body`` is its `body_digest`, where known.
+def message_key(sender: str, original: Original) -> bytes:
+    """Return the canonical bytes of a message, to be put through an HMAC.
 
     Over the reverse-path, the fields From, To, Cc, Date, Subject, Message-ID, Resent-Date and Resent-Message-ID
     (unfolded, in their order, with their number) and the SHA-256 of the body; each with its length in front, so that
     nothing can be moved from one to the other. Trace and every other field are left out.
     """
-    found: dict[bytes, list[bytes]] = {name: [] for name in _FIELDS}
-    for field in fields(original):
-        if field.name in found:
-            found[field.name].append(unfold(field.value))
     pieces = [_LABEL, sender.encode("utf-8", "surrogateescape")]
     for name in _FIELDS:
-        pieces += [name, len(found[name]).to_bytes(4, "big"), *found[name]]
-    pieces.append(body or body_digest(original))
-    return b"".join(len(piece).to_bytes(8, "big") + piece for piece in pieces)
+        values = [unfold(field.value) for field in original.named(name)]
+        pieces += [name, len(values).to_bytes(4, "big"), *values]
+    pieces.append(original.digest())
+    return b"".join([len(piece).to_bytes(8, "big") + piece for piece in pieces])
 
 
 def visible_addresses(reading: Reading) -> frozenset[str]:

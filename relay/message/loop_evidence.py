@@ -13,9 +13,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import attrgetter
 
-from relay.message.block import BlockField, fields, named_fields, unfold
-from relay.message.identity import body_digest
+from relay.message.block import BlockField, unfold
+from relay.message.original import Original
 
 FIELD = "Letterlock-Trace"
 MAX_PASSES = 3  # a message that was here so often goes round in a circle
@@ -25,6 +26,7 @@ Tag = Callable[[bytes], bytes]  # the MAC, under a key that only the relay has
 _NAME = FIELD.lower().encode("ascii")
 _LABEL = b"letterlock trace 1"
 _VALUE = re.compile(rb"(([1-9][0-9]{0,2}) ([a-z2-7]{26}) ([0-9]{1,11})) ([0-9a-f]{8,64})")
+_START = attrgetter("start")
 _MOST = 10  # fields that are looked at: several gateways in a row leave one each
 
 
@@ -36,38 +38,31 @@ class Evidence:
     queue_id: str
 
 
-def find_evidence(original: bytes, now: datetime, tag: Tag, body: bytes | None = None) -> Evidence | None:
+def find_evidence(original: Original, now: datetime, tag: Tag) -> Evidence | None:
     """Return the evidence that this message left us within the last hour, the highest count of it; None without any.
 
     Takes any bytes, never raises. ``now`` is aware; a moment in the future counts as any other within the hour,
-    because the clock may have been put right. ``body`` is its `body_digest`, where that is known.
+    because the clock may have been put right.
     """
-    found = [evidence for _, evidence in _valid(original, now, tag, body)]
+    found = [evidence for _, evidence in _valid(original, now, tag)]
     return max(found, key=lambda evidence: evidence.passes, default=None)
 
 
-def mark(
-    original: bytes, queue_id: str, now: datetime, tag: Tag, body: bytes | None = None
-) -> tuple[tuple[str, str], bytes]:
+def mark(original: Original, queue_id: str, now: datetime, tag: Tag) -> tuple[tuple[str, str], bytes]:
     """Return our field for a copy that leaves, as name and value, and the copy without the marks that it replaces.
 
-    Nothing else of the copy changes; fields of other gateways, and ours that have lapsed, stay. ``body`` is the
-    `body_digest` of the message, where that is known.
+    Nothing else of the copy changes; fields of other gateways, and ours that have lapsed, stay.
     """
-    earlier = _valid(original, now, tag, body)
+    earlier = _valid(original, now, tag)
     passes = 1 + max((evidence.passes for _, evidence in earlier), default=0)
     claim = f"{passes} {queue_id} {int(now.timestamp())}".encode("ascii")
-    value = claim.decode("ascii") + " " + tag(_covered(claim, _fingerprint(original, body))).hex()
-    kept, position = [], 0
-    for field, _ in earlier:
-        kept.append(original[position : field.start])
-        position = field.end
-    return (FIELD, value), b"".join([*kept, original[position:]]) if kept else original
+    value = claim.decode("ascii") + " " + tag(_covered(claim, _fingerprint(original))).hex()
+    return (FIELD, value), original.without([field for field, _ in earlier]).octets
 
 
-def _valid(original: bytes, now: datetime, tag: Tag, body: bytes | None = None) -> list[tuple[BlockField, Evidence]]:
-    marks = named_fields(original, _NAME)[:_MOST]
-    fingerprint = _fingerprint(original, body) if marks else b""
+def _valid(original: Original, now: datetime, tag: Tag) -> list[tuple[BlockField, Evidence]]:
+    marks = original.named(_NAME)[:_MOST]
+    fingerprint = _fingerprint(original) if marks else b""
     found = []
     for field in marks:
         match = _VALUE.fullmatch(unfold(field.value))
@@ -84,12 +79,10 @@ def _covered(claim: bytes, fingerprint: bytes) -> bytes:
     return _LABEL + claim + b"\0" + fingerprint
 
 
-def _fingerprint(original: bytes, body: bytes | None) -> bytes:
-    """Return the SHA-256 over From, Message-ID and body, each with its length in front."""
-    digest = hashlib.sha256()
-    for field in fields(original):
-        if field.name in {b"from", b"message-id"}:
-            value = unfold(field.value)
-            digest.update(field.name + b":" + len(value).to_bytes(8, "big") + value)
-    digest.update(b"body:" + (body or body_digest(original)))
-    return digest.digest()
+def _fingerprint(original: Original) -> bytes:
+    """Return the SHA-256 over From, Message-ID (as they stand one behind the other) and body, lengths in front."""
+    pieces = []
+    for field in sorted((*original.named(b"from"), *original.named(b"message-id")), key=_START):
+        value = unfold(field.value)
+        pieces.append(field.name + b":" + len(value).to_bytes(8, "big") + value)
+    return hashlib.sha256(b"".join([*pieces, b"body:", original.digest()])).digest()

@@ -4,11 +4,13 @@ import re
 from datetime import datetime
 from email.utils import format_datetime
 
-from relay.message.block import named_fields, unfold
+from relay.message.block import header_end, unfold
 from relay.message.cipher_names import registered_name
+from relay.message.original import Original
 from relay.message.values import header_value
 
 MAX_HOPS = 50  # more is a loop (RFC 5321 section 6.3); the caller compares `count_received` with it
+_RECEIVED = re.compile(rb"^received[ \t]*+:", re.IGNORECASE | re.MULTILINE)
 _CLAIM_ROOM = 2 << 10  # octets of a field in which its name must stand; nobody honest needs more
 _CLAIM_PART = re.compile(rb"\\.|[()]|[^()\\]+", re.DOTALL)
 
@@ -54,23 +56,17 @@ def received_field(
 
 def count_received(original: bytes) -> int:
     """Return how many Received fields the header holds: the hops so far (RFC 5321 section 6.3)."""
-    return len(named_fields(original, b"received"))
+    return len(_RECEIVED.findall(original, 0, header_end(original)[0]))
 
 
-def remove_authentication_results(original: bytes, authserv_id: str) -> bytes:
+def remove_authentication_results(original: Original, authserv_id: str) -> Original:
     """Return the message without Authentication-Results that claim to be ours (RFC 8601 section 5).
 
     ``authserv_id`` is our name. Everything else stays byte for byte.
     """
     ours = authserv_id.lower().rstrip(".").encode("ascii")
-    kept, position = [], 0
-    for field in named_fields(original, b"authentication-results"):
-        if _claims(field.value, ours):
-            kept.append(original[position : field.start])
-            position = field.end
-    if not kept:
-        return original
-    return b"".join([*kept, original[position:]])
+    found = original.named(b"authentication-results")
+    return original.without([field for field in found if _claims(field.value, ours)])
 
 
 def _claims(value: bytes, ours: bytes) -> bool:

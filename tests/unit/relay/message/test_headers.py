@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.message.headers import field, header_value, named_address, phrase, prepend, remove_field, structured
+from relay.message.original import Original
 
 FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 MAIL = b"From: ann@example.org\r\nSubject: hello\r\n there\r\nBcc: eve@example.net\r\nTo: bob@example.net\r\n\r\nBcc: not a field\r\n"
@@ -107,7 +108,7 @@ def test_prepending_leaves_any_bytes_as_they_are(original: bytes, text: str) -> 
 
 def test_removing_bcc_cuts_the_field_out_of_the_header_only() -> None:
     """The field and its folds go; a body line that looks like one stays."""
-    assert remove_field(MAIL, b"Bcc") == MAIL.replace(b"Bcc: eve@example.net\r\n", b"")
+    assert remove_field(Original(MAIL), b"Bcc").octets == MAIL.replace(b"Bcc: eve@example.net\r\n", b"")
 
 
 @pytest.mark.parametrize(
@@ -128,14 +129,14 @@ def test_removing_bcc_cuts_the_field_out_of_the_header_only() -> None:
 @pytest.mark.parametrize("after", [b"To: y\r\n\r\nbody", b"\r\nbody\r\nBcc: z\r\n", b"\nbody", b""])
 def test_removing_bcc_finds_every_way_of_writing_it(before: bytes, written: bytes, after: bytes) -> None:
     """Case, odd spacing, folds and repetition do not hide the field, wherever it stands."""
-    assert remove_field(before + written + after, b"Bcc") == before + after
+    assert remove_field(Original(before + written + after), b"Bcc").octets == before + after
 
 
 @given(st.binary(), st.binary())
 def test_removing_touches_no_body(header: bytes, body: bytes) -> None:
     """Whatever the header is, the bytes from its end on are the same, and without the field nothing changes."""
     original = header.replace(b"\n", b"").replace(b"\r", b"") + b"\r\n\r\n" + body
-    result = remove_field(original, b"Bcc")
+    result = remove_field(Original(original), b"Bcc").octets
     assert result.endswith(b"\r\n" + body)
     if b"bcc" not in original.lower():
         assert result == original
@@ -144,4 +145,4 @@ def test_removing_touches_no_body(header: bytes, body: bytes) -> None:
 def test_a_field_with_another_name_is_not_removed() -> None:
     """Resent-Bcc, X-Bcc and Bcc2 are other fields."""
     mail = b"Resent-Bcc: a\r\nX-Bcc: b\r\nBcc2: c\r\n\r\n"
-    assert remove_field(mail, b"Bcc") == mail
+    assert remove_field(Original(mail), b"Bcc").octets == mail

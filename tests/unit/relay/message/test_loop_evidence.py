@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from relay.clock import id_text
 from relay.message.headers import prepend
 from relay.message.loop_evidence import FIELD, Evidence, find_evidence, mark
+from relay.message.original import Original
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 QUEUE_ID = id_text(b"q" * 16)
@@ -23,13 +24,13 @@ def tag(data: bytes) -> bytes:
 
 
 def left(original: bytes, now: datetime = NOW, queue_id: str = QUEUE_ID) -> bytes:
-    field, rest = mark(original, queue_id, now, tag)
+    field, rest = mark(Original(original), queue_id, now, tag)
     return prepend([field], rest)
 
 
 def test_a_message_that_never_left_has_no_evidence() -> None:
     """Most mail: no field, no work."""
-    assert find_evidence(MAIL, NOW, tag) is None
+    assert find_evidence(Original(MAIL), NOW, tag) is None
 
 
 def test_a_copy_that_comes_back_is_known_and_counted() -> None:
@@ -40,12 +41,12 @@ def test_a_copy_that_comes_back_is_known_and_counted() -> None:
         assert copy.count(FIELD.encode()) == 1
         assert copy.endswith(MAIL)
         copy = b"Received: from y\r\nX-Scanned: yes\r\n" + copy
-        assert find_evidence(copy, NOW + timedelta(minutes=59), tag) == Evidence(passes, QUEUE_ID)
+        assert find_evidence(Original(copy), NOW + timedelta(minutes=59), tag) == Evidence(passes, QUEUE_ID)
 
 
 def test_a_copy_changes_in_nothing_but_the_mark() -> None:
     """Without an earlier mark of ours the bytes below the field are those that came."""
-    field, rest = mark(MAIL, QUEUE_ID, NOW, tag)
+    field, rest = mark(Original(MAIL), QUEUE_ID, NOW, tag)
     assert rest is MAIL
     assert field[0] == FIELD
 
@@ -68,31 +69,31 @@ def test_evidence_belongs_to_one_message(changed: "object") -> None:
     assert callable(changed)
     mail = changed(left(MAIL))
     assert mail != left(MAIL)
-    assert find_evidence(mail, NOW, tag) is None
-    assert mark(mail, QUEUE_ID, NOW, tag)[1] == mail
+    assert find_evidence(Original(mail), NOW, tag) is None
+    assert mark(Original(mail), QUEUE_ID, NOW, tag)[1] == mail
 
 
 @pytest.mark.parametrize(("minutes", "known"), [(-61, False), (-60, True), (0, True), (60, True), (61, False)])
 def test_evidence_is_good_for_an_hour(minutes: int, known: bool) -> None:
     """Also where the clock was put back meanwhile."""
-    assert (find_evidence(left(MAIL), NOW + timedelta(minutes=minutes), tag) is not None) is known
+    assert (find_evidence(Original(left(MAIL)), NOW + timedelta(minutes=minutes), tag) is not None) is known
 
 
 def test_another_key_makes_no_evidence() -> None:
     """A gateway of another organisation in the same chain is none of ours, and its field stays."""
-    assert find_evidence(left(MAIL), NOW, lambda data: hmac.digest(b"other", data, "sha256")[:20]) is None
+    assert find_evidence(Original(left(MAIL)), NOW, lambda data: hmac.digest(b"other", data, "sha256")[:20]) is None
     twice = prepend(
-        [mark(left(MAIL), QUEUE_ID, NOW, lambda data: hmac.digest(b"o", data, "sha256")[:20])[0]], left(MAIL)
+        [mark(Original(left(MAIL)), QUEUE_ID, NOW, lambda data: hmac.digest(b"o", data, "sha256")[:20])[0]], left(MAIL)
     )
     assert twice.count(FIELD.encode()) == 2
-    assert find_evidence(twice, NOW, tag) == Evidence(1, QUEUE_ID)
+    assert find_evidence(Original(twice), NOW, tag) == Evidence(1, QUEUE_ID)
 
 
 def test_a_folded_field_is_read() -> None:
     """A hop may fold what we wrote on one line."""
-    field, rest = mark(MAIL, QUEUE_ID, NOW, tag)
+    field, rest = mark(Original(MAIL), QUEUE_ID, NOW, tag)
     folded = f"{field[0]}: {field[1].replace(' ', chr(13) + chr(10) + ' ')}\r\n".encode() + rest
-    assert find_evidence(folded, NOW, tag) == Evidence(1, QUEUE_ID)
+    assert find_evidence(Original(folded), NOW, tag) == Evidence(1, QUEUE_ID)
 
 
 def test_many_fields_cost_little() -> None:
@@ -105,11 +106,11 @@ def test_many_fields_cost_little() -> None:
         return tag(data)
 
     forged = b"".join(b"Letterlock-Trace: 1 %s 1795348800 %040x\r\n" % (QUEUE_ID.encode(), n) for n in range(500))
-    find_evidence(forged + MAIL, datetime.fromtimestamp(1795348800, UTC), counting)
+    find_evidence(Original(forged + MAIL), datetime.fromtimestamp(1795348800, UTC), counting)
     assert calls == 10
 
 
 @given(st.binary(max_size=200), st.binary(max_size=200))
 def test_any_bytes_are_read(value: bytes, rest: bytes) -> None:
     """Whatever stands in the field or behind it, nothing is raised and nothing is believed."""
-    assert find_evidence(b"Letterlock-Trace:" + value + b"\r\n" + rest, NOW, tag) is None
+    assert find_evidence(Original(b"Letterlock-Trace:" + value + b"\r\n" + rest), NOW, tag) is None
