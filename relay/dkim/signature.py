@@ -1,9 +1,9 @@
 """One DKIM-Signature field: what it covers, how it is written, how it is computed (RFC 6376 sections 3.5, 3.7, 5.4)."""
 
-import base64
+import binascii
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -12,7 +12,6 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from relay.dkim.body import squeezed
-from relay.message.block import BlockField
 
 # Each name stands in h= once more than there are such fields, so that none can be added on the way: a second Subject,
 # a Reply-To or a Content-Type would change what the recipient sees (RFC 6376 sections 5.4 and 8.15).
@@ -39,7 +38,10 @@ WHERE_PRESENT = (
     b"list-unsubscribe-post",
 )
 
+_LOOKED_FOR = (*((name, True) for name in ALWAYS), *((name, False) for name in WHERE_PRESENT))
+
 _FOLD = b"\r\n "
+_PADDING, _HASH = PKCS1v15(), SHA256()
 _LINE = 72  # octets of base64 and of names on one line
 
 
@@ -53,6 +55,12 @@ class SigningKey:
     domain: str
     selector: str
     private: RSAPrivateKey | Ed25519PrivateKey
+    opening: bytes = field(init=False, repr=False)  # the tags that are the same in each signature, from v= to s=
+
+    def __post_init__(self) -> None:
+        # Lines end between tags, so that no server on the way has a reason to fold the field anew.
+        tags = f" v=1; a={self.algorithm}; c=relaxed/relaxed; d={self.domain};\r\n s={self.selector};"
+        object.__setattr__(self, "opening", tags.encode("ascii"))
 
     @property
     def algorithm(self) -> str:
@@ -62,19 +70,27 @@ class SigningKey:
     def sign(self, data: bytes) -> bytes:
         """Return the signature over ``data``."""
         if isinstance(self.private, RSAPrivateKey):
-            return self.private.sign(data, PKCS1v15(), SHA256())
+            return self.private.sign(data, _PADDING, _HASH)
         # RFC 8463 section 3: PureEdDSA over the hash, not over the data.
         return self.private.sign(hashlib.sha256(data).digest())
 
 
-def signature_fields(keys: Sequence[SigningKey], header: Sequence[BlockField], body_hash: bytes, at: datetime) -> bytes:
+def signature_fields(
+    keys: Sequence[SigningKey], header: Mapping[bytes, Sequence[bytes]], body_hash: bytes, at: datetime
+) -> bytes:
     """Return one complete DKIM-Signature field for each key, to be put in front of the header.
 
-    ``header`` is every field of the message, ``body_hash`` what `relay.dkim.body.hash_body` returned, ``at`` an aware
-    moment (``t=``, whole seconds). The same input gives the same octets.
+    ``header`` is every field of the message: raw values by lower-case name, each name's in order. ``body_hash`` is what
+    `relay.dkim.body.hash_body` returned, ``at`` an aware moment (``t=``, whole seconds). The same input gives the same
+    octets.
     """
     names, covered = _covered(header)
-    return b"".join(_field(key, names, covered, body_hash, at) for key in keys)
+    tags = b" t=%d;\r\n h=%s;\r\n bh=%s;\r\n b=" % (
+        int(at.timestamp()),
+        _names(names),
+        binascii.b2a_base64(body_hash, newline=False),
+    )
+    return b"".join([_field(key, tags, covered) for key in keys])
 
 
 def relaxed(name: bytes, value: bytes) -> bytes:
@@ -82,36 +98,25 @@ def relaxed(name: bytes, value: bytes) -> bytes:
     return name.lower() + b":" + squeezed(value.replace(b"\r\n", b"")).strip(b" ") + b"\r\n"
 
 
-def _covered(header: Sequence[BlockField]) -> tuple[list[bytes], bytes]:
+def _covered(header: Mapping[bytes, Sequence[bytes]]) -> tuple[list[bytes], bytes]:
     """Return the names for ``h=`` and the fields that they stand for, the lowest of a name first, in relaxed form."""
-    values: dict[bytes, list[bytes]] = {name: [] for name in (*ALWAYS, *WHERE_PRESENT)}
-    for field in reversed(header):
-        if field.name in values:
-            values[field.name].append(field.value)
     names: list[bytes] = []
     covered: list[bytes] = []
-    for name, found in values.items():
-        if found or name in ALWAYS:
+    for name, always in _LOOKED_FOR:
+        found = header.get(name, ())
+        if found or always:
             names += [name] * (len(found) + 1)
-            covered += [relaxed(name, value) for value in found]
+            covered += [relaxed(name, value) for value in reversed(found)]
     return names, b"".join(covered)
 
 
-def _field(key: SigningKey, names: Sequence[bytes], covered: bytes, body_hash: bytes, at: datetime) -> bytes:
-    # Lines end between tags, so that no server on the way has a reason to fold the field anew.
-    unsigned = _FOLD.join(
-        [
-            f" v=1; a={key.algorithm}; c=relaxed/relaxed; d={key.domain};".encode("ascii"),
-            f"s={key.selector}; t={int(at.timestamp())};".encode("ascii"),
-            b"h=" + _names(names) + b";",
-            b"bh=" + base64.b64encode(body_hash) + b";",
-            b"b=",
-        ]
-    )
+def _field(key: SigningKey, tags: bytes, covered: bytes) -> bytes:
+    """Return the field of one key; ``tags`` are those behind its own, up to an empty ``b=``."""
+    unsigned = key.opening + tags
     # Section 3.7: the field itself comes last, with an empty b= and without its line end.
     signed = covered + relaxed(b"DKIM-Signature", unsigned).removesuffix(b"\r\n")
-    text = base64.b64encode(key.sign(signed))
-    value = _FOLD.join(text[start : start + _LINE] for start in range(0, len(text), _LINE))
+    text = binascii.b2a_base64(key.sign(signed), newline=False)
+    value = _FOLD.join([text[start : start + _LINE] for start in range(0, len(text), _LINE)])
     return b"DKIM-Signature:" + unsigned + value + b"\r\n"
 
 

@@ -1,17 +1,18 @@
 """Which mail is signed, and the signed mail as bytes: signatures in front, nothing below them touched."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from relay.dkim.body import hash_body
 from relay.dkim.signature import SigningKey, signature_fields
 from relay.message.address_list import parse_addresses
-from relay.message.block import BlockField, fields, header_end, unfold
+from relay.message.block import header_end, unfold, values_by_name
 
 # Every line a field with its colon right behind the name, or the continuation of one; no control characters but tabs.
 # Anything else is read differently by different verifiers (RFC 6376 section 3.8 asks for RFC 5322).
 _SOUND = re.compile(rb"(?:[!-9;-~]++:[^\x00-\x08\x0a-\x1f\x7f]*+\r\n(?:[\t ][^\x00-\x08\x0a-\x1f\x7f]*+\r\n)*+)*+")
+_Header = Mapping[bytes, Sequence[bytes]]  # raw values by lower-case name
 _DOMAIN_TAG = re.compile(rb"(?:^|;)\s*d\s*=\s*([^;\s]*)")
 
 
@@ -48,21 +49,20 @@ class Signer:
         """Return the signatures of a message whose header ends at ``end``, empty where it is not to be signed."""
         if not _SOUND.fullmatch(message, 0, end):
             return b""
-        header = list(fields(message, 0, end))
+        header = values_by_name(message[:end])
         keys = self._keys.get(_author_domain(header), ())
         if not keys or _signed_by(header, keys[0].domain):
             return b""
         return signature_fields(keys, header, body_hash(), at)
 
 
-def _author_domain(header: Iterable[BlockField]) -> str:
+def _author_domain(header: _Header) -> str:
     """Return the domain of the one author, as lower-case A-labels; empty where there is not exactly one."""
-    authors = [field.value for field in header if field.name == b"from"]
+    authors = header.get(b"from", ())
     found = parse_addresses(authors[0]) if len(authors) == 1 else ()
     return found[0].mailbox.domain if len(found) == 1 else ""
 
 
-def _signed_by(header: Iterable[BlockField], domain: str) -> bool:
-    values = (unfold(field.value) for field in header if field.name == b"dkim-signature")
-    tags = (_DOMAIN_TAG.search(value) for value in values)
+def _signed_by(header: _Header, domain: str) -> bool:
+    tags = [_DOMAIN_TAG.search(unfold(value)) for value in header.get(b"dkim-signature", ())]
     return any(tag is not None and tag[1].lower() == domain.encode("ascii") for tag in tags)

@@ -49,6 +49,14 @@ def whole_fields(block: bytes) -> list[tuple[bytes, bytes, bytes]]:
     return _FIELD.findall(block)
 
 
+def values_by_name(block: bytes) -> dict[bytes, list[bytes]]:
+    """Return the raw values of the fields of a header block by their names in lower case, each name's in order."""
+    found: dict[bytes, list[bytes]] = {}
+    for _, name, value in _FIELD.findall(block):
+        found.setdefault(name.lower(), []).append(value)
+    return found
+
+
 def unfold(value: bytes) -> bytes:
     """Return a raw value in one line: folds removed (RFC 5322 section 2.2.3), outer space too."""
     return _FOLD.sub(b"", value).strip() if b"\n" in value[:-2] else value.strip()
