@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, select
 
-from relay.clock import new_id
+from relay.clock import new_queue_id
 from relay.config.model import Configuration, Gateway
 from relay.health import Problem, facts
 from relay.message.headers import named_address
@@ -112,7 +112,7 @@ class Alerts:
 
     def _draft(self, problems: Sequence[Problem], now: datetime) -> Draft:
         gateway = self.configuration.gateway
-        queued_id, to = new_id(), gateway.admin_alert
+        queued_id, to = new_queue_id(), gateway.admin_alert
         organisation, message_id = self.configuration.organisation.name, own_message_id(queued_id, gateway.domain)
         content = alert_mail(organisation, gateway, problems, message_id=message_id, now=now)
         entry = NewEntry(Kind.ALERT, self.routes.name_for(to), EntryEnvelope(to))

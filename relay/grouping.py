@@ -18,7 +18,7 @@ from typing import Any, cast
 from sqlalchemy import Connection, Table, delete, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from relay.clock import new_id
+from relay.clock import new_queue_id
 from relay.errors import OvertakenError
 from relay.message.parts import Reading
 from relay.plan import Change
@@ -104,7 +104,7 @@ class Grouping:
             taken = (
                 connection.execute(select(_SEALED.c.id).where(_SEALED.c.id == letter.message_id)).first() is not None
             )
-        message_id = new_id() if taken else letter.message_id
+        message_id = new_queue_id() if taken else letter.message_id
         if conversation_id is None:
             return Grouped((self._begin(letter, message_id),))
         return Grouped((self._join(letter, message_id, conversation_id, letter.readers, ()),))
@@ -117,13 +117,13 @@ class Grouping:
         sealed: list[SealedDraft] = []
         ids = iter([letter.message_id])
         for conversation_id, persons in standing.items():
-            sealed.append(self._join(letter, next(ids, None) or new_id(), conversation_id, (), persons))
+            sealed.append(self._join(letter, next(ids, None) or new_queue_id(), conversation_id, (), persons))
         met = {self._keyring.address_hash(one.address) for persons in standing.values() for one in persons}
         fresh = {self._keyring.address_hash(one.address): one for one in letter.readers}
         fresh = {recipient_hash: one for recipient_hash, one in fresh.items() if recipient_hash not in met}
         changes: tuple[Change, ...] = ()
         if fresh:
-            draft = self._begin(letter, next(ids, None) or new_id(), tuple(fresh.values()))
+            draft = self._begin(letter, next(ids, None) or new_queue_id(), tuple(fresh.values()))
             sealed.append(draft)
             changes = tuple(
                 partial(

@@ -111,7 +111,7 @@ class Intake:
         reading = watch.read(content) if small else await self._aside(partial(watch.read, content))
         reservation = self._delivery.reserve(min(len(content), LARGE))  # what is larger is sent from disk
         lease = reservation.lease if reservation else None
-        message_id = incoming.message_id if incoming else clock.new_id()
+        message_id = incoming.message_id if incoming else clock.new_queue_id()
         arrival = Arrival(message_id, clock.now(), envelope, content, client, reading, lease, incoming=incoming)
         # Plain text is judged in less time than it takes to change threads twice.
         quick = small and reads_alone(reading) and not self._reception.concerns(arrival)

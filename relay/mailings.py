@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from relay.clock import new_id
+from relay.clock import new_queue_id
 from relay.message.parts import Reading
 from relay.notices.compose import Notices
 from relay.notices.holds import HoldNotices, Waiting
@@ -52,7 +52,7 @@ class Mailings:
         """Return one notice for each new link; each names nobody but its reader and the sender."""
         drafts = []
         for one, link in ((draft, link) for draft in sealed for link in draft.links.values()):
-            queued_id = new_id()
+            queued_id = new_queue_id()
             composed = self._notices.pickup(
                 reader=link.address,
                 sender=sender,
@@ -79,7 +79,7 @@ class Mailings:
 
     def question(self, held: Held, now: datetime, lease: Lease | None = None) -> Draft:
         """Return the question to the sender what shall become of the copies that wait."""
-        queued_id = new_id()
+        queued_id = new_queue_id()
         composed = self._holds.question(
             to=held.sender,
             control=control_address(self._keyring, held.id).write(self._own),
@@ -96,7 +96,7 @@ class Mailings:
 
     def decided(self, held: Held, said: Sequence[str], now: datetime) -> Draft:
         """Return the news for the sender that somebody else decided about copies that waited."""
-        queued_id = new_id()
+        queued_id = new_queue_id()
         composed = self._holds.decided(
             to=held.sender,
             said=said,
@@ -118,7 +118,7 @@ class Mailings:
         to = held.envelope.reverse_path
         if not refused or not to:
             return None
-        queued_id = new_id()
+        queued_id = new_queue_id()
         composed = self._reporter.compose(
             to=to,
             recipients=refused,
@@ -149,7 +149,7 @@ class Mailings:
         ]
         if not refused:
             return None
-        to, queued_id = received.arrival.envelope.reverse_path, new_id()
+        to, queued_id = received.arrival.envelope.reverse_path, new_queue_id()
         composed = self._reporter.compose(
             to=to,
             recipients=refused,

@@ -90,7 +90,7 @@ class Receipts:
             self._control(arrival.id, ours),
             ours.conversation_id if ours else None,
         )
-        row_id = clock.new_id()
+        row_id = clock.new_queue_id()
         payload = self.keyring.spool_seal(_LABEL, row_id, _packed(statement), at=arrival.at)
         row = {
             "id": row_id,
@@ -155,7 +155,7 @@ class Receipts:
     def _draft(self, parts: Sequence[_Waiting], now: datetime) -> Draft:
         """Return one mail for all parts; commands go to the oldest that was sealed: its secret opens everything."""
         first = next((one for one in parts if one.statement.conversation_id), parts[0])
-        queued_id, to = clock.new_id(), first.statement.to
+        queued_id, to = clock.new_queue_id(), first.statement.to
         composed = self.notices.receipt(
             to=to,
             control=first.statement.control.write(self.domain),

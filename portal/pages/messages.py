@@ -132,7 +132,7 @@ class MessageViews:
 
 def anchor(message_id: bytes) -> str:
     """Return the name of a message within its page."""
-    return id_text(message_id)[:8]
+    return id_text(message_id)[-8:]  # it begins with the time, which may be another's as well
 
 
 def kind_label(name: str) -> str:

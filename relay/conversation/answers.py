@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from policies.model import Action, Receipt, Verdict
-from relay.clock import new_id
+from relay.clock import new_queue_id
 from relay.conversation.answered import Answered, Thread
 from relay.conversation.pickups import Pickups, Writer
 from relay.conversation.senders import Delegates
@@ -175,7 +175,7 @@ class Answers:
         sealed = self.correspondence.seal_into(
             capability=thread.capability,
             conversation_id=thread.conversation_id,
-            message_id=new_id(),
+            message_id=new_queue_id(),
             reading=arrival.reading,
             original=remove_field(remove_authentication_results(arrival.original, self.host_name), b"Bcc").octets,
             author=Author.STAFF,

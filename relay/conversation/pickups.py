@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from relay.clock import new_id
+from relay.clock import new_queue_id
 from relay.notices.compose import Notices
 from relay.queue.items import EntryEnvelope, QueuedEnvelope
 from relay.queue.own_mail import own_message_id, reader_thread
@@ -80,7 +80,7 @@ class Pickups:
         told of: not so with a fresh link, nor for who is only now added.
         """
         for link in links:
-            queued_id = new_id()
+            queued_id = new_queue_id()
             composed = self.notices.pickup(
                 reader=link.address,
                 sender=writer.address,

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from relay.clock import new_id
+from relay.clock import new_queue_id
 from relay.message.headers import prepend, remove_authentication_results
 from relay.plan import Arrival, Part, Told
 from relay.queue.items import EntryEnvelope, QueuedEnvelope
@@ -58,7 +58,7 @@ class Postmaster:
                 return _TOO_MUCH
             self._strangers.append((arrival.at, crowd))
         envelope = arrival.envelope
-        queued_id = new_id()
+        queued_id = new_queue_id()
         trace = arrival.trace(self.host_name, queued_id, paths)
         route = REPLIES if REPLIES in self.routes.names() else self.routes.name_for(self.mailbox)
         draft = self.spooler.draft(

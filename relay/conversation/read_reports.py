@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, exists, select, update
 
-from relay.clock import new_id
+from relay.clock import new_queue_id
 from relay.notices.receipts import ReadLine, ReceiptNotices
 from relay.queue.items import EntryEnvelope, QueuedEnvelope
 from relay.queue.own_mail import own_message_id, receipt_of
@@ -78,7 +78,7 @@ class ReadReports:
         lines = self._lines(conn, row)
         if sender is None or not lines:
             return None
-        queued_id, receipt = new_id(), receipt_of(conn, row.id)
+        queued_id, receipt = new_queue_id(), receipt_of(conn, row.id)
         composed = self.notices.read(
             to=sender.address,
             lines=lines,

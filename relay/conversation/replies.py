@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from relay.clock import new_id
+from relay.clock import new_queue_id
 from relay.conversation.pickups import Pickups, Writer
 from relay.conversation.shown import Shown, people_of, thread_of
 from relay.errors import OvertakenError
@@ -204,7 +204,7 @@ class Replies:
             [NewEntry(Kind.REPLY, REPLIES, EntryEnvelope(to.address), reply.writer.participant_id)],
             self.mail.write(self._heading(reply, thread, secret), body),
             now=errand.at,
-            message_id=errand.id if main else new_id(),
+            message_id=errand.id if main else new_queue_id(),
             parent=reply.answered.header.message_id if main else errand.id,
             direction=Direction.REPLY,
             message_id_hash=self.keyring.text_hash("message-id", own_message_id(errand.id, self.domain)),

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, delete, exists, or_, select, update
 
-from relay.clock import new_id
+from relay.clock import new_queue_id
 from relay.notices.letterhead import thread_fields
 from relay.notices.reminders import ReminderNotices, Silent
 from relay.queue.items import EntryEnvelope, QueuedEnvelope
@@ -176,7 +176,7 @@ class Silence:
         return drafts
 
     def _reminder(self, conn: Connection, row: Row[Any], reader: Person, sender: Person | None, now: datetime) -> Draft:
-        queued_id = new_id()
+        queued_id = new_queue_id()
         notice = conn.execute(
             select(_MESSAGE.c.id)
             .join(_ENTRY, _ENTRY.c.message_id == _MESSAGE.c.id)
@@ -206,7 +206,7 @@ class Silence:
         return self.spooler.draft(envelope, [entry], composed.content, now=now, message_id=queued_id, parent=row.id)
 
     def _note(self, conn: Connection, row: Row[Any], silent: Sequence[Person], sender: Person, now: datetime) -> Draft:
-        queued_id, receipt = new_id(), receipt_of(conn, row.id)
+        queued_id, receipt = new_queue_id(), receipt_of(conn, row.id)
         composed = self.notices.unread(
             to=sender.address,
             silent=[Silent(one.address, one.notified_at, one.state is not ReaderState.NOTIFIED) for one in silent],

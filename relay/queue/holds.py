@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from sqlalchemy import Connection, Table, select, update
 
-from relay.clock import new_id
+from relay.clock import new_queue_id
 from relay.errors import LetterlockError, OvertakenError
 from relay.store.tables import Entry, Hold
 from relay.store.tables.queue import EntryState, HoldState
@@ -78,7 +78,7 @@ def new_hold(
 ) -> Held:
     """Return a hold that nobody has heard of yet."""
     return Held(
-        new_id(), message_id, now, until, HoldState.WAITING, sender, subject, message_id_text, size, tuple(copies)
+        new_queue_id(), message_id, now, until, HoldState.WAITING, sender, subject, message_id_text, size, tuple(copies)
     )
 
 

@@ -34,7 +34,7 @@ class Incoming:
     """
 
     def __init__(self, keyring: Keyring, blobs: BlobStore, store: Store, ensure_room: Callable[[], None]) -> None:
-        self.message_id = clock.new_id()
+        self.message_id = clock.new_queue_id()
         self.size = 0  # octets of the message so far
         self._keyring = keyring
         self._blobs = blobs

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from relay.clock import new_id
+from relay.clock import new_queue_id
 from relay.errors import LetterlockError
 from relay.message.block import header_end
 from relay.message.reading import read
@@ -66,7 +66,7 @@ class LostReplies:
     def _mail(  # one page of facts
         self, conn: Connection, queued_id: bytes, why: Answer, at: datetime, answer: bytes | None
     ) -> Draft:
-        own_id = new_id()
+        own_id = new_queue_id()
         row = conn.execute(select(_ENTRY).where(_ENTRY.c.message_id == queued_id).limit(1)).one()
         reader = person(conn, self.keyring, row.participant_id) if row.participant_id is not None else None
         inside = people(conn, self.keyring, reader.conversation_id) if reader is not None else ()

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from relay.clock import new_id
+from relay.clock import new_queue_id
 from relay.errors import LetterlockError
 from relay.queue.content import header_section
 from relay.queue.dsn import ReportedRecipient, Reporter
@@ -68,7 +68,7 @@ class Reports:
         Whether the next hop refused the mail at once or sent it back a day later, the sender reads the same.
         """
         found = about(conn, lost.queued_id, lost.participant_id)
-        report_id = new_id()
+        report_id = new_queue_id()
         content = self._reporter.compose(
             to=lost.to,
             recipients=[ReportedRecipient(lost.address, Report.FAILED, lost.answer, lost.at, kind=lost.kind)],
@@ -93,7 +93,7 @@ class Reports:
             )
             with self._store.read() as conn:
                 return self.draft_unreached(conn, lost)
-        report_id = new_id()
+        report_id = new_queue_id()
         content = self._reporter.compose(
             to=to,
             recipients=[self._recipient(one) for one in group],

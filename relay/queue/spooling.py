@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from relay.clock import new_id
+from relay.clock import new_id, new_queue_id
 from relay.dkim.signer import Signer
 from relay.fail_points import reached
 from relay.memory import LARGE
@@ -136,7 +136,7 @@ class Spooler:
         direction than OUT) that names no reverse-path gets its bounce address; a DSN keeps the null one (RFC 3461
         section 6.1). A blob whose transaction never comes is swept as an orphan.
         """
-        message_id = message_id or new_id()
+        message_id = message_id or new_queue_id()
         if self._returns and _comes_back(envelope, entries, direction):
             envelope = replace(envelope, reverse_path=self._returns.of(message_id))
         if entries:
@@ -256,7 +256,7 @@ def _comes_back(envelope: QueuedEnvelope, entries: Sequence[NewEntry], direction
 
 
 def _queued(new: NewEntry, now: datetime) -> QueuedEntry:
-    return QueuedEntry(new_id(), new.kind, new.envelope, _FIRST_EPOCH, now, participant_id=new.participant_id)
+    return QueuedEntry(new_queue_id(), new.kind, new.envelope, _FIRST_EPOCH, now, participant_id=new.participant_id)
 
 
 def _sent(content: bytes | Reheaded, stored: StoredContent | None, lease: Lease | None) -> Content:

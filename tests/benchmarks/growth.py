@@ -93,7 +93,7 @@ def contacts(measured: Line, effort: Effort) -> None:
 def queued(measured: Line, effort: Effort) -> None:
     """Let mail wait for its next try; it cannot be opened, so nobody must look at it."""
     store = measured.gateway.store
-    ids = [clock.new_id() for _ in range(effort.of(QUEUED))]
+    ids = [clock.new_queue_id() for _ in range(effort.of(QUEUED))]
     later = clock.now() + LATER
     fill(store, QueuedMessage, len(ids), id=_each(ids), direction="out", message_key=clock.new_id)
     fill(store, Spool, len(ids), message_id=_each(ids), content=lambda: secrets.token_bytes(2000))
@@ -103,7 +103,7 @@ def queued(measured: Line, effort: Effort) -> None:
 def sealed(measured: Line, effort: Effort) -> None:
     """Let sealed messages of 4 KB wait for their readers for a month."""
     store = measured.gateway.store
-    ids = [clock.new_id() for _ in range(effort.of(SEALED))]
+    ids = [clock.new_queue_id() for _ in range(effort.of(SEALED))]
     month = clock.now() + timedelta(days=30)
     fill(store, Sealed, len(ids), id=_each(ids), state="live", expires_at=month)
     fill(store, Part, len(ids), message_id=_each(ids), content=lambda: secrets.token_bytes(4000))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
-from relay.clock import new_id
+from relay.clock import new_queue_id
 from relay.conversation.control.commands import Instructions, NotUnderstood, Verb
 from relay.conversation.control.direct import DirectCopy
 from relay.conversation.control.orders import Orders
@@ -84,7 +84,7 @@ class Answers:
         fresh: NewSender | None,
     ) -> Part:
         """Return everything that commands about a sealed conversation cause."""
-        queued_id = new_id()
+        queued_id = new_queue_id()
         composed = self.notices.state(
             inquiry.asked(self._control(inquiry, fresh)),
             self.tag(asked.languages),
@@ -122,7 +122,7 @@ class Answers:
 
     def ordinary(self, inquiry: Inquiry, asked: Instructions, copies: Sequence[DirectCopy]) -> Part:
         """Return the answer about a message that was not sealed."""
-        queued_id = new_id()
+        queued_id = new_queue_id()
         done = [Done(Outcome.NOT_SEALED)] if any(one.verb is not Verb.STATUS for one in asked.commands) else []
         composed = self.notices.state(
             inquiry.asked(self._control(inquiry, None)),
@@ -141,7 +141,7 @@ class Answers:
 
         What was sealed by it can be recalled by answering this answer: its secret is the next address.
         """
-        queued_id = new_id()
+        queued_id = new_queue_id()
         control = inquiry.address
         if decided.sealed is not None and decided.sealed.sender_secret and not decided.open:
             control = SecretAddress(AddressKind.CONTROL, decided.sealed.message_id, decided.sealed.sender_secret)
@@ -175,7 +175,7 @@ class Answers:
         reader: str = "",
     ) -> Part:
         """Return the answer to a mail in which no command was found: what was read, and what can be said."""
-        queued_id = new_id()
+        queued_id = new_queue_id()
         composed = self.notices.help(
             inquiry.asked(self._control(inquiry, fresh)),
             self.tag(heard.languages),
