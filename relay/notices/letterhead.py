@@ -10,22 +10,18 @@ A family of notices is a small class over this one, in a module of its own. Its 
 ``locale/<topic>/<tag>.po`` beside them.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from functools import cache
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, pass_eval_context
-from jinja2.nodes import EvalContext
-from markupsafe import Markup
-
 from relay.languages import Language, load_languages
 from relay.message.headers import header_value, named_address
 from relay.notices.mime import enclosed, message, multipart, new_message_id, text_part
+from relay.notices.rendering import Rendering
 
-FOLDER = Path(__file__).parent
-LOCALE = FOLDER / "locale"
+LOCALE = Path(__file__).parent / "locale"
 LOCAL_PART = "notices"  # of the address in From, where the notice names no other
 
 
@@ -62,8 +58,7 @@ class Letterhead:
         self.zone = zone
         self.languages: Mapping[str, Language] = load_languages(catalogue_folders(), tuple(tags))
         self._default = tags[0]
-        self._template = cache(self._load)
-        self._environments: dict[str, Environment] = {}
+        self._rendering = cache(self._rendering_in)
 
     def tag(self, wanted: str = "") -> str:
         """Return the language to write in: the one that is wanted if it is offered, else the default."""
@@ -100,15 +95,9 @@ class Letterhead:
         mail. ``values`` are what the templates need besides ``organisation``, ``contact``, ``base_url``, ``lang``
         and ``subject``; a missing one raises jinja2.UndefinedError.
         """
-        common = {
-            "organisation": self.organisation,
-            "contact": self.contact,
-            "base_url": self.base_url,
-            "lang": tag,
-            "subject": subject,
-            **values,
-        }
-        text, html = (self._template(tag, f"{notice}/{name}.j2").render(common) for name in ("text", "html"))
+        values["subject"] = subject
+        rendering = self._rendering(tag)
+        text, html = (rendering.render(f"{notice}/{name}.j2", values) for name in ("text", "html"))
         body = multipart("alternative", [text_part("plain", text), text_part("html", html)])
         if attached is not None:
             body = multipart("mixed", [body, enclosed(attached)])
@@ -125,10 +114,14 @@ class Letterhead:
         )
         return Composed(message_id, content)
 
-    def _load(self, tag: str, name: str) -> Template:
-        if tag not in self._environments:
-            self._environments[tag] = _environment(self.languages[tag])
-        return self._environments[tag].get_template(name)
+    def _rendering_in(self, tag: str) -> Rendering:
+        fixed = {
+            "organisation": self.organisation,
+            "contact": self.contact,
+            "base_url": self.base_url,
+            "lang": tag,
+        }
+        return Rendering(self.languages[tag], fixed)
 
 
 def thread_fields(message_ids: Sequence[str]) -> list[tuple[str, str]]:
@@ -148,28 +141,3 @@ def catalogue_folders() -> Iterator[Path]:
 
 def _is_message_id(text: str) -> bool:
     return text.isascii() and text.startswith("<") and text.endswith(">") and " " not in text
-
-
-def _environment(language: Language) -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(FOLDER / "templates"),
-        undefined=StrictUndefined,
-        autoescape=lambda name: name is not None and name.endswith("html.j2"),  # noqa: S701  # text.j2 is no HTML
-        extensions=["jinja2.ext.i18n"],
-        trim_blocks=True,
-        lstrip_blocks=True,
-        auto_reload=False,
-    )
-    environment.install_gettext_callables(language.gettext, language.ngettext, newstyle=True)  # type: ignore[attr-defined]
-    # The extension's own `_` goes through the context three times, for each of some twenty phrases of a notice.
-    environment.globals["_"] = _translator(language)
-    return environment
-
-
-def _translator(language: Language) -> Callable[..., str]:
-    @pass_eval_context
-    def translated(context: EvalContext, phrase: str, **values: object) -> str:
-        text = language.gettext(phrase)
-        return (Markup(text) if context.autoescape else text) % values  # noqa: S704  # our own phrases; values are escaped
-
-    return translated
