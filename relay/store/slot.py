@@ -12,6 +12,7 @@ import hashlib
 import os
 import re
 import time
+from contextlib import suppress
 
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -72,6 +73,8 @@ class Slot:
             self._descriptor = -1
         if self._session is not None:
             engine = self._session.engine
+            with suppress(SQLAlchemyError):  # by itself the server gives it back a moment after the session's end
+                self._session.execute(text("SELECT pg_advisory_unlock_all()"))
             self._session.close()
             engine.dispose()
             self._session = None
