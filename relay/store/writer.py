@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from sqlalchemy import Connection, event
+from sqlalchemy.exc import SQLAlchemyError
 
 from relay.errors import StoreError
 from relay.store import line
@@ -56,6 +57,8 @@ class Store:
             self._dispose()
             raise
         event.listen(self._writer, "commit", forbid_commit)
+        self._keeps = file is not None
+        self._connection: Connection | None = None  # the writer thread's
         self._file = SameFile(file)
         self._gate = Gate(gate or gate_file(file) if file is not None else None)
         self._line = Line()
@@ -138,15 +141,32 @@ class Store:
         try:
             with self._gate.held():
                 self._file.check()
-                with self._writer.connect() as connection:
-                    run_batch(connection, jobs())
+                run_batch(self._connected(), jobs())
         except BaseException as error:  # noqa: BLE001 (no connection, no gate: the thread must live on)
             taken += self._line.take_all()
             for job in taken:
                 if job.error is not None:
                     job.fail(translate(error))
+        if not self._keeps or any(job.error is not None for job in taken):
+            self._let_go()
         self._dirty = True
         tell(taken)
+
+    def _connected(self) -> Connection:
+        """Return the connection for a batch: on SQLite that of the last one, unless something failed on it.
+
+        To give it back and take it again costs as much as a tenth of a batch of one message. A server's goes back to
+        the pool, which looks whether it is still alive.
+        """
+        if self._connection is None:
+            self._connection = self._writer.connect()
+        return self._connection
+
+    def _let_go(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(SQLAlchemyError):  # the pool makes another
+                connection.close()
 
     def _watch(self) -> None:
         """Withdraw whoever waits in line for too long, because the writer comes no further."""
@@ -162,6 +182,7 @@ class Store:
             self._truncated_at = time.monotonic()
 
     def _truncate(self, wait: int) -> bool:
+        self._let_go()  # there is only one
         with self._gate.held():
             return truncate_log(self._writer, wait_milliseconds=wait)
 
