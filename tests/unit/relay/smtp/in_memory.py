@@ -13,11 +13,18 @@ from relay.smtp.values import ClientFacts, Reply, SmtpEnvelope
 Accepted = tuple[SmtpEnvelope, bytes]
 
 
+class Closed:
+    """A socket that takes no descriptor."""
+
+    def fileno(self) -> int:
+        return -1
+
+
 class Wire(asyncio.Transport):
     """A transport whose other end is this object."""
 
     def __init__(self, peer: object = ("127.0.0.1", 40000)) -> None:
-        super().__init__({"peername": peer})
+        super().__init__({"peername": peer, "socket": Closed()})
         self.said = b""
         self.closed = False
         self.paused = False
