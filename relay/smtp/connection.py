@@ -156,9 +156,15 @@ class Connection(SMTP, ABC):
         self._outgoing.append((status.encode() if isinstance(status, str) else status) + b"\r\n")
         await self.flush()
 
+    def send(self) -> None:
+        """Send what is queued; the transport keeps it while the client does not read."""
+        if self._outgoing and not self.leaving:
+            self._wire.write(b"".join(self._outgoing))
+        self._outgoing.clear()
+
     async def flush(self) -> None:
         """Send what is queued; wait, up to the deadline, while the client does not read."""
-        self._write()
+        self.send()
         if not self._writable.is_set() and not self.leaving:
             self.deadline = self.door.now() + self.door.patience.command
             await self._writable.wait()
@@ -167,7 +173,7 @@ class Connection(SMTP, ABC):
         """Send what is queued and close; the sweep cuts what is still open after a short farewell."""
         if self.leaving:
             return
-        self._write()
+        self.send()
         self.leaving = True
         self.deadline = self.door.now() + self.door.patience.farewell
         self.inbox.feed_end()
@@ -229,11 +235,6 @@ class Connection(SMTP, ABC):
         self.dismiss(replies.TIMED_OUT)
 
     # -- own ---------------------------------------------------------------------------------------
-
-    def _write(self) -> None:
-        if self._outgoing and not self.leaving:
-            self._wire.write(b"".join(self._outgoing))
-        self._outgoing.clear()
 
     def _is_now(self, visitor: Visitor) -> None:
         self._visitor = visitor

@@ -209,10 +209,8 @@ class TransactionCommands(MessageReading):
             except BaseException:
                 self._drop(message)
                 raise
-            reply = await self._judge(begun.envelope(), message, client)
-            self.say(reply)
-            self.message_done(reply)
-            await self.flush()  # a reply to data waits for no other (RFC 2920 section 3.2)
+            self.message_done(await self._judge(begun.envelope(), message, client))
+            await self.flush()  # a reply to data waits for no other (RFC 2920 section 3.2), but for who does not read
             await reached_on_wire("reception: 250 sent")
         finally:
             self.forget_transaction()
@@ -222,21 +220,32 @@ class TransactionCommands(MessageReading):
             self.door.disk.discard(message)
 
     async def _judge(self, envelope: SmtpEnvelope, message: bytes | OnDisk, client: ClientFacts) -> Reply:
-        """Await ``accept`` in a task of its own, so that nothing that happens to the connection cancels a commit."""
-        self.judging = self.loop.create_task(self.door.accept(envelope, message, client))
-        self.judging.add_done_callback(lambda _: self._drop(message))
+        """Await the answer in a task of its own, so that nothing that happens to the connection cancels a commit."""
+        self.judging = self.loop.create_task(self._answer(envelope, message, client))
         try:
-            reply = replies.final(await asyncio.shield(self.judging))
-        except asyncio.CancelledError:
-            if not self.judging.cancelled():
-                raise  # the conversation is cancelled; the commit goes on
-            return failure(RuntimeError(), **self.who())
-        except Exception as error:  # noqa: BLE001  # R19: whatever happens, 451 and an id
-            return failure(error, **self.who())
+            return await asyncio.shield(self.judging)
         finally:
             self.judging = None
+
+    async def _answer(self, envelope: SmtpEnvelope, message: bytes | OnDisk, client: ClientFacts) -> Reply:
+        """Have ``accept`` decide, and say so.
+
+        At once, in this turn of the loop: with the next one deliveries begin, and the client would wait for them.
+        """
+        try:
+            reply = replies.final(await self.door.accept(envelope, message, client))
+        except asyncio.CancelledError:
+            if self.judging is None or self.judging.cancelling():
+                raise  # the loop is torn down
+            reply = failure(RuntimeError(), **self.who())
+        except Exception as error:  # noqa: BLE001  # R19: whatever happens, 451 and an id
+            reply = failure(error, **self.who())
+        finally:
+            self._drop(message)
         if self.leaving:
             _log.info("client-gone-before-reply", **self.who(), code=reply.code, enhanced=reply.enhanced)
+        self.say(reply)
+        self.send()
         return reply
 
 

@@ -102,3 +102,25 @@ def test_intake_outlives_a_cancelled_conversation() -> None:
 
     asyncio.run(body())
     assert done == [b"text\r\n"]
+
+
+def test_the_client_hears_before_anything_else_begins() -> None:
+    """What the intake began in its last step, such as a delivery, finds the reply on its way already."""
+    found: list[bool] = []
+
+    async def body() -> None:
+        async def begun() -> None:
+            found.append(b"250 2.6.0 queued" in wire.said)
+
+        async def accept(_envelope: object, _content: bytes, _client: object) -> Reply:
+            tasks.append(asyncio.create_task(begun()))
+            return Reply(250, "2.6.0", "queued")
+
+        tasks: list[asyncio.Task[None]] = []
+        conversation, wire = connect(accept, set())
+        conversation.data_received(MESSAGE)
+        await turns()
+        await asyncio.gather(*tasks)
+
+    asyncio.run(body())
+    assert found == [True]
