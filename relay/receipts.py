@@ -7,7 +7,7 @@ to one message as soon as the first of it has waited long enough.
 
 import json
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, cast
@@ -38,6 +38,7 @@ CONTROL_LABEL = "control"  # of the tag in control addresses that bear no S
 _AT_ONCE = 100  # messages for which a receipt is written in one go
 _MOST_PARTS = 500  # transactions of one message; there are at most as many as recipients
 
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _log = structlog.get_logger()
 
 
@@ -186,7 +187,7 @@ def _packed(statement: Statement) -> bytes:
         [
             line.recipient,
             line.until.timestamp() if line.until else None,
-            [astuple(one) for one in line.reasons],
+            [[one.decided, one.rule, one.because, one.evidence] for one in line.reasons],
             line.partner,
         ]
         for line in statement.lines
@@ -199,7 +200,7 @@ def _packed(statement: Statement) -> bytes:
         [control.id.hex(), control.secret.hex()],
         conversation_id.hex() if conversation_id else None,
     ]
-    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    return _JSON.encode(fields).encode("utf-8", "surrogatepass")
 
 
 def _unpacked(payload: bytes) -> Statement:

@@ -25,7 +25,10 @@ def header_value(text: str, limit: int = DEFAULT_LIMIT) -> str:
     Line ends and tabs become a space; C0, C1, U+2028, U+2029, bidi controls and lone surrogates go; at most
     ``limit`` characters stay, the last of them an ellipsis where something was cut. Applying it twice changes nothing.
     """
-    line = _FORBIDDEN.sub("", _BREAKS.sub(" ", text[: 4 * limit])).strip()
+    line = text[: 4 * limit]
+    if not (line.isascii() and line.isprintable()):  # nearly all are: nothing to replace
+        line = _FORBIDDEN.sub("", _BREAKS.sub(" ", line))
+    line = line.strip()
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 

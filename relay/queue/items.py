@@ -96,6 +96,7 @@ class Head:
     instead_of: int
 
 
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _NO_HEAD = Head(b"", 0)
 
 
@@ -235,7 +236,7 @@ def _without(octets: int, chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _pack(fields: list[Any]) -> bytes:
-    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
+    return _JSON.encode(fields).encode()
 
 
 def _unpack(data: bytes) -> list[Any]:

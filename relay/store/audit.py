@@ -45,6 +45,7 @@ _ID = 16
 _KEY = 32
 _FORGOTTEN = "personal facts forgotten"
 _STEP = 500
+_JSON = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=list)
 _MOMENT = Moment()
 _ONE_AT_A_TIME = Prepared(text("SELECT pg_advisory_xact_lock(hashtext(:name))"))
 _HEAD = Prepared(select(AUDIT).where(AUDIT.c.writer == bindparam("of_writer")).order_by(AUDIT.c.seq.desc()).limit(1))
@@ -243,4 +244,4 @@ def _line(row: Row[Any], personal: Mapping[str, str] | None) -> AuditLine:
 
 
 def _canonical(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=list)
+    return _JSON.encode(value)

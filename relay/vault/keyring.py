@@ -38,6 +38,7 @@ Role = Literal["relay", "portal", "cli"]
 TAG_LENGTH = 20  # of a secret in an address
 HASH_LENGTH = 16  # of keyed hashes: 128 bits, so that two addresses never share one
 _NONCE = 12
+_INDEX = lab("index")
 _FOLDERS = {"relay": ("relay", "shared"), "portal": ("portal", "shared"), "cli": ("relay", "shared")}
 
 
@@ -93,7 +94,7 @@ class Keyring:
     def text_hash(self, label: str, text: str | bytes) -> bytes:
         """Return a keyed hash of 16 bytes; hashes under different labels have nothing in common."""
         data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
-        message = lab("index") + label.encode("ascii") + b"\x00" + data
+        message = _INDEX + label.encode("ascii") + b"\x00" + data
         return _mac(self._secret("index"), message)[:HASH_LENGTH]
 
     def seal_address(self, address: str) -> bytes:

@@ -24,6 +24,9 @@ def _nonce(index: int, *, last: bool) -> bytes:
     return index.to_bytes(_COUNTER_LENGTH, "big") + (b"\x01" if last else b"\x00")
 
 
+_SOLE = _nonce(0, last=True)  # of the chunk of a stream that has but one
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """A stretch of stored bytes: where it begins and how long it is."""
@@ -82,7 +85,7 @@ def seal_chunk(key: bytes, data: bytes) -> bytes:
     """Return a whole stream of one chunk: at most 64 KiB of plain bytes."""
     if len(data) > CHUNK:
         raise ValueError("this takes more than one chunk")
-    return AESGCM(require_key(key)).encrypt(_nonce(0, last=True), data, None)
+    return AESGCM(require_key(key)).encrypt(_SOLE, data, None)
 
 
 class ChunkSealer:

@@ -1,6 +1,9 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
+from email.utils import format_datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from relay.message.headers import count_received, received_field, remove_authentication_results
 from relay.message.original import Original
@@ -103,3 +106,12 @@ def test_the_whole_field_reads_as_rfc_5321_says() -> None:
     """From, by, with, id and an English date with its offset, in this order."""
     expected = "from pc.example.org ([192.0.2.7]) by gw.example.org with ESMTP id q1; Fri, 02 Jan 2026 03:04:05 +0000"
     assert _received() == expected
+
+
+@given(st.datetimes(min_value=datetime(1, 1, 2), max_value=datetime(9999, 12, 30), timezones=st.just(UTC)))
+def test_the_moment_reads_as_the_library_writes_it(when: datetime) -> None:
+    """Day, month and time as RFC 5322 section 3.3 wants them; always in UTC."""
+    received = received_field(helo="x", client="192.0.2.1", by="y", queue_id="q", when=when)[1]
+    assert received.rpartition("; ")[2] == format_datetime(when)
+    elsewhere = when.astimezone(timezone(timedelta(hours=5, minutes=30)))
+    assert received_field(helo="x", client="192.0.2.1", by="y", queue_id="q", when=elsewhere)[1] == received
