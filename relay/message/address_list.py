@@ -6,6 +6,7 @@ groups and encoded words (RFC 5322 section 3.4).
 """
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from relay.message.addresses import Mailbox, parse_mailbox
@@ -14,6 +15,7 @@ from relay.message.charsets import decode_short
 from relay.message.words import decode_words
 
 MAX_LENGTH = 262_144  # octets of one field that are looked at: more than 1,000 recipients need
+_SHORT = 200  # octets of a field whose addresses are remembered
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"|[(),:;<>"]|[^(),:;<>"\\]++|\\.?', re.DOTALL)
 
 
@@ -26,13 +28,17 @@ class Named(NamedTuple):
 
 def parse_addresses(raw: bytes) -> tuple[Named, ...]:
     """Return the addresses of one raw field value, in order. Never raises."""
+    return _remembered(raw) if len(raw) <= _SHORT else _parsed(raw)
+
+
+def _parsed(raw: bytes) -> tuple[Named, ...]:
     text = decode_short(unfold(raw[:MAX_LENGTH]))
-    found = []
-    for element in _elements(text):
-        named = _named(element)
-        if named is not None:
-            found.append(named)
-    return tuple(found)
+    found = [_named(element) for element in _elements(text)]
+    return tuple([named for named in found if named is not None])
+
+
+# A message's From is asked for twice, and people write to the same people.
+_remembered = lru_cache(maxsize=1024)(_parsed)
 
 
 def sole_address(raw: bytes) -> Mailbox | None:

@@ -108,9 +108,10 @@ def test_the_whole_field_reads_as_rfc_5321_says() -> None:
     assert _received() == expected
 
 
-@given(st.datetimes(min_value=datetime(1, 1, 2), max_value=datetime(9999, 12, 30), timezones=st.just(UTC)))
-def test_the_moment_reads_as_the_library_writes_it(when: datetime) -> None:
+@given(st.integers(min_value=0, max_value=1 << 36))
+def test_the_moment_reads_as_the_library_writes_it(seconds: int) -> None:
     """Day, month and time as RFC 5322 section 3.3 wants them; always in UTC."""
+    when = datetime.fromtimestamp(seconds, UTC)
     received = received_field(helo="x", client="192.0.2.1", by="y", queue_id="q", when=when)[1]
     assert received.rpartition("; ")[2] == format_datetime(when)
     elsewhere = when.astimezone(timezone(timedelta(hours=5, minutes=30)))
