@@ -14,7 +14,7 @@ from relay.vault.blobs import BlobStore
 from relay.vault.listing import Content, contents, manifest
 from relay.vault.sealing.manifest import PartEntry
 from relay.vault.sealing.message import MessageKey, manifest_digest, seal_manifest
-from relay.vault.sealing.parts import PartWriter, stored_length
+from relay.vault.sealing.parts import PartWriter, seal_part, stored_length
 
 _SLICE = 1 << 20  # octets ciphered at a time, so that the interpreter is not held for long
 
@@ -60,14 +60,16 @@ class Packer:
             reached("sealing: blobs journalled")
         rows, entries, lengths = [], [], {}
         for number, part in enumerate(parts):
-            writer = PartWriter(key)
             if (blob_id := blob_ids.get(number)) is None:
-                blob = b"".join(_pieces(writer, part.data))
-                rows.append(_part_row(message_id, writer.id, len(blob), content=blob))
+                sealed = seal_part(key, part.data)
+                part_id = sealed.id
+                rows.append(_part_row(message_id, part_id, len(sealed.blob), content=sealed.blob))
             else:
+                writer = PartWriter(key)
+                part_id = writer.id
                 lengths[blob_id] = self._blobs.write(blob_id, _pieces(writer, part.data))
-                rows.append(_part_row(message_id, writer.id, lengths[blob_id], blob_id=blob_id))
-            entries.append(part.entry(writer.id))
+                rows.append(_part_row(message_id, part_id, lengths[blob_id], blob_id=blob_id))
+            entries.append(part.entry(part_id))
         return rows, entries, lengths
 
 

@@ -83,6 +83,7 @@ class Manifest:
         That is: over 1 MiB, over 1,000 parts, a part id twice, a date, type or size that is none, or text
         with half a surrogate pair.
         """
+        self._require_sound()
         data = _canonical(
             {
                 "v": VERSION,
@@ -94,8 +95,8 @@ class Manifest:
                 "parts": [_encode_part(part) for part in self.parts],
             }
         )
-        if Manifest.decode(data) != self:
-            _refuse("it would not be read as it was written")
+        if len(data) > MAX_LENGTH:
+            _refuse("it is longer than 1 MiB")
         return data
 
     @classmethod
@@ -106,24 +107,35 @@ class Manifest:
         value = _parse(data)
         if type(value) is not dict or value.keys() != _KEYS or type(value["v"]) is not int or value["v"] != VERSION:
             _refuse("it has not the fields of version 1")
-        date, parts = _text(value, "date"), value["parts"]
-        if date and not _is_date(date):
-            _refuse("its date is none")
+        parts = value["parts"]
         if type(parts) is not list or len(parts) > MAX_PARTS:
             _refuse("it lists more than 1,000 parts, or no list of parts")
-        entries = tuple(_decode_part(part) for part in parts)
-        if len({entry.id for entry in entries}) != len(entries):
-            _refuse("it lists a part twice")
-        if _canonical(value) != data:
-            _refuse("it is not canonical")
-        return cls(
+        found = cls(
             _text(value, "from"),
             _texts(value, "to"),
             _texts(value, "cc"),
-            date,
+            _text(value, "date"),
             _text(value, "subject"),
-            entries,
+            tuple(_decode_part(part) for part in parts),
         )
+        found._require_sound()
+        if _canonical(value) != data:
+            _refuse("it is not canonical")
+        return found
+
+    def _require_sound(self) -> None:
+        """Refuse what no encoding could make right: it is asked before one is made, and of what one says."""
+        if self.date and not _is_date(self.date):
+            _refuse("its date is none")
+        if len(self.parts) > MAX_PARTS:
+            _refuse("it lists more than 1,000 parts")
+        for part in self.parts:
+            if not _TYPE.fullmatch(part.type):
+                _refuse("a part has a media type that is none")
+            if type(part.size) is not int or not 0 <= part.size <= MAX_SIZE:
+                _refuse("a part has a size that is none")
+        if len({part.id for part in self.parts}) != len(self.parts):
+            _refuse("it lists a part twice")
 
     def part(self, part_id: bytes) -> PartEntry:
         """Return the entry of a part; SealingError (part) when the message has no such part."""
@@ -205,15 +217,13 @@ def _encode_part(part: PartEntry) -> dict[str, Any]:
 def _decode_part(value: Any) -> PartEntry:
     if type(value) is not dict or value.keys() - {"cid"} != _PART_KEYS:
         _refuse("a part has not the fields of version 1")
-    part_id, kind, size, cid = _text(value, "id"), _text(value, "kind"), value["size"], value.get("cid", "")
+    part_id, kind, cid = _text(value, "id"), _text(value, "kind"), value.get("cid", "")
     if not _ID.fullmatch(part_id):
         _refuse("a part has an id that is none")
     if kind not in _ROLES:
         _refuse("a part is of a kind that does not exist")
-    if not _TYPE.fullmatch(_text(value, "type")):
-        _refuse("a part has a media type that is none")
-    if type(size) is not int or not 0 <= size <= MAX_SIZE:
-        _refuse("a part has a size that is none")
     if "cid" in value and (type(cid) is not str or not cid):
         _refuse("a part has a content id that is none")
-    return PartEntry(bytes.fromhex(part_id), PartRole(kind), _text(value, "name"), value["type"], size, cid)
+    return PartEntry(
+        bytes.fromhex(part_id), PartRole(kind), _text(value, "name"), _text(value, "type"), value["size"], cid
+    )

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from relay.vault.sealing.chunks import CHUNK, ChunkSealer, Layout, Span, open_chunks
+from relay.vault.sealing.chunks import CHUNK, ChunkSealer, Layout, Span, open_chunks, seal_chunk
 from relay.vault.sealing.errors import Layer, SealingError
 from relay.vault.sealing.key import MessageKey
 from relay.vault.sealing.primitives import ID_LENGTH, PART, kdf, require_id
@@ -167,6 +167,10 @@ class SealedPart:
 
 def seal_part(message: MessageKey, data: bytes, kind: PartKind = PartKind.CONTENT) -> SealedPart:
     """Seal a part that is in memory."""
+    if len(data) < CHUNK:
+        part_id = secrets.token_bytes(ID_LENGTH)
+        padded = (data + _MARK).ljust(padded_length(len(data)), b"\x00")
+        return SealedPart(part_id, part_id + seal_chunk(_part_key(message, kind, part_id), padded), len(data))
     writer = PartWriter(message, kind)
     blob = writer.write(data) + writer.finish()
     return SealedPart(writer.id, blob, len(data))
