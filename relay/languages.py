@@ -4,7 +4,7 @@ import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
-from functools import lru_cache
+from functools import cache, lru_cache
 from gettext import GNUTranslations, NullTranslations
 from pathlib import Path
 
@@ -55,8 +55,13 @@ class Language:
         return f"{octets} {self.ngettext('byte', 'bytes', octets)}"
 
     def _locale(self) -> Locale:
-        # "en" alone would write dates the American way; the house's English is British.
-        return Locale.parse("en_GB" if self.tag == "en" else self.tag)
+        return _locale_of(self.tag)
+
+
+@cache
+def _locale_of(tag: str) -> Locale:
+    # "en" alone would write dates the American way; the house's English is British.
+    return Locale.parse("en_GB" if tag == "en" else tag)
 
 
 @lru_cache(maxsize=256)  # what is written in a day names the same few days

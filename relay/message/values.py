@@ -89,6 +89,9 @@ def encoded_words(text: str) -> list[str]:
 
 
 def _folded(name: str, tokens: list[str]) -> bytes:
+    whole = f"{name}: {' '.join(tokens)}"
+    if len(whole) <= _LINE:
+        return whole.rstrip(" ").encode("ascii") + b"\r\n"
     lines, line = [], f"{name}:"
     for token in tokens:
         # A line of folding space alone would be read by some as the end of the header.

@@ -18,10 +18,7 @@ def text_part(subtype: str, text: str, parameters: str = "") -> bytes:
     A paragraph is one line: phones wrap it better than we could, and a link is never cut.
     """
     body = _crlf(text)
-    lines = body.split(b"\r\n")
-    plain = (
-        body.isascii() and max(map(len, lines)) <= _LINE_LIMIT and not any(line.startswith(b"From ") for line in lines)
-    )
+    plain = body.isascii() and b"\r\nFrom " not in b"\r\n" + body and max(map(len, body.split(b"\r\n"))) <= _LINE_LIMIT
     charset = "us-ascii" if plain else "utf-8"
     encoding = b"7bit" if plain else b"quoted-printable"
     return b"Content-Type: text/%s; charset=%s%s\r\nContent-Transfer-Encoding: %s\r\n\r\n%s" % (
@@ -74,10 +71,10 @@ def message(
             address_field("To", to),
             field("Subject", subject),
             structured("Message-ID", message_id),
-            structured("Auto-Submitted", "auto-replied" if answers else "auto-generated"),
+            b"Auto-Submitted: auto-replied\r\n" if answers else b"Auto-Submitted: auto-generated\r\n",
             # Exchange and Outlook do not know RFC 3834, but this: no out-of-office answers to what nobody
             # wrote.
-            structured("X-Auto-Response-Suppress", "OOF, AutoReply"),
+            b"X-Auto-Response-Suppress: OOF, AutoReply\r\n",
             *(structured(name, value) for name, value in more),
             b"MIME-Version: 1.0\r\n",
             body,

@@ -49,6 +49,8 @@ class _Environment(Environment):
             auto_reload=False,
         )
         self.install_gettext_callables(language.gettext, language.ngettext, newstyle=True)  # type: ignore[attr-defined]
+        # All that a template may name besides its values: what is there is copied for each mail.
+        self.globals = {"ngettext": self.globals["ngettext"]}
         self._language = language
         self._fixed = fixed
 
