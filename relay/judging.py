@@ -56,6 +56,7 @@ class Judge:
         history: History | None,
     ) -> None:
         self._ruleset = ruleset
+        ruleset.scanner.make_ready()  # here, and not while the event loop judges the first message that needs it
         self._extractor = extractor
         self._domains = frozenset(domains)
         self._partners = partners or {}

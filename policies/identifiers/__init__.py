@@ -26,6 +26,9 @@ class Identifier(Protocol):
     def expression(self) -> Expression:
         """What Hyperscan is asked: it occurs in every text with such an identifier."""
 
+    def make_ready(self) -> None:
+        """Compile what `find` needs for few texts only, so that none of them has to wait for it."""
+
     def find(self, page: Page) -> tuple[Sighting, ...]:
         """Find every occurrence, in the order of the text."""
 

@@ -73,6 +73,11 @@ class DigitIdentifier:
         """What Hyperscan is asked: it occurs in every text in which the identifier does."""
         return _RUN
 
+    def make_ready(self) -> None:
+        """Compile the look for a heading, where there may be one."""
+        if self.weight.looks_for_heading:
+            self.context.make_ready()
+
     def find(self, page: Page) -> tuple[Sighting, ...]:
         """Find every number once, at its highest confidence; 1,000 certain ones are enough for any rule."""
         sightings, series = Sightings(), _Series()

@@ -25,6 +25,7 @@ _AFTER_PENALTY = 20  # characters: names mostly stand in front of their number
 _CONTRARY_AFTER = 15  # characters
 _MOST_LINKING = 4
 _STEM_HEAD = 3  # letters; every stem has as many
+_SHORT_WORD = 3  # letters
 _LONGEST_PHRASE, _MOST_WORDS = 40, 5  # characters
 _WORD = re.compile(r"[^\W\d_][^\W_]*")
 # Between the words of a phrase: the marks of n.i., h&c, s/n, d'identité.
@@ -113,9 +114,14 @@ class Context:
         """Tell whether this word, in lower case, is a label."""
         return self._sense(word) is Sense.LABEL
 
+    def make_ready(self) -> None:
+        """Compile what `labelled_anywhere` asks: some 10 ms, once."""
+        self.labelled_anywhere(b"")
+
     def labelled_anywhere(self, data: bytes) -> bool:
         """Tell whether a label stands anywhere in the text: a column heading, a subject, a first line."""
-        return bool(self._label_words.occurring(data)) and self._label.search(data) is not None
+        words, label = self._label_words, self._label
+        return bool(words.occurring(data)) and label.search(data) is not None
 
     @cached_property
     def _label(self) -> "re2._Regexp":
@@ -123,7 +129,7 @@ class Context:
 
     @cached_property
     def _label_words(self) -> Prefilter:
-        """Asked first: several times as fast as RE2. Compiled (about 50 ms) when the first bare number comes by."""
+        """Asked first: several times as fast as RE2."""
         return Prefilter([_may_occur(label) for label in self._labels])
 
     def _telling(self, text: str) -> set[str]:
@@ -198,7 +204,14 @@ def _reading(nearest: dict[Sense, int], contrary: int | None, *, named: bool) ->
 
 
 def _may_occur(label: str) -> Expression:
-    """Return what Hyperscan is asked for a label: what it finds holds all that RE2 would."""
+    """Return what Hyperscan is asked for a label: what it finds holds all that RE2 would.
+
+    The longest word of it, wherever that stands: a mere text compiles in microseconds. A short word is a part of too
+    many others and is looked for with its borders, which takes a millisecond or more.
+    """
+    longest = max(label.removesuffix("*").split(" "), key=len)
+    if len(longest) > _SHORT_WORD:
+        return Expression(longest, ignore_case=True, unicode=not label.isascii())
     words = label.removesuffix("*").replace(" ", r"[ .\-/&]{1,3}")
     after = "" if label.endswith("*") else r"(?:[^A-Za-z0-9]|$)"
     return Expression(rf"(?:^|[^A-Za-z0-9]){words}{after}", ignore_case=True, unicode=not label.isascii())
@@ -219,6 +232,11 @@ class Weight:
 
     bare: Confidence  # check digit and prefix are right, and nothing else is known
 
+    @property
+    def looks_for_heading(self) -> bool:
+        """Whether a label elsewhere in the text makes a difference to a bare number."""
+        return self.bare < Confidence.MEDIUM
+
     def of(self, reading: Reading, *, grouped: bool, heading: Callable[[], bool]) -> Confidence | None:
         """Return the confidence; None when the number is named as something else.
 
@@ -230,7 +248,7 @@ class Weight:
             case Reading.HINTED:
                 return Confidence.HIGH if grouped else Confidence.MEDIUM
             case Reading.SILENT:
-                likely = grouped or self.bare >= Confidence.MEDIUM or heading()
+                likely = grouped or not self.looks_for_heading or heading()
                 return Confidence.MEDIUM if likely else self.bare
             case Reading.DOUBTFUL:
                 return Confidence.LOW

@@ -42,6 +42,9 @@ class BankAccount:
     expression: Expression
     context: Context
 
+    def make_ready(self) -> None:
+        """Nothing is left to compile."""
+
     def find(self, page: Page) -> tuple[Sighting, ...]:
         """Find every account once; 1,000 are enough for any rule."""
         data, sightings = page.data, Sightings()

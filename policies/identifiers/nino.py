@@ -39,6 +39,9 @@ class NationalInsurance:
     context: Context
     weight: Weight
 
+    def make_ready(self) -> None:
+        """Nothing is left to compile."""
+
     def find(self, page: Page) -> tuple[Sighting, ...]:
         """Find every number once, at its highest confidence; 1,000 certain ones are enough for any rule."""
         data, sightings = page.data, Sightings()
