@@ -6,7 +6,8 @@ to one message as soon as the first of it has waited long enough.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -16,7 +17,7 @@ import structlog
 from sqlalchemy import Connection, Table, delete, select
 
 from relay import clock
-from relay.errors import LetterlockError
+from relay.errors import LetterlockError, OvertakenError
 from relay.fail_points import reached
 from relay.message.secret_address import AddressKind, SecretAddress
 from relay.notices.receipts import Reason, ReceiptLine, ReceiptNotices
@@ -25,6 +26,7 @@ from relay.queue.items import EntryEnvelope, QueuedEnvelope
 from relay.queue.own_mail import own_message_id
 from relay.queue.routes import Routes
 from relay.queue.spooling import EPOCH_ID, Draft, NewEntry, Spooler, insert_message
+from relay.store.prepared import PreparedForKeys, Rows
 from relay.store.tables import ReceiptPart
 from relay.store.tables.queue import Kind
 from relay.store.writer import Store, insert_later
@@ -37,7 +39,17 @@ _LABEL = "receipt"  # of the sealed payload
 CONTROL_LABEL = "control"  # of the tag in control addresses that bear no S
 _AT_ONCE = 100  # messages for which a receipt is written in one go
 _MOST_PARTS = 500  # transactions of one message; there are at most as many as recipients
+_PARTS = PreparedForKeys(
+    lambda groups: (
+        select(_PART.c.grouping, _PART.c.id, _PART.c.message_id, _PART.c.payload)
+        .where(_PART.c.grouping.in_(groups))
+        .order_by(_PART.c.due_at, _PART.c.id)
+        .limit(_AT_ONCE * _MOST_PARTS)
+    )
+)
+_TAKE = PreparedForKeys(lambda ids: delete(_PART).where(_PART.c.id.in_(ids)).returning(_PART.c.id), most=512)
 
+_Row = tuple[bytes, bytes, bytes]  # id, message and payload of a part
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _log = structlog.get_logger()
 
@@ -58,9 +70,20 @@ class Statement:
 class _Waiting:
     """A statement out of its row; ``message_id`` is the queued message that it is about."""
 
-    row_id: bytes
     message_id: bytes
     statement: Statement
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """The receipt of one message: the rows of its parts, the mail, and the conversations that it belongs to.
+
+    There is no mail where no part could be read.
+    """
+
+    part_ids: tuple[bytes, ...]
+    draft: Draft | None
+    conversations: frozenset[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,49 +132,45 @@ class Receipts:
             return conn.execute(select(_PART.c.id).where(_PART.c.due_at <= now).limit(1)).first() is not None
 
     def send_due(self, now: datetime) -> int:
-        """Write the receipts that are due; return how many were queued. Blocking; StoreError."""
+        """Write the receipts that are due, many under one commit; return how many were queued. Blocking; StoreError."""
         with self.store.read() as conn:
             groups = conn.execute(
                 select(_PART.c.grouping).where(_PART.c.due_at <= now).distinct().limit(_AT_ONCE)
             ).scalars()
-            found = [self._waiting(conn, grouping) for grouping in groups]
-        return sum(self._send(rows, now) for rows in found)
+            parts = _PARTS.rows(conn, list(groups))
+        ready = [self._ready(rows[:_MOST_PARTS], now) for rows in _by_message(parts)]
+        reached("receipt: composed")
+        written = [self.store.submit(partial(self._write, receipt=one)) for one in ready]
+        return sum([_was_ours(one) for one in written])
 
-    def _waiting(self, conn: Connection, grouping: bytes) -> list[Any]:
-        parts = select(_PART).where(_PART.c.grouping == grouping).order_by(_PART.c.due_at, _PART.c.id)
-        return list(conn.execute(parts.limit(_MOST_PARTS)))
-
-    def _send(self, rows: Sequence[Any], now: datetime) -> bool:
+    def _ready(self, parts: Sequence[_Row], now: datetime) -> _Ready:
         statements: list[_Waiting] = []
-        for row in rows:
+        for row_id, message_id, payload in parts:
             try:
-                payload = self.keyring.spool_open(_LABEL, row.id, row.payload)
-                statements.append(_Waiting(row.id, row.message_id, _unpacked(payload)))
+                opened = self.keyring.spool_open(_LABEL, row_id, payload)
+                statements.append(_Waiting(message_id, _unpacked(opened)))
             except (LetterlockError, ValueError, TypeError) as error:
                 # A row that nobody wrote as it stands must not keep the other receipts back.
-                _log.warning("a receipt was left out", queue_id=clock.id_text(row.message_id), reason=str(error))
-        draft = self._draft(statements, now) if statements else None
-        reached("receipt: composed")
-        conversations = {one.statement.conversation_id for one in statements} - {None}
-        ids = [row.id for row in rows]
+                _log.warning("a receipt was left out", queue_id=clock.id_text(message_id), reason=str(error))
+        found = [one.statement.conversation_id for one in statements]
+        return _Ready(
+            tuple([row_id for row_id, _, _ in parts]),
+            self._draft(statements, now) if statements else None,
+            frozenset([one for one in found if one is not None]),
+        )
 
-        def write(conn: Connection) -> bool:
-            known = select(_PART.c.id).where(_PART.c.id.in_(ids)).with_for_update()
-            if len(conn.execute(known).all()) != len(ids):
-                return False  # another process wrote it
-            conn.execute(delete(_PART).where(_PART.c.id.in_(ids)))
-            if draft is None:
-                return False
-            insert_message(conn, draft)
-            reached("receipt: parts merged")
-            for conversation_id in conversations:
-                assert conversation_id is not None  # noqa: S101  # taken out above
-                remember(conn, self.keyring, conversation_id, own_message_id(draft.message_id, self.domain))
-            return True
-
-        written = self.store.run(write)
-        reached("receipt: committed")
-        return written
+    def _write(self, conn: Connection, receipt: _Ready) -> bool:
+        """Put a receipt into the queue in the place of its parts; OvertakenError when another process has done so."""
+        if len(_TAKE.rows(conn, receipt.part_ids)) != len(receipt.part_ids):
+            raise OvertakenError("another process wrote this receipt")
+        draft = receipt.draft
+        if draft is None:
+            return False
+        insert_message(conn, draft)
+        reached("receipt: parts merged")
+        for conversation_id in receipt.conversations:
+            remember(conn, self.keyring, conversation_id, own_message_id(draft.message_id, self.domain))
+        return True
 
     def _draft(self, parts: Sequence[_Waiting], now: datetime) -> Draft:
         """Return one mail for all parts; commands go to the oldest that was sealed: its secret opens everything."""
@@ -179,6 +198,23 @@ class Receipts:
         if sealed is not None:
             return SecretAddress(AddressKind.CONTROL, sealed.message_id, sealed.sender_secret)
         return SecretAddress(AddressKind.CONTROL, message_id, self.keyring.address_tag(CONTROL_LABEL, message_id))
+
+
+def _by_message(parts: Rows) -> Iterable[list[_Row]]:
+    """Return the parts of each message, oldest first."""
+    found: dict[bytes, list[_Row]] = {}
+    for grouping, row_id, message_id, payload in parts:
+        found.setdefault(grouping, []).append((row_id, message_id, payload))
+    return found.values()
+
+
+def _was_ours(written: Future[bool]) -> bool:
+    try:
+        queued = written.result()
+    except OvertakenError:
+        return False
+    reached("receipt: committed")
+    return queued
 
 
 def _packed(statement: Statement) -> bytes:

@@ -9,12 +9,16 @@ from typing import Any, cast
 from sqlalchemy import Connection, Table, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from relay.store.prepared import Prepared
 from relay.store.tables import Conversation, Sealed, Thread
 from relay.vault.keyring import Keyring
 
 THREAD: Table = cast("Any", Thread).__table__
 _CONVERSATION: Table = cast("Any", Conversation).__table__
 _SEALED: Table = cast("Any", Sealed).__table__
+_COLUMNS = ("message_id_hash", "conversation_id")
+_REMEMBER_SQLITE = Prepared(sqlite.insert(THREAD).on_conflict_do_nothing(), columns=_COLUMNS)
+_REMEMBER_POSTGRESQL = Prepared(postgresql.insert(THREAD).on_conflict_do_nothing(), columns=_COLUMNS)
 _MOST = 100  # Message-IDs of one answer that are looked up: the last, which are the nearest in the thread
 
 
@@ -31,9 +35,8 @@ def remember(connection: Connection, keyring: Keyring, conversation_id: bytes, m
 
 def remember_hash(connection: Connection, conversation_id: bytes, message_id_hash: bytes) -> None:
     """Note what ``thread_hash`` returned; nothing when it is known."""
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    row = {"message_id_hash": message_id_hash, "conversation_id": conversation_id}
-    connection.execute(insert(THREAD).values(row).on_conflict_do_nothing())
+    statement = _REMEMBER_POSTGRESQL if connection.dialect.name == "postgresql" else _REMEMBER_SQLITE
+    statement.run(connection, {"message_id_hash": message_id_hash, "conversation_id": conversation_id})
 
 
 def by_thread(connection: Connection, keyring: Keyring, message_ids: Sequence[str]) -> bytes | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from policies.model import Action, Finding, RuleHit, Verdict
 from policies.model import Recipient as Judged
@@ -15,7 +15,7 @@ from relay.clock import new_id
 from relay.conversation.read_reports import ReadReports
 from relay.judging import Judgement
 from relay.message.secret_address import AddressKind, read_secret_address
-from relay.notices.letterhead import Letterhead
+from relay.notices.letterhead import Composed, Letterhead
 from relay.notices.receipts import ReceiptLine, ReceiptNotices
 from relay.plan import Arrival, Received
 from relay.queue.items import open_entry
@@ -151,6 +151,35 @@ def test_what_was_not_sealed_has_an_address_without_a_secret_of_a_conversation(o
     found = read_secret_address(mail["Reply-To"].addresses[0].addr_spec, DOMAIN)
     assert found == control_address(office.keyring, message_id)
     assert "recall" not in text_of(mail)
+
+
+class Overtaken(ReceiptNotices):
+    """Another process, which takes the part ``row`` while this one composes."""
+
+    def __init__(self, office: Office, row: bytes) -> None:
+        super().__init__(letterhead())
+        self._office, self._row = office, row
+
+    def receipt(self, **values: Any) -> Composed:
+        """Compose, too late."""
+        self._office.store.run(lambda conn: conn.execute(delete(PART).where(PART.c.id == self._row)) and None)
+        return super().receipt(**values)
+
+
+def test_a_receipt_that_another_process_takes_is_not_written_twice(office: Office) -> None:
+    """Not even in part: what is left of its parts stays, and the receipts beside it are written."""
+    for key in (b"one", b"one", b"two"):
+        note(office, key, None, JANE)
+    parts = select(PART.c.id).order_by(PART.c.id).where(PART.c.grouping == b"one")
+    with office.store.read() as conn:
+        taken, left = conn.execute(parts).scalars()
+    slow = Overtaken(office, taken)
+    duty = Receipts(office.store, office.keyring, slow, office.spooler, office.routes, domain=DOMAIN, wait=timedelta(0))
+    assert duty.send_due(NOW + MINUTE) == 1
+    with office.store.read() as conn:
+        assert conn.execute(parts).scalars().all() == [left]
+    assert len(mails(office, Kind.RECEIPT)) == 1
+    assert receipts(office).send_due(NOW + MINUTE) == 1
 
 
 def test_a_receipt_that_cannot_be_read_keeps_no_other_back(office: Office) -> None:
