@@ -133,15 +133,21 @@ class Receipts:
 
     def send_due(self, now: datetime) -> int:
         """Write the receipts that are due, many under one commit; return how many were queued. Blocking; StoreError."""
+        queued = 0
+        while parts := self._due(now):
+            ready = [self._ready(rows[:_MOST_PARTS], now) for rows in _by_message(parts)]
+            reached("receipt: composed")
+            written = [self.store.submit(partial(self._write, receipt=one)) for one in ready]
+            queued += sum([_was_ours(one) for one in written])
+        return queued
+
+    def _due(self, now: datetime) -> Rows:
+        """Return all parts of some messages whose receipt is due."""
         with self.store.read() as conn:
             groups = conn.execute(
                 select(_PART.c.grouping).where(_PART.c.due_at <= now).distinct().limit(_AT_ONCE)
             ).scalars()
-            parts = _PARTS.rows(conn, list(groups))
-        ready = [self._ready(rows[:_MOST_PARTS], now) for rows in _by_message(parts)]
-        reached("receipt: composed")
-        written = [self.store.submit(partial(self._write, receipt=one)) for one in ready]
-        return sum([_was_ours(one) for one in written])
+            return _PARTS.rows(conn, list(groups))
 
     def _ready(self, parts: Sequence[_Row], now: datetime) -> _Ready:
         statements: list[_Waiting] = []

@@ -60,9 +60,11 @@ class ReadReports:
         with self.store.read() as conn:
             rows = conn.execute(_AWAITED.limit(_AT_ONCE)).all()
             drafts = [self._draft(conn, row, now) for row in rows]
-        return sum(
-            self.store.run(partial(self._write, row=row, draft=draft)) for row, draft in zip(rows, drafts, strict=True)
-        )
+        written = [
+            self.store.submit(partial(self._write, row=row, draft=draft))
+            for row, draft in zip(rows, drafts, strict=True)
+        ]
+        return sum(one.result() for one in written)
 
     def _write(self, conn: Connection, row: Row[Any], draft: Draft | None) -> bool:
         mine = _SEALED.c.id == row.id, _SEALED.c.notify_read
