@@ -5,7 +5,7 @@ its lease lapses and another takes over.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import partial
@@ -30,6 +30,8 @@ from relay.vault.sweeping import purge
 T = TypeVar("T")
 _log = structlog.get_logger()
 FOLD_EVERY = 0.1  # seconds; judging reads what is not folded yet, so this bounds what a busy sender's tail costs
+FOLD_IDLE = 0.3  # seconds more while nobody sends
+FOLD_PATIENCE = 0.05  # it shares the commit of a message: alone it costs the disk a sync, and a message its turn
 CHECKPOINT_EVERY = 60.0
 PURGE_EVERY = 2.0  # files of messages that were sent
 SWEEP_EVERY = 600.0
@@ -67,16 +69,16 @@ class Housekeeping:
         """Do the duties for ever; cancel to stop."""
         await asyncio.gather(
             self._every(FOLD_EVERY, "fold", self._fold),
-            self._every(CHECKPOINT_EVERY, "checkpoint", self._checkpoint),
+            self._every(CHECKPOINT_EVERY, "checkpoint", partial(asyncio.to_thread, self._checkpoint)),
             self._every(PURGE_EVERY, "purge", self._purge),
-            self._every(SWEEP_EVERY, "sweep", self._sweep),
-            *(self._every(duty.every, duty.name, partial(self._do, duty)) for duty in self.more),
+            self._every(SWEEP_EVERY, "sweep", partial(asyncio.to_thread, self._sweep)),
+            *(self._every(one.every, one.name, partial(asyncio.to_thread, self._do, one)) for one in self.more),
         )
 
-    async def _every(self, seconds: float, duty: str, work: Callable[[], None]) -> None:
+    async def _every(self, seconds: float, duty: str, work: Callable[[], Awaitable[None]]) -> None:
         while True:
             try:
-                await asyncio.to_thread(work)
+                await work()
             except LetterlockError as error:
                 _log.warning("duty not done", duty=duty, reason=str(error))
             except Exception:  # noqa: BLE001  # one failing duty must not end the others; the log has the rest
@@ -88,11 +90,12 @@ class Housekeeping:
         if duty.waits(now) and self._holding(duty.name, duty.every, lambda _conn: True):
             duty.work(now)
 
-    def _fold(self) -> None:
-        with self.store.read() as conn:
-            if not waits_to_be_folded(conn):
-                return  # an idle gateway writes nothing
-        while self._holding("fold", 10 * FOLD_EVERY, lambda conn: fold(conn, FOLDED_AT_ONCE)) == FOLDED_AT_ONCE:
+    async def _fold(self) -> None:
+        if not await self.store.look(waits_to_be_folded):
+            await asyncio.sleep(FOLD_IDLE)  # an idle gateway writes nothing, and hardly looks
+            return
+        work = self._leased("fold", 10 * FOLD_EVERY, lambda conn: fold(conn, FOLDED_AT_ONCE))
+        while await self.store.commit(work, patience=FOLD_PATIENCE) == FOLDED_AT_ONCE:
             pass
 
     def _checkpoint(self) -> None:
@@ -102,10 +105,11 @@ class Housekeeping:
             _log.info("checkpoint", line=line)
             progress.note(self.store, self.keyring.folder)
 
-    def _purge(self) -> None:
-        with self.store.read() as conn:
-            if not doomed(conn, 1):
-                return
+    async def _purge(self) -> None:
+        if await self.store.look(lambda conn: doomed(conn, 1)):
+            await asyncio.to_thread(self._purge_doomed)
+
+    def _purge_doomed(self) -> None:
         if self._holding("purge", PURGE_EVERY, lambda _conn: True):
             purge(self.store, self.blobs)
 
@@ -119,8 +123,10 @@ class Housekeeping:
 
     def _holding(self, duty: str, seconds: float, work: Callable[[Connection], T]) -> T | None:
         """Do ``work`` in the transaction that takes the lease; None while another process has the duty."""
+        return self.store.run(self._leased(duty, seconds, work))
 
+    def _leased(self, duty: str, seconds: float, work: Callable[[Connection], T]) -> Callable[[Connection], T | None]:
         def transaction(conn: Connection) -> T | None:
             return work(conn) if hold(conn, duty, self.owner, clock.now(), 3 * seconds) else None
 
-        return self.store.run(transaction)
+        return transaction

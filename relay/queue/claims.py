@@ -84,8 +84,11 @@ class Claims:
         """Lease what is due as far as there is room; return it opened, and how many entries of each route it was.
 
         What cannot be read is put off by ``later``, for a person to look at. What an operator's pause keeps back is put
-        aside first.
+        aside first. Where nothing is due nothing is written.
         """
+        if not await self._store.look(lambda conn: _anything(conn, rooms, now)):
+            self.paused = frozenset()
+            return [], Counter()
 
         def work(conn: Connection) -> tuple[frozenset[str], list[Row[Any]]]:
             paused = pauses.destinations(conn)
@@ -150,3 +153,8 @@ class Claims:
     def _open(self, rows: Sequence[Row[Any]]) -> tuple[list[Consignment], list[leases.Damaged]]:
         with self._store.read() as conn:
             return leases.load(conn, self._keyring, self._blobs, rows)
+
+
+def _anything(conn: Connection, rooms: Sequence[Room], now: datetime) -> bool:
+    """Tell whether something may be claimed, or is to be put aside."""
+    return bool(pauses.destinations(conn)) or any(leases.any_due(conn, room.route, now) for room in rooms)

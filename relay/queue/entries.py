@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, literal, or_, select, update
 from sqlalchemy.engine import Row
 
 from relay.errors import LetterlockError
@@ -25,6 +25,7 @@ from relay.queue.items import (
     open_head,
     open_message,
 )
+from relay.store.prepared import Prepared
 from relay.store.tables import Entry, QueuedMessage, Spool
 from relay.store.tables.queue import EntryState, Kind
 from relay.vault.blobs import BlobStore
@@ -71,6 +72,15 @@ _CLAIM = (
         _ENTRY.c.participant_id,
     )
 )
+_ANY_DUE = Prepared(
+    select(_ENTRY.c.id)
+    .where(
+        _ENTRY.c.state == literal(EntryState.DUE.value),
+        _ENTRY.c.route == bindparam("of_route"),
+        _ENTRY.c.due_at <= bindparam("at"),
+    )
+    .limit(1)
+)
 _BACK_TO_DUE = {
     "state": EntryState.DUE.value,
     "lease_owner": None,
@@ -88,6 +98,11 @@ class Damaged:
     epoch: int
     created_at: datetime
     attempts: int
+
+
+def any_due(conn: Connection, route: str, now: datetime) -> bool:
+    """Tell whether an entry of a route is due."""
+    return bool(_ANY_DUE.rows(conn, {"of_route": route, "at": now}))
 
 
 def claim(

@@ -5,13 +5,13 @@ asks for and its end are one transaction, so that it is carried out once, whoeve
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 import structlog
-from sqlalchemy import ColumnElement, Connection, delete, exists, select
+from sqlalchemy import ColumnElement, Connection, delete, exists, literal, select
 from sqlalchemy.engine import Row
 
 from relay import clock
@@ -23,6 +23,7 @@ from relay.queue.spooling import Draft, Lease, insert_message
 from relay.store.audit import Audit
 from relay.store.duties import hold
 from relay.store.events import Event
+from relay.store.prepared import Prepared
 from relay.store.tables import PortalRequest, QueuedMessage
 from relay.store.writer import Store
 from relay.vault.keyring import Keyring
@@ -106,22 +107,25 @@ class Errands:
         self._delivery = delivery
         self._clerks = clerks
         self._owner = owner
-        large = [kind.value for kind in clerks if kind is not RequestKind.CODE]
+        large = [literal(kind.value) for kind in clerks if kind is not RequestKind.CODE]
         self._large: ColumnElement[bool] = _REQUEST.c.kind.in_(large)
         self._behind: set[bytes] = set()  # requests that failed; their turn comes again when no other waits
 
     async def run(self) -> None:
         """Carry out requests for ever; cancel to stop."""
-        await asyncio.gather(self._lane(self._carry_out_codes), self._lane(self._carry_out_large))
+        await asyncio.gather(
+            self._lane(self._carry_out_codes, ~self._large), self._lane(self._carry_out_large, self._large)
+        )
 
     async def carry_out(self, now: datetime) -> int:
         """Carry out what is there: at most 50 codes and one other request; return how many were seen. StoreError."""
         return await self._carry_out_codes(now) + await self._carry_out_large(now)
 
-    async def _lane(self, work: Callable[[datetime], Any]) -> None:
+    async def _lane(self, work: Callable[[datetime], Awaitable[int]], which: ColumnElement[bool]) -> None:
+        first = Prepared(select(_REQUEST.c.id).where(which).limit(1))
         while True:
             try:
-                done = await work(clock.now())
+                done = await work(clock.now()) if await self._store.look(lambda conn: first.rows(conn, {})) else 0
             except (StoreError, OvertakenError) as error:
                 _log.warning("requests not carried out", reason=str(error))
                 done = 0

@@ -13,11 +13,13 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from relay.store.prepared import Prepared
 from relay.store.tables import Entry, PausedDestination
 from relay.store.tables.queue import EntryState
 
 _ENTRY = Entry.__table__  # type: ignore[attr-defined]
 _PAUSED = PausedDestination.__table__  # type: ignore[attr-defined]
+_DOMAINS = Prepared(select(_PAUSED.c.domain))
 _WAITS = {"state": EntryState.PAUSED.value, "lease_epoch": _ENTRY.c.lease_epoch + 1}
 _GOES_ON = {
     "state": EntryState.DUE.value,
@@ -38,7 +40,7 @@ class Pause:
 
 def destinations(conn: Connection) -> frozenset[str]:
     """Return the domains to which nothing is to leave."""
-    return frozenset(conn.execute(select(_PAUSED.c.domain)).scalars())
+    return frozenset(domain for (domain,) in _DOMAINS.rows(conn, {}))
 
 
 def list_pauses(conn: Connection) -> tuple[Pause, ...]:

@@ -8,7 +8,7 @@ what has not begun is withdrawn.
 import asyncio
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
@@ -102,6 +102,14 @@ class Store:
         """
         return self._readers.lend()
 
+    async def look(self, question: Callable[[Connection], T]) -> T:
+        """Return the answer to a question that an index answers; for an event loop. Errors as in `read`.
+
+        SQLite needs microseconds and waits for nobody who writes: to change threads twice would take many times that.
+        A server is asked in a thread, because nobody knows how long it takes.
+        """
+        return self._ask(question) if self._keeps else await asyncio.to_thread(self._ask, question)
+
     def close(self) -> None:
         """Finish what was submitted, refuse anything more, cut the log and let go of the database.
 
@@ -116,6 +124,10 @@ class Store:
         self._ended.set()
         self._watcher.join()
         _withdraw(self._line.take_all())
+
+    def _ask(self, question: Callable[[Connection], T]) -> T:
+        with self.read() as connection:
+            return question(connection)
 
     def _write(self) -> None:
         """Do the writer thread's work until the store is closed and everything submitted has happened."""

@@ -1,11 +1,13 @@
 """The delivery worker, from the queue to a real socket and back into the queue."""
 
 import asyncio
+from collections.abc import Callable
 from email import message_from_bytes
 from email.message import Message
-from typing import cast
+from typing import Any, cast
 
 import pytest
+from sqlalchemy import Connection
 
 from relay.dns.destination import Directory
 from relay.errors import StoreError
@@ -47,6 +49,39 @@ def test_what_is_due_is_sent_and_let_go(any_yard: Yard) -> None:
 
     asyncio.run(work())
     assert yard.spooled() == 0
+
+
+def test_a_worker_without_work_writes_nothing(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing is due it only looks, and finds what becomes due; its house it keeps now and then all the same."""
+    monkeypatch.setattr("relay.queue.delivery.HOUSEKEEPING_POLLS", 1_000_000)
+    yard.queue("ann@example.net")
+    yard.clock.pass_(-MINUTE)
+    looks: list[bool] = []
+    commits: list[object] = []
+    look, commit = yard.store.look, yard.store.commit
+
+    async def counted_look(question: Callable[[Connection], Any]) -> Any:
+        looks.append(await look(question))
+        return looks[-1]
+
+    async def counted_commit(work: Callable[[Connection], Any], *, patience: float = 0.0) -> Any:
+        commits.append(work)
+        return await commit(work, patience=patience)
+
+    async def work() -> None:
+        async with NextHop() as hop:
+            worker = yard.delivery(yard.routes([hop]))
+            await worker.start()
+            await until(lambda: bool(looks))
+            monkeypatch.setattr(yard.store, "commit", counted_commit)
+            await until(lambda: len(looks) > 3)
+            assert (any(looks), commits, hop.taken) == (False, [], [])
+            yard.clock.pass_(MINUTE)
+            await until(lambda: yard.states() == ["done"])
+            await worker.stop()
+
+    monkeypatch.setattr(yard.store, "look", counted_look)
+    asyncio.run(work())
 
 
 def test_mail_for_a_route_that_is_gone_waits_and_says_so(yard: Yard) -> None:

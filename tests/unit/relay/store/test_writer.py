@@ -483,3 +483,23 @@ def test_of_equal_claims_in_one_batch_the_first_counts(store: Store) -> None:
     assert [one.result(10) for one in claims] == [True, False, False]
     assert other.result(10)
     assert store.run(lambda connection: claim(connection, "one"))  # a batch of its own
+
+
+def test_a_look_sees_what_is_committed_and_tells_of_trouble(store: Store) -> None:
+    """From the event loop, on both kinds of database; what the question raises comes out, an error of theirs as ours."""
+
+    async def body() -> None:
+        await store.commit(put("seen"))
+        found = select(META.c.name).where(META.c.name == "seen")
+        assert await store.look(lambda conn: conn.execute(found).scalar()) == "seen"
+        with pytest.raises(RefusedError):
+            await store.look(lambda _conn: refuse())
+        with pytest.raises(StoreError):
+            await store.look(put("a look never writes"))
+        assert await store.look(lambda conn: conn.execute(found).scalar()) == "seen"
+
+    def refuse() -> None:
+        raise RefusedError("no")
+
+    asyncio.run(body())
+    assert "a look never writes" not in names(store)
