@@ -40,10 +40,15 @@ def verdict(ruleset: Ruleset, facts: Facts, recipient: Recipient) -> Verdict:
     floor = _floor(facts, recipient, hits)
     if floor is not None:
         hits.append(floor)
-    if max((hit.action for hit in hits), default=Action.PASS) is Action.SEAL:
-        hits += _many_readers(ruleset, recipient, hits)
-    action = max((hit.action for hit in hits), default=Action.PASS)
+    action = _strictest(hits)
+    if action is Action.SEAL and (many := _many_readers(ruleset, recipient, hits)):
+        hits += many
+        action = _strictest(hits)
     return Verdict(recipient, action, tuple(hits), tuple(shadow))
+
+
+def _strictest(hits: list[RuleHit]) -> Action:
+    return max([hit.action for hit in hits], default=Action.PASS)
 
 
 def _floor(facts: Facts, recipient: Recipient, hits: list[RuleHit]) -> RuleHit | None:

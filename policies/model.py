@@ -184,12 +184,12 @@ class Verdict:
     @property
     def deciding(self) -> tuple[RuleHit, ...]:
         """The live hits that ask for just this action: they decided. Empty where no rule asked for anything."""
-        return tuple(hit for hit in self.hits if hit.action is self.action)
+        return tuple([hit for hit in self.hits if hit.action is self.action])
 
     @property
     def milder(self) -> tuple[RuleHit, ...]:
         """The live hits that ask for less than what was decided."""
-        return tuple(hit for hit in self.hits if hit.action is not self.action)
+        return tuple([hit for hit in self.hits if hit.action is not self.action])
 
     @property
     def may_go_plain(self) -> bool:

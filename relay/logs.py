@@ -15,6 +15,7 @@ import threading
 import traceback
 from collections.abc import Iterator, MutableMapping
 from functools import lru_cache
+from json import JSONEncoder
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
@@ -52,6 +53,7 @@ _ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _LONGEST = 2000  # characters of one value
 _FRAMES = 12  # of one exception, the innermost
 
+_JSON = JSONEncoder(default=repr)  # one for all lines
 Level = Literal["debug", "info", "warning", "error"]
 
 
@@ -66,7 +68,7 @@ def configure(*, stream: TextIO | None = None, json: bool | None = None, level: 
         tell_exception,
         redact,
     ]
-    last: list[Processor] = [structlog.processors.JSONRenderer(sort_keys=False)] if as_json else [_Line()]
+    last: list[Processor] = [_render_json] if as_json else [_Line()]
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -140,6 +142,8 @@ def _private_words(key: str) -> frozenset[str]:
 
 def _clean(value: Any) -> Any:
     match value:
+        case str():  # first, because most are
+            pass
         case None | bool() | int() | float():
             return value
         case bytes() | bytearray() | memoryview():
@@ -177,6 +181,10 @@ def _told(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
     places = " < ".join(f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in reversed(frames))
     return f"{type(error).__name__} at {places}" if places else type(error).__name__
+
+
+def _render_json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
+    return _JSON.encode(event)
 
 
 class _Line:

@@ -78,7 +78,7 @@ class Routing:
 
     def going(self, way: Way) -> tuple[Routed, ...]:
         """Return the copies that leave this way, in the envelope's order."""
-        return tuple(copy for copy in self.copies if copy.way is way)
+        return tuple([copy for copy in self.copies if copy.way is way])
 
 
 def route(
@@ -95,12 +95,8 @@ def route(
     and neither a machine nor the null sender. Else it is refused: a strict verdict never falls back to a weaker way.
     """
     askable = sender_inside and not null_sender and not auto_submitted
-    copies = tuple(
-        Routed(path, verdict, _way(verdict, askable=askable))
-        for path, verdict in dict(
-            zip((path.address for path in paths), zip(paths, verdicts, strict=True), strict=True)
-        ).values()
-    )
+    once = {path.address: (path, verdict) for path, verdict in zip(paths, verdicts, strict=True)}
+    copies = tuple([Routed(path, verdict, _way(verdict, askable=askable)) for path, verdict in once.values()])
     flagged = [copy for copy in copies if copy.way is not Way.RELAY]
     refusal = None
     if all(copy.way is Way.REFUSE for copy in copies):

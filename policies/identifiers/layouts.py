@@ -95,6 +95,8 @@ class Layouts:
             if layout is not None:
                 for first in range(0, len(found), _MOST_TOGETHER):
                     yield _in_one_piece(page.data, length, layout, found[first : first + _MOST_TOGETHER])
+        if not page.numbers.runs:
+            return
         grouped = self._in_groups(page)
         while some := list(islice(grouped, _MOST_TOGETHER)):
             rare = {number for number, one in enumerate(some) if one.layout is Layout.RARE}

@@ -21,6 +21,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, Protocol, cast
 
 from cryptography.exceptions import InvalidTag
@@ -82,6 +83,11 @@ class Audit:
         self._keys = keys
         self._flush = _Chain(writer)
 
+    @cached_property
+    def _cipher(self) -> AESGCM:
+        """What wraps the keys of personal facts; KeyringError for a role that may not record or read them."""
+        return AESGCM(self._keys.audit_key)
+
     def append(
         self,
         connection: Connection,
@@ -101,7 +107,7 @@ class Audit:
         if personal:
             if message_id is None:
                 raise ValueError("personal facts belong to a message")
-            sealed, key_row = _seal(self._keys.audit_key, message_id, personal)
+            sealed, key_row = _seal(self._cipher, message_id, personal)
             insert_later(connection, _KEYS, [key_row])
         row = {
             "at": at,
@@ -131,7 +137,7 @@ class Audit:
             return None
         key_id, kept = row.personal[:_ID], wrapped[row.personal[:_ID]]
         try:
-            key = AESGCM(self._keys.audit_key).decrypt(kept[:_NONCE], kept[_NONCE:], _WRAPPED + row.message_id + key_id)
+            key = self._cipher.decrypt(kept[:_NONCE], kept[_NONCE:], _WRAPPED + row.message_id + key_id)
             personal: dict[str, str] = json.loads(
                 AESGCM(key).decrypt(bytes(_NONCE), row.personal[_ID:], _PERSONAL + row.message_id)
             )
@@ -140,14 +146,14 @@ class Audit:
         return personal
 
 
-def _seal(audit_key: bytes, message_id: bytes, personal: Mapping[str, str]) -> tuple[bytes, dict[str, bytes]]:
+def _seal(wrapping: AESGCM, message_id: bytes, personal: Mapping[str, str]) -> tuple[bytes, dict[str, bytes]]:
     """Return sealed personal facts and the row of their key."""
     # Drawn together: each draw lets go of the interpreter, and the event loop takes it.
     drawn = secrets.token_bytes(_ID + _KEY + _NONCE)
     key_id, key, nonce = drawn[:_ID], drawn[_ID:-_NONCE], drawn[-_NONCE:]
     plain = _canonical(personal).encode("utf-8", "surrogatepass")
     sealed = key_id + AESGCM(key).encrypt(bytes(_NONCE), plain, _PERSONAL + message_id)
-    wrapped = nonce + AESGCM(audit_key).encrypt(nonce, key, _WRAPPED + message_id + key_id)
+    wrapped = nonce + wrapping.encrypt(nonce, key, _WRAPPED + message_id + key_id)
     return sealed, {"message_id": message_id, "id": key_id, "wrapped": wrapped}
 
 
