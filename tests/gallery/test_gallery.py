@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from sqlalchemy import select
 
-from relay.notices.letterhead import FOLDER
+from relay.notices.rendering import FOLDER
 from relay.queue.settling import Report
 from relay.store.tables import Sealed
 from relay.store.tables.queue import Kind
@@ -248,7 +248,7 @@ def test_the_gallery_shows_them_all() -> None:
 def test_no_mail_is_missing() -> None:
     """Every folder of templates has a mail here, so has every kind that has no template, and every kind of report."""
     shown = {one.notice for one in MAILS}
-    notices = {folder.name for folder in (FOLDER / "templates").iterdir() if folder.is_dir()}
+    notices = {folder.name for folder in FOLDER.iterdir() if folder.is_dir()}
     assert shown == notices | {Kind.REPLY, Kind.ALERT, Kind.DSN}
     assert len([one for one in MAILS if one.notice == Kind.DSN]) >= len(Report)
 
