@@ -7,6 +7,7 @@ messages from being taken for the answer to the next command.
 """
 
 import asyncio
+import math
 import re
 import ssl
 from collections import deque
@@ -16,20 +17,26 @@ from aiosmtplib.errors import SMTPException, SMTPServerDisconnected
 from aiosmtplib.protocol import SMTPProtocol
 from aiosmtplib.response import SMTPResponse
 
+from relay.queue.alarm import Alarm
+
 REPLY_LIMIT = 32 * 1024  # octets of one reply, all its lines: generous for any EHLO
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 _LINE = re.compile(rb"([2-5]\d\d)(?:([ -])(.*))?", re.DOTALL)
 
 
 class Dialogue(SMTPProtocol):
-    """One connection to a next hop. Nothing here raises; ``fault`` says in words why the dialogue is over.
+    """One connection to a next hop. ``fault`` says in words why the dialogue is over.
 
-    Not for use by two tasks at once.
+    Nothing here raises but TimeoutError, out of any wait that outlasts what was allowed (`allow`) for all of them
+    together. Not for use by two tasks at once.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
         self.fault = ""
+        self._bound = math.inf
+        self._late = False  # a time limit has passed
+        self._alarm = Alarm(loop, self._time_is_over)
         self._received: deque[SMTPResponse] = deque()
         self._owed = 1  # the greeting
         self._answered: asyncio.Future[None] | None = None
@@ -108,12 +115,23 @@ class Dialogue(SMTPProtocol):
     async def drained(self, seconds: float) -> bool:
         """Wait until the next hop has taken most of what was written; False when it did not in time."""
         if not self._writable.is_set():
+            left = self.left()
             try:
-                async with asyncio.timeout(seconds):
+                async with asyncio.timeout(min(seconds, left)):
                     await self._writable.wait()
             except TimeoutError:
+                if left <= seconds:
+                    raise
                 self._spoil("timed out while the next hop took the message")
         return self.usable
+
+    def allow(self, seconds: float) -> None:
+        """Let all that follows take so many seconds at most, however long each step may; infinity is no limit."""
+        self._bound = self._loop.time() + seconds
+
+    def left(self) -> float:
+        """Return how many seconds are left until the end of what was allowed."""
+        return self._bound - self._loop.time()
 
     async def final_reply(self, seconds: float) -> SMTPResponse | None:
         """Return the reply owed for a finished message, or None with ``fault`` set."""
@@ -152,25 +170,33 @@ class Dialogue(SMTPProtocol):
 
     async def _replies(self, count: int, seconds: float) -> list[SMTPResponse]:
         while self._owed and not self.fault:
-            before = self._owed
+            before, left = self._owed, self.left()
             self._answered = self._loop.create_future()
-            timer = self._loop.call_later(seconds, self._wake)
+            self._late = False
+            self._alarm.set(min(seconds, left))
             try:
                 await self._answered
             finally:
-                timer.cancel()
+                self._alarm.off()
                 self._answered = None
-            if self._owed == before and not self.fault:
+            if self._late and left <= seconds:
+                raise TimeoutError
+            if self._late and self._owed == before:
                 self._spoil("timed out waiting for a reply")
         return [self._received.popleft() for _ in range(min(count, len(self._received)))]
 
     def _spoil(self, why: str) -> None:
         self.fault = self.fault or why
+        self._alarm.close()
         self._wake()
         # uvloop's transports are no subclasses of asyncio.Transport, so that a cast must do.
         transport = cast(asyncio.Transport | None, self.transport)
         if transport is not None and not transport.is_closing():
             transport.abort()
+
+    def _time_is_over(self) -> None:
+        self._late = True
+        self._wake()
 
     def _wake(self) -> None:
         if self._answered is not None and not self._answered.done():

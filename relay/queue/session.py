@@ -1,6 +1,7 @@
 """One open connection to a next hop, and one mail transaction after the other over it (RFC 5321 section 3.3)."""
 
 import asyncio
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -62,12 +63,14 @@ class Session:
         self.uses += 1
         if problem := unfit(mail, self.extensions):
             return Unusable(self._local(*problem), hop_at_fault=False, lasting=True)
+        self._dialogue.allow(self._patience.for_message(mail.content.size))
         try:
-            async with asyncio.timeout(self._patience.for_message(mail.content.size)):
-                return await self._transact(mail)
+            return await self._transact(mail)
         except TimeoutError:
             self._dialogue.hang_up()
             return (Deferred(self._local("4.4.2", "the next hop was too slow altogether")),) * len(mail.paths)
+        finally:
+            self._dialogue.allow(math.inf)
 
     async def quit(self) -> None:
         """Say goodbye and close; a next hop that does not answer in time is left without ceremony."""
@@ -142,7 +145,7 @@ class Session:
         pieces = mail.content.pieces()
         ready = b""  # one piece is kept back: the final dot leaves in the same write as the last one
         try:
-            while (piece := await _next(pieces)) is not None:
+            while (piece := await self._next(pieces)) is not None:
                 if ready:
                     self._dialogue.send(ready, replies=0)
                     await reached_on_wire("delivery: piece sent")
@@ -154,6 +157,8 @@ class Session:
             # Without the final dot the next hop must forget the message (RFC 5321 section 4.1.1.4).
             self._dialogue.hang_up()
             return Failed(self._local("5.6.0", "the message holds a bare CR, a bare LF or a NUL and cannot leave"))
+        except TimeoutError:
+            raise
         except Exception:  # noqa: BLE001  # a failing disk, a damaged blob: half may not be taken for whole
             self._dialogue.hang_up()
             return Deferred(self._local("4.3.0", "the stored message could not be read"))
@@ -171,6 +176,12 @@ class Session:
             self._dialogue.hang_up()
         answer = self._answer(reply)
         return Delivered(answer, "dsn" in self.extensions) if _is(reply, _DONE) else outcome_of(answer)
+
+    async def _next(self, pieces: Pieces) -> bytes | None:
+        if pieces.at_hand():
+            return next(pieces, None)
+        async with asyncio.timeout(self._dialogue.left()):
+            return await asyncio.to_thread(next, pieces, None)
 
     def _filled(self, outcomes: list[Outcome | None], accepted: Outcome | None) -> tuple[Outcome, ...]:
         """Return all outcomes, ``accepted`` being that of everybody whom RCPT accepted."""
@@ -223,7 +234,3 @@ class Session:
 
 def _is(reply: SMTPResponse, digit: int) -> bool:
     return reply.code // 100 == digit
-
-
-async def _next(pieces: Pieces) -> bytes | None:
-    return next(pieces, None) if pieces.at_hand() else await asyncio.to_thread(next, pieces, None)

@@ -27,18 +27,15 @@ class SteadyClock:
 
     def __call__(self) -> datetime:
         """Return the present moment, aware, in UTC."""
-        steady = self._steady()
-        wall = self._wall()
-        if abs(wall - steady) <= self._tolerance:
-            self._base, self._start = wall, self._monotonic()
+        wall, counted = self._wall(), self._monotonic()
+        steady = self._base + timedelta(seconds=counted - self._start)
+        if -self._tolerance <= wall - steady <= self._tolerance:
+            self._base, self._start = wall, counted
             return wall
         return steady
 
     @property
     def jump(self) -> timedelta:
         """How far the wall clock is from the time we count by; zero when it is followed."""
-        difference = self._wall() - self._steady()
+        difference = self._wall() - (self._base + timedelta(seconds=self._monotonic() - self._start))
         return difference if abs(difference) > self._tolerance else timedelta(0)
-
-    def _steady(self) -> datetime:
-        return self._base + timedelta(seconds=self._monotonic() - self._start)

@@ -59,6 +59,8 @@ class Transport:
         offered again once a next hop has decided about any recipient or has seen the final dot. An address that needs
         SMTPUTF8 is offered apart from those that do not; on a route by MX, so is each domain.
         """
+        if len(mail.paths) == 1:
+            return await self._send(route, mail)
 
         def kind(path: Path) -> tuple[str, bool]:
             return domain_of(path.address) if route.mx else "", path.address.isascii()
