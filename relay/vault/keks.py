@@ -31,7 +31,8 @@ _EPOCH = "epoch-"
 
 def bucket_of(moment: datetime) -> str:
     """Return the bucket, ``2026-12``, of a message that expires at this moment."""
-    return moment.astimezone(UTC).strftime("%Y-%m")
+    utc = moment.astimezone(UTC)
+    return f"{utc.year:04}-{utc.month:02}"
 
 
 def end_of_bucket(bucket: str) -> datetime:
@@ -60,15 +61,15 @@ class Keks(Mapping[bytes, FileKek]):
     def __init__(self, folder: Path, tombstones: Path) -> None:
         self._folder = folder
         self._tombstones = tombstones
-        self._loaded: dict[bytes, tuple[str, FileKek]] = {}
+        self._loaded: dict[bytes, tuple[Path, FileKek]] = {}
         self._active: dict[str, bytes] = {}
         self._load()
 
     def __getitem__(self, kek_id: bytes) -> FileKek:
         if kek_id not in self._loaded:
             self._load()
-        name, kek = self._loaded[kek_id]
-        if not (self._folder / (name + SUFFIX)).exists():
+        file, kek = self._loaded[kek_id]
+        if not file.exists():
             del self._loaded[kek_id]
             raise KeyError(kek_id)
         return kek
@@ -95,8 +96,9 @@ class Keks(Mapping[bytes, FileKek]):
         if key is None:
             raise KeyringError(f"the server key {name} vanished while it was made: look at the folder {self._folder}")
         self._active[bucket] = key.id
-        self._loaded[key.id] = (name, FileKek(key.id, key.secret))
-        return self._loaded[key.id][1]
+        kek = FileKek(key.id, key.secret)
+        self._loaded[key.id] = (self._folder / (name + SUFFIX), kek)
+        return kek
 
     def files(self) -> tuple[KekFile, ...]:
         """Return all KEKs on disk, oldest bucket first."""
@@ -125,7 +127,7 @@ class Keks(Mapping[bytes, FileKek]):
             if key.id in dead:
                 destroy_key(self._folder, name)
             else:
-                self._loaded.setdefault(key.id, (name, FileKek(key.id, key.secret)))
+                self._loaded.setdefault(key.id, (self._folder / (name + SUFFIX), FileKek(key.id, key.secret)))
 
 
 class Epochs:

@@ -23,7 +23,8 @@ _LONGEST_PERSON = 100  # characters of a display name, as in the notices
 _OF_ADDRESSES = re.compile(r'[@<>"]')
 _PEOPLE_ROOM = MAX_LENGTH // 4  # octets of JSON for To, and again for Cc
 _PARTS_ROOM = MAX_LENGTH // 3
-_ENTRY = 160  # octets of JSON around the texts of one part
+_ENTRY = 164  # octets of JSON around the texts of one part
+_JSON = json.JSONEncoder(ensure_ascii=False)
 _UNKNOWN = "application/octet-stream"
 _ROLES = {
     "text": PartRole.TEXT,
@@ -54,7 +55,7 @@ def contents(reading: Reading, original: bytes) -> tuple[Content, ...]:
     room = _PARTS_ROOM
     for part in reading.parts[: MAX_PARTS - 1]:
         one = _content(part)
-        room -= _ENTRY + len(_json([one.name, one.type, one.cid]))
+        room -= _ENTRY + _written(one.name) + _written(one.type) + _written(one.cid)
         if room < 0:
             break
         taken.append(one)
@@ -112,7 +113,7 @@ def _people(addresses: Sequence[str]) -> tuple[str, ...]:
     taken = []
     room = _PEOPLE_ROOM
     for address in map(clean, addresses):
-        room -= len(_json(address)) + 1
+        room -= _written(address) + 1
         if room < 0:
             break
         taken.append(address)
@@ -134,5 +135,8 @@ def _date(moment: datetime | None) -> str:
         return ""
 
 
-def _json(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+def _written(text: str) -> int:
+    """Return how many octets a text takes in the manifest, with its quotation marks."""
+    if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
+        return len(text) + 2
+    return len(_JSON.encode(text).encode("utf-8"))

@@ -21,6 +21,7 @@ MAX_PARTS = 1000
 MAX_SIZE = (1 << 53) - 1  # the largest number that every JSON reader keeps exactly (RFC 8259 section 6)
 VERSION = 1
 
+_JSON = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
 _KEYS = {"v", "from", "to", "cc", "date", "subject", "parts"}
 _PART_KEYS = {"id", "kind", "name", "type", "size"}
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -159,8 +160,7 @@ class Manifest:
 
 def _canonical(value: Any) -> bytes:
     try:
-        text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
-        return text.encode("utf-8")
+        return _JSON.encode(value).encode("utf-8")
     except ValueError:  # half a surrogate pair has no UTF-8
         _refuse("it holds text that is not Unicode")
 
