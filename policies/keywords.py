@@ -57,7 +57,7 @@ class Term:
         end = "" if self.open_end else r"(?:[^\pL\pN_]|$)"
         if _exact(f"(?i){start}(?:{self.body}){end}").search(data) is None:
             return ()
-        return (Sighting(self.term, self.term, Confidence.HIGH),)
+        return (Sighting(self.term, self.term, Confidence.HIGH, public=True),)
 
 
 def _in_both_cases(character: str) -> str:

@@ -5,14 +5,13 @@ RE2 decides; Hyperscan is asked first where both are certain to read the express
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import re2
 
 from policies.identifiers.shape import Sighting
 from policies.model import Confidence
 from policies.prefilter import Expression, Prefilter
-from policies.redaction import mask
 
 _MEMORY = 16 << 20  # bytes per pattern and direction, for the automaton that RE2 builds while it searches
 # Every match starts a new search, and one search may read to the end of the text: without a bound the work on a
@@ -50,13 +49,13 @@ class Pattern:
         for number, match in enumerate(self.exact.finditer(data), 1):
             value = match[0].decode("utf-8", "replace")
             if value:
-                seen.setdefault(value, Sighting(value, mask(value, head=2), Confidence.HIGH))
+                seen.setdefault(value, Sighting(value, value, Confidence.HIGH, head=2))
             if len(seen) >= enough:
                 break
             if number >= MOST_MATCHES:
-                last = next(reversed(seen.values()), Sighting("", "***", Confidence.HIGH))
+                last = next(reversed(seen.values()), Sighting("", "***", Confidence.HIGH, public=True))
                 missing = range(enough - len(seen))
-                return (*seen.values(), *(Sighting(f"{count}\0", last.evidence, last.confidence) for count in missing))
+                return (*seen.values(), *(replace(last, value=f"{count}\0") for count in missing))
         return tuple(seen.values())
 
 

@@ -57,7 +57,10 @@ class Scanner:
         self._prefilter = Prefilter([expression for _, expression in asked if expression is not None])
 
     def make_ready(self) -> None:
-        """Compile what `scan` needs for some texts only: some 40 ms, once in a process, that no message waits for."""
+        """Compile what `scan` needs for some texts only: some 40 ms, once in a process, that no message waits for.
+
+        A term is still compiled when its longest word first occurs, which takes microseconds.
+        """
         odd_characters()
         for detector in self._detectors:
             detector.make_ready()

@@ -11,7 +11,6 @@ from policies.identifiers.runs import RUN_SOURCE
 from policies.identifiers.shape import Page, Sighting, Sightings
 from policies.model import Confidence
 from policies.prefilter import Expression
-from policies.redaction import mask
 
 _RUN = Expression(RUN_SOURCE)
 _SERIES, _SERIES_SHARE, _SERIES_MOST = 4, 0.8, 10_000
@@ -111,7 +110,7 @@ class DigitIdentifier:
         confidence = self._confidence(value, stretch, page, reading)
         if confidence is not None:
             written = page.data[stretch.start : stretch.end].decode("ascii")
-            sightings.add(Sighting(value, mask(written, head=self.head, tail=self.tail), confidence))
+            sightings.add(Sighting(value, written, confidence, self.head, self.tail))
         return reading
 
     def _stands_alone(self, stretch: Stretch, page: Page) -> bool:

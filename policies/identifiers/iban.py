@@ -16,7 +16,6 @@ from policies.identifiers.shape import Page, Sighting, Sightings, embedded
 from policies.identifiers.vocabulary import IBAN_LABELS
 from policies.model import Confidence
 from policies.prefilter import Expression
-from policies.redaction import mask
 
 _GAP = r"(?:[ ]?[.\-][ ]?|[ ]{0,2}|[ ]?\r?\n(?:> ?){0,3})"
 _SHORTEST = 15
@@ -58,8 +57,7 @@ class BankAccount:
             if not sightings.certain(value):
                 named_otherwise = self.context.read(data, start, end) is Reading.CONTRARY
                 confidence = Confidence.MEDIUM if named_otherwise else Confidence.HIGH
-                evidence = mask(data[start:end].decode("ascii"), head=2, tail=2)
-                sightings.add(Sighting(value, evidence, confidence))
+                sightings.add(Sighting(value, data[start:end].decode("ascii"), confidence, head=2, tail=2))
             match = _CANDIDATE.search(data, end)
         return sightings.all()
 

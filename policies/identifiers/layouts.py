@@ -10,7 +10,7 @@ from enum import Enum
 from itertools import islice
 from typing import NamedTuple
 
-from policies.identifiers.runs import LONGEST_GROUP, PUNCTUATION
+from policies.identifiers.runs import PUNCTUATION
 from policies.identifiers.shape import Page, embedded
 
 _GLUED = re.compile(rb"(?<![A-Za-z0-9])[A-Za-z]+\Z")
@@ -75,6 +75,7 @@ class Layouts:
 
     def __init__(self, layouts: Mapping[Lengths, Layout]) -> None:
         self._layouts = {bytes(lengths): layout for lengths, layout in layouts.items()}
+        self._single = {lengths[0]: layout for lengths, layout in layouts.items() if len(lengths) == 1}
         self._counts = sorted(set(map(len, layouts)))
         # Where a layout may begin. Inside a row of single digits none does: a number begins where the row does.
         self._begins = re.compile(
@@ -91,7 +92,7 @@ class Layouts:
         At most a few thousand at a time; linear in the length of the text.
         """
         for length, found in page.numbers.single.items():
-            layout = self._layouts.get(bytes((min(length, LONGEST_GROUP),)))
+            layout = self._single.get(length)
             if layout is not None:
                 for first in range(0, len(found), _MOST_TOGETHER):
                     yield _in_one_piece(page.data, length, layout, found[first : first + _MOST_TOGETHER])

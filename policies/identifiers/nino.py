@@ -15,7 +15,6 @@ from policies.identifiers.shape import Page, Sighting, Sightings, embedded
 from policies.identifiers.vocabulary import NINO_HINTS, NINO_LABELS
 from policies.model import Confidence
 from policies.prefilter import Expression
-from policies.redaction import mask
 
 _GAP = r"(?:[ ]?[.\-][ ]?|[ ]{0,2}|[ ]?\r?\n(?:> ?){0,3})"
 _SOURCE = rf"(?i)\b[A-Z]{{2}}{_GAP}[0-9]{{2}}{_GAP}[0-9]{{2}}{_GAP}[0-9]{{2}}"
@@ -59,8 +58,7 @@ class NationalInsurance:
             if not sightings.certain(value):
                 confidence = self._confidence(written, value, self.context.read(data, start, end))
                 if confidence is not None:
-                    evidence = mask(written.decode("ascii"), head=2, tail=1)
-                    sightings.add(Sighting(value, evidence, confidence))
+                    sightings.add(Sighting(value, written.decode("ascii"), confidence, head=2, tail=1))
             match = _CANDIDATE.search(data, end)
         return sightings.all()
 

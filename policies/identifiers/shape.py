@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from policies.identifiers.runs import Numbers, numbers_in
 from policies.model import Confidence
+from policies.redaction import mask
 
 _INTERNATIONAL = re.compile(rb"(?:\+|(?<![0-9])00)[0-9]{1,3}[ .\-()0]{0,4}\Z")
 _CURRENCIES = tuple(symbol.encode() for symbol in ("€", "£", "$", "¥", "EUR", "GBP", "USD"))
@@ -18,11 +19,23 @@ ENOUGH = 1000
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """One identifier in one text. ``value`` tells different numbers apart and never leaves the judgement."""
+    """One identifier, term or match in one text.
+
+    ``value`` tells different numbers apart; neither it nor what was ``written`` leaves the judgement. ``head`` and
+    ``tail`` characters of that may be shown, all of it where ``public``.
+    """
 
     value: str
-    evidence: str
+    written: str
     confidence: Confidence
+    head: int = 0
+    tail: int = 0
+    public: bool = False
+
+    @property
+    def evidence(self) -> str:
+        """What a receipt may show; made when it is asked for, because of a hundred numbers one is shown."""
+        return self.written if self.public else mask(self.written, head=self.head, tail=self.tail)
 
 
 class Sightings:

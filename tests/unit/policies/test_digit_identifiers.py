@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import compress
 
 import pytest
@@ -20,7 +21,6 @@ from policies.identifiers.layouts import Layout, Stretch
 from policies.identifiers.nhs import NHS
 from policies.identifiers.shape import ENOUGH, Page, Sighting
 from policies.model import Confidence
-from policies.redaction import mask
 from policies.text import encode, fold
 
 ALL = [NHS, BSN, CARD]
@@ -92,14 +92,14 @@ def _read(identifier: DigitIdentifier, page: Page, stretches: list[Stretch]) -> 
         confidence = identifier._confidence(value, one, page, reading)
         if confidence is not None and (known is None or known.confidence < confidence):
             written = page.data[one.start : one.end].decode()
-            found[value] = Sighting(value, mask(written, head=identifier.head, tail=identifier.tail), confidence)
+            found[value] = Sighting(value, written, confidence, identifier.head, identifier.tail)
             certain += confidence is Confidence.HIGH
         if certain >= ENOUGH:
             break
     passed = sum(column.values())
     if named_otherwise or passed < 4 or passed < 0.8 * len(column):
         return list(found.values())
-    return [Sighting(one.value, one.evidence, max(one.confidence, Confidence.MEDIUM)) for one in found.values()]
+    return [replace(one, confidence=max(one.confidence, Confidence.MEDIUM)) for one in found.values()]
 
 
 def a_number(identifier: DigitIdentifier, rng: random.Random, lengths: list[int], *, valid: bool = True) -> str:
