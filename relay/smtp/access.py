@@ -5,7 +5,8 @@ accounts that signed in, from nobody else.
 """
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from weakref import WeakValueDictionary
@@ -19,6 +20,7 @@ from relay.smtp.values import ClientFacts, Reply
 from relay.store.throttle import network_of
 
 Network = IPv4Network | IPv6Network
+Within = Callable[[str], bool]
 
 _CLIENTS = 1024  # whose addresses are remembered as worked out: most clients come again
 
@@ -98,7 +100,7 @@ class Occupancy:
         ``stranger``: it comes from no trusted network. A quarter of the connections is not for those, and no network
         of theirs gets more than a sixteenth. Say so again in `leave`, unless it was vouched for in between.
         """
-        client, crowd = network_of(ip), crowd_of(ip)
+        client, crowd = _client_of(ip), crowd_of(ip)
         connections, per_client = self.bounds
         if self._total >= connections - (connections // 4 if stranger else 0):
             return replies.TOO_MANY_CONNECTIONS
@@ -119,7 +121,7 @@ class Occupancy:
     def leave(self, ip: str, *, stranger: bool = False) -> None:
         """Count off one connection that had entered."""
         self._total -= 1
-        _take_one(self._clients, network_of(ip))
+        _take_one(self._clients, _client_of(ip))
         if stranger:
             self.vouch(ip)
 
@@ -137,20 +139,24 @@ class Access:
     tenants: tuple[Tenant, ...] = ()
     proxies: tuple[Network, ...] = ()
     own: OwnAddresses | None = None
+    _in_trusted: Within = field(init=False, repr=False, compare=False)
+    _in_proxies: Within = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse to be an open relay."""
         for network in self.trusted:
             if too_wide(network):
                 raise ValueError(f"{network} is too wide a part of the public internet to be trusted to send")
+        object.__setattr__(self, "_in_trusted", _within(self.trusted))
+        object.__setattr__(self, "_in_proxies", _within(self.proxies))
 
     def trusts(self, ip: str) -> bool:
         """Say whether a client at this address may send without signing in."""
-        return _within(ip, self.trusted)
+        return self._in_trusted(ip)
 
     def is_proxy(self, ip: str) -> bool:
         """Say whether connections from this address are passed on for somebody else, by a PROXY header."""
-        return _within(ip, self.proxies)
+        return self._in_proxies(ip)
 
     def vouches(self, client: ClientFacts) -> bool:
         """Say whether a client of no trusted network has shown that it may be one of ours: signed in, or a tenant."""
@@ -170,6 +176,9 @@ class Access:
         return None if staff else replies.RELAYING_DENIED
 
 
+_client_of = lru_cache(maxsize=_CLIENTS)(network_of)
+
+
 def _take_one(counter: Counter[str], key: str) -> None:
     counter[key] -= 1
     if counter[key] <= 0:
@@ -184,7 +193,12 @@ def _canonical(address: str) -> str:
     return str(parsed)
 
 
-@lru_cache(maxsize=_CLIENTS)
-def _within(ip: str, networks: tuple[Network, ...]) -> bool:
-    address = ip_address(ip)
-    return any(address in network for network in networks)
+def _within(networks: tuple[Network, ...]) -> Within:
+    """Return the question whether an address is in one of the networks, which remembers its answers."""
+
+    @lru_cache(maxsize=_CLIENTS)
+    def within(ip: str) -> bool:
+        address = ip_address(ip)
+        return any(address in network for network in networks)
+
+    return within

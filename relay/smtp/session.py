@@ -29,8 +29,8 @@ class SessionCommands(AuthCommand):
     async def smtp_EHLO(self, argument: str) -> None:  # noqa: N802  # aiosmtpd's naming
         """Begin a session with extensions (RFC 5321 section 4.1.1.1)."""
         self._greeted(argument, esmtp=True)
-        first, *middle, last = self.hostname, *self._extensions()
-        await self.push("\r\n".join((f"250-{first}", *(f"250-{keyword}" for keyword in middle), f"250 {last}")))
+        *lines, last = self.hostname, *self._extensions()
+        await self.push("250-" + "\r\n250-".join(lines) + f"\r\n250 {last}")
 
     async def smtp_HELO(self, argument: str) -> None:  # noqa: N802
         """Begin a session without extensions (RFC 5321 section 4.1.1.1)."""
