@@ -40,7 +40,8 @@ _FINGERPRINT = 16
 _SECONDS = WITHIN.total_seconds()
 _PLACES = 64  # threads of one process that read at the same time; whoever finds no place goes without
 _MOST = 1000  # messages that are remembered
-_RUNNING, _TALLY = ".reading", "mishaps.json"
+_RUNNING, _TALLY, _CHANGES = ".reading", "mishaps.json", "mishaps.changes"
+_COUNT = 8  # octets of the number of changes
 
 _log = structlog.get_logger()
 
@@ -81,14 +82,16 @@ class Mishaps:
         self._fingerprint = fingerprint
         self._now = now
         self._lock = threading.Lock()
-        self._seen: tuple[int, int] | None = None
+        self._seen = b""
         self._poison: frozenset[bytes] = frozenset()
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._page = _page(folder / f"{process.replace(os.sep, '_')}{_RUNNING}")
+            self._page = _page(folder / f"{process.replace(os.sep, '_')}{_RUNNING}", _PLACES * _FINGERPRINT)
+            self._changes = _page(folder / _CHANGES, _COUNT)
         except OSError as error:  # a full disk must not keep the queue from being sent
             _log.warning("what is being read cannot be noted", reason=error.strerror)
             self._page = mmap.mmap(-1, _PLACES * _FINGERPRINT)
+            self._changes = mmap.mmap(-1, _COUNT)
         left = {self._page[at : at + _FINGERPRINT] for at in _starts()} - {bytes(_FINGERPRINT)}
         for at in _starts():
             self._page[at : at + _FINGERPRINT] = bytes(_FINGERPRINT)
@@ -123,12 +126,8 @@ class Mishaps:
                 self._free.append(at)
 
     def _refresh(self) -> None:
-        """Read the tally again when another process has changed it."""
-        try:
-            status = os.stat(self._tally)  # noqa: PTH116  # half the cost of Path.stat, for every message
-        except OSError:
-            return
-        if (seen := (status.st_mtime_ns, status.st_ino)) != self._seen:
+        """Read the tally again when it has changed: the processes count its changes in memory that they share."""
+        if (seen := self._changes[:]) != self._seen:
             self._poison = frozenset(
                 bytes.fromhex(key) for key, at in _remembered(self._tally, self._now()).items() if len(at) >= STRIKES
             )
@@ -143,6 +142,7 @@ class Mishaps:
             draft = self._tally.with_suffix(".draft")
             draft.write_text(json.dumps(dict(list(tally.items())[-_MOST:])), encoding="ascii")
             draft.replace(self._tally)
+            self._changes[:] = (int.from_bytes(self._changes[:]) + 1).to_bytes(_COUNT)
 
 
 def nobody_died(folder: Path) -> None:
@@ -157,12 +157,12 @@ def _starts() -> range:
     return range(0, _PLACES * _FINGERPRINT, _FINGERPRINT)
 
 
-def _page(file: Path) -> mmap.mmap:
+def _page(file: Path, octets: int) -> mmap.mmap:
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         # Written out, not only made longer: on a full disk a page without its room would kill who touches it.
-        os.posix_fallocate(descriptor, 0, _PLACES * _FINGERPRINT)
-        return mmap.mmap(descriptor, _PLACES * _FINGERPRINT)
+        os.posix_fallocate(descriptor, 0, octets)
+        return mmap.mmap(descriptor, octets)
     finally:
         os.close(descriptor)
 
