@@ -79,6 +79,8 @@ class DigitIdentifier:
 
     def find(self, page: Page) -> tuple[Sighting, ...]:
         """Find every number once, at its highest confidence; 1,000 certain ones are enough for any rule."""
+        if not self._layouts.may_stand_in(page):
+            return ()
         sightings, series = Sightings(), _Series()
         for batch in self._layouts.batches(page):
             passed: set[bytes] = set()

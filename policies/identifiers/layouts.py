@@ -86,6 +86,10 @@ class Layouts:
             )
         )
 
+    def may_stand_in(self, page: Page) -> bool:
+        """Say whether a text has numbers of one of these lengths, or numbers in groups."""
+        return bool(page.numbers.runs) or not self._single.keys().isdisjoint(page.numbers.single)
+
     def batches(self, page: Page) -> Iterator[Batch]:
         """Yield every number in a layout: those in one piece by length, then the groups in the order of the text.
 

@@ -69,6 +69,6 @@ class Delegates:
 
 def authors(arrival: Arrival) -> tuple[str, ...]:
     """Return the addresses that a message gives for its author, each once, in canonical spelling: From first."""
-    named = [found for field in arrival.original.named(b"sender") for found in parse_addresses(field.value)]
+    named = [found for value in arrival.original.values(b"sender") for found in parse_addresses(value)]
     addresses = [arrival.reading.from_, *(str(one.mailbox) for one in named), arrival.envelope.reverse_path]
     return tuple(dict.fromkeys(canonical_address(one) for one in addresses if one))

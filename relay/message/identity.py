@@ -22,7 +22,7 @@ def message_key(sender: str, original: Original) -> bytes:
     """
     pieces = [_LABEL, sender.encode("utf-8", "surrogateescape")]
     for name in _FIELDS:
-        values = [unfold(field.value) for field in original.named(name)]
+        values = [unfold(value) for value in original.values(name)]
         pieces += [name, len(values).to_bytes(4, "big"), *values]
     pieces.append(original.digest())
     return b"".join([len(piece).to_bytes(8, "big") + piece for piece in pieces])

@@ -13,7 +13,6 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from operator import attrgetter
 
 from relay.message.block import BlockField, unfold
 from relay.message.original import Original
@@ -26,7 +25,7 @@ Tag = Callable[[bytes], bytes]  # the MAC, under a key that only the relay has
 _NAME = FIELD.lower().encode("ascii")
 _LABEL = b"letterlock trace 1"
 _VALUE = re.compile(rb"(([1-9][0-9]{0,2}) ([a-z2-7]{26}) ([0-9]{1,11})) ([0-9a-f]{8,64})")
-_START = attrgetter("start")
+_BOUND = frozenset({b"from", b"message-id"})
 _MOST = 10  # fields that are looked at: several gateways in a row leave one each
 
 
@@ -80,9 +79,10 @@ def _covered(claim: bytes, fingerprint: bytes) -> bytes:
 
 
 def _fingerprint(original: Original) -> bytes:
-    """Return the SHA-256 over From, Message-ID (as they stand one behind the other) and body, lengths in front."""
+    """Return the SHA-256 over From and Message-ID, as they stand one behind the other, and body; lengths in front."""
     pieces = []
-    for field in sorted((*original.named(b"from"), *original.named(b"message-id")), key=_START):
-        value = unfold(field.value)
-        pieces.append(field.name + b":" + len(value).to_bytes(8, "big") + value)
+    for name, raw in original.header:
+        if name in _BOUND:
+            value = unfold(raw)
+            pieces.append(name + b":" + len(value).to_bytes(8, "big") + value)
     return hashlib.sha256(b"".join([*pieces, b"body:", original.digest()])).digest()

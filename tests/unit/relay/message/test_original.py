@@ -12,7 +12,16 @@ def test_fields_are_named_in_order_whatever_their_spelling() -> None:
     found = Original(MAIL).named(b"to")
     assert [field.value for field in found] == [b" a@example.org\r\n", b" b@example.org\r\n"]
     assert [MAIL[field.start : field.end] for field in found] == [b"To: a@example.org\r\n", b"TO : b@example.org\r\n"]
+    assert Original(MAIL).values(b"to") == [field.value for field in found]
     assert not Original(MAIL).named(b"cc")
+    assert not Original(MAIL).values(b"cc")
+
+
+def test_the_header_is_there_in_its_order() -> None:
+    """Names in lower case, values raw, folds included."""
+    assert [name for name, _ in Original(MAIL).header] == [b"to", b"x-note", b"to", b"x-note"]
+    assert Original(MAIL).header[-1][1] == b" two\r\n three\r\n"
+    assert not Original(b"\r\nTo: no field\r\n").header
 
 
 def test_fields_go_and_nothing_else_changes() -> None:
