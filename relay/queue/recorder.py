@@ -23,6 +23,8 @@ from relay.vault.keyring import Keyring
 
 UNRECORDED = 1000  # outcomes that may wait; when the store does not take them, sending stops
 GATHER_SECONDS = 0.01  # a group waits so long for a commit to share: alone it costs the disk one sync
+GATHER_MOST = 0.1  # it waits longer where commits take long: other processes would stand behind its own
+_COMMITS = 10  # as many as it would have
 ENOUGH = 64  # outcomes that wait for nobody
 RETRY_SECONDS = 1.0  # between attempts to record outcomes that the store refused
 
@@ -99,8 +101,7 @@ class Recorder:
                     await self._store.commit(partial(record_plainly, settled=group))
                 else:
                     work = partial(record, keyring=self._keyring, audit=self._audit, settled=group, reports=drafts)
-                    patient = len(group) < ENOUGH and not self._closing
-                    await self._store.commit(work, patience=GATHER_SECONDS if patient else 0.0)
+                    await self._store.commit(work, patience=self._patience(group))
                 reached("outcome: recorded")
                 break
             except StoreError as error:
@@ -117,6 +118,12 @@ class Recorder:
         for one in group:
             if one.state is not EntryState.DONE:
                 _log_trouble(one)
+
+    def _patience(self, group: Sequence[Settled]) -> float:
+        """Return how many seconds a group may wait for a commit to share."""
+        if len(group) >= ENOUGH or self._closing:
+            return 0.0
+        return min(max(GATHER_SECONDS, _COMMITS * self._store.commit_seconds), GATHER_MOST)
 
     async def _drafts(self, group: Sequence[Settled]) -> list[ReportDraft]:
         if all(one.report is None for one in group):

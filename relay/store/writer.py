@@ -63,6 +63,7 @@ class Store:
         self._gate = Gate(gate or gate_file(file) if file is not None else None)
         self._line = Line()
         self._truncated_at = time.monotonic()
+        self.commit_seconds = 0.0  # how long the last batch took, its COMMIT included
         self._dirty = False
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._write, name="store-writer", daemon=True)
@@ -153,7 +154,9 @@ class Store:
         try:
             with self._gate.held():
                 self._file.check()
+                began = time.monotonic()
                 run_batch(self._connected(), jobs())
+                self.commit_seconds = time.monotonic() - began
         except BaseException as error:  # noqa: BLE001 (no connection, no gate: the thread must live on)
             taken += self._line.take_all()
             for job in taken:
