@@ -290,7 +290,9 @@ def _told(received: Received, grouped: Grouped, held: Held | None) -> tuple[Told
     for way in Way:
         if going := received.routing.going(way):
             facts = {"way": way.value, "copies": len(going), "rules": _rules(going)}
-            told.append(Told(Event.JUDGED, facts, _people(judgement, going)))
+            # Where all copies go one way, whose they are has just been said.
+            whose = _people(judgement, going) if len(going) < len(copies) else None
+            told.append(Told(Event.JUDGED, facts, whose))
     told += [Told(Event.SEALED, one.audit_facts, message_id=one.message_id) for one in grouped.sealed]
     if held:
         facts = {"until": held.until.isoformat(timespec="seconds")}
