@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -42,6 +43,7 @@ _LOOKED_FOR = (*((name, True) for name in ALWAYS), *((name, False) for name in W
 
 _FOLD = b"\r\n "
 _PADDING, _HASH = PKCS1v15(), SHA256()
+_FEW = 40  # names in h= that are remembered as they are joined
 _LINE = 72  # octets of base64 and of names on one line
 
 
@@ -87,7 +89,7 @@ def signature_fields(
     names, covered = _covered(header)
     tags = b" t=%d;\r\n h=%s;\r\n bh=%s;\r\n b=" % (
         int(at.timestamp()),
-        _names(names),
+        _few_names(names) if len(names) <= _FEW else _names(names),
         binascii.b2a_base64(body_hash, newline=False),
     )
     return b"".join([_field(key, tags, covered) for key in keys])
@@ -98,7 +100,7 @@ def relaxed(name: bytes, value: bytes) -> bytes:
     return name.lower() + b":" + squeezed(value.replace(b"\r\n", b"")).strip(b" ") + b"\r\n"
 
 
-def _covered(header: Mapping[bytes, Sequence[bytes]]) -> tuple[list[bytes], bytes]:
+def _covered(header: Mapping[bytes, Sequence[bytes]]) -> tuple[tuple[bytes, ...], bytes]:
     """Return the names for ``h=`` and the fields that they stand for, the lowest of a name first, in relaxed form."""
     names: list[bytes] = []
     covered: list[bytes] = []
@@ -107,7 +109,7 @@ def _covered(header: Mapping[bytes, Sequence[bytes]]) -> tuple[list[bytes], byte
         if found or always:
             names += [name] * (len(found) + 1)
             covered += [relaxed(name, value) for value in reversed(found)]
-    return names, b"".join(covered)
+    return tuple(names), b"".join(covered)
 
 
 def _field(key: SigningKey, tags: bytes, covered: bytes) -> bytes:
@@ -128,3 +130,6 @@ def _names(names: Sequence[bytes]) -> bytes:
         text += (b":" if fits else b":" + _FOLD) + name
         width = width + 1 + len(name) if fits else len(name)
     return text
+
+
+_few_names = lru_cache(maxsize=64)(_names)  # nearly all mail has one of a few sets of fields

@@ -89,15 +89,17 @@ def encoded_words(text: str) -> list[str]:
 
 
 def _folded(name: str, tokens: list[str]) -> bytes:
-    whole = f"{name}: {' '.join(tokens)}"
-    if len(whole) <= _LINE:
-        return whole.rstrip(" ").encode("ascii") + b"\r\n"
-    lines, line = [], f"{name}:"
-    for token in tokens:
-        # A line of folding space alone would be read by some as the end of the header.
-        if len(line) + 1 + len(token) > _LINE and token and line.strip() and line != f"{name}:":
-            lines.append(line)
-            line = ""
-        line += " " + token
-    lines.append(line)
-    return "\r\n".join(part.rstrip(" ") for part in lines).encode("ascii") + b"\r\n"
+    text = f"{name}: {' '.join(tokens)}".rstrip(" ")
+    lines, start, first = [], 0, len(name) + 2  # the first token stays beside the name
+    while len(text) - start > _LINE:
+        space = text.rfind(" ", first, start + _LINE + 1)
+        if space < 0:
+            space = text.find(" ", first)  # behind a token that is longer than a line
+        if space < 0:
+            break
+        while text[space + 1] == " ":
+            space += 1  # a line of folding space alone would be read by some as the end of the header
+        lines.append(text[start:space].rstrip(" "))
+        start, first = space, space + 1
+    lines.append(text[start:])
+    return "\r\n".join(lines).encode("ascii") + b"\r\n"

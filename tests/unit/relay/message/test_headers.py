@@ -146,3 +146,18 @@ def test_a_field_with_another_name_is_not_removed() -> None:
     """Resent-Bcc, X-Bcc and Bcc2 are other fields."""
     mail = b"Resent-Bcc: a\r\nX-Bcc: b\r\nBcc2: c\r\n\r\n"
     assert remove_field(Original(mail), b"Bcc").octets == mail
+
+
+@given(
+    st.text("Xy-", min_size=1, max_size=76),
+    st.lists(st.text("a", max_size=100) | st.sampled_from(["", "b" * 77, "b" * 78, "b" * 900]), max_size=30),
+)
+def test_a_line_takes_as_many_words_as_it_can(name: str, words: list[str]) -> None:
+    """The first word stays beside the name; of several spaces none begins a line but the last."""
+    text = " ".join(words).strip(" ")
+    lines = [f"{name}:"]
+    for word in text.split(" "):
+        if word and lines[-1] != f"{name}:" and len(lines[-1]) + 1 + len(word) > 78:
+            lines.append("")
+        lines[-1] += f" {word}"
+    assert structured(name, text).decode("ascii") == "\r\n".join(line.rstrip(" ") for line in lines) + "\r\n"
