@@ -33,7 +33,7 @@ class Readers:
             self._begin(connection)
             yield connection
             if self._keeps:
-                _driver(connection).execute("ROLLBACK")
+                _driver(connection).rollback()
         except BaseException as error:
             if connection is not None:
                 connection.close()
