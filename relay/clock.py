@@ -1,10 +1,11 @@
 """The one place that reads the wall clock and draws identifiers, so that tests can name every moment."""
 
-import base64
 import secrets
 import time
 from datetime import UTC, datetime
 from functools import lru_cache
+
+from relay import base32
 
 ID_LENGTH = 16
 _MILLISECONDS = 6  # octets: enough for 8,900 years
@@ -43,12 +44,12 @@ def new_queue_id() -> bytes:
 @lru_cache(maxsize=1024)  # a message's is written a few times within a moment
 def id_text(identifier: bytes) -> str:
     """Return an identifier as people and paths see it: 26 characters of lower-case base32 without padding."""
-    return base64.b32encode(identifier).decode("ascii").rstrip("=").lower()
+    return base32.encode(identifier)
 
 
 def id_from_text(text: str) -> bytes:
     """Return the 16 bytes behind ``id_text``; raise ValueError for anything else."""
-    raw = base64.b32decode(text.upper() + "=" * (-len(text) % 8))
+    raw = base32.decode(text)
     if len(raw) != ID_LENGTH or id_text(raw) != text:
         raise ValueError("not an identifier of ours")
     return raw

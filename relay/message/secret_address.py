@@ -9,10 +9,11 @@ are read in any case, because some mail systems change it. That makes 61 octets 
 (RFC 5321 section 4.5.3.1.1), and no "+", which some systems take for a sub-address.
 """
 
-import base64
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
+
+from relay import base32
 
 ID_LENGTH = 16  # octets
 SECRET_LENGTH = 20  # octets
@@ -39,7 +40,7 @@ class SecretAddress:
         """Return the address; ValueError when identifier or secret have not their lengths."""
         if len(self.id) != ID_LENGTH or len(self.secret) != SECRET_LENGTH:
             raise ValueError("an identifier has 16 octets, a secret 20")
-        return f"{self.kind.value}.{_text(self.id)}.{_text(self.secret)}@{domain}"
+        return f"{self.kind.value}.{base32.encode(self.id)}.{base32.encode(self.secret)}@{domain}"
 
 
 def read_secret_address(address: str, domain: str) -> SecretAddress | None:
@@ -51,16 +52,8 @@ def read_secret_address(address: str, domain: str) -> SecretAddress | None:
     if match is None:
         return None
     try:
-        found = SecretAddress(AddressKind(match[1]), _octets(match[2]), _octets(match[3]))
+        found = SecretAddress(AddressKind(match[1]), base32.decode(match[2]), base32.decode(match[3]))
     except ValueError:
         return None
     # Bits beyond the last octet are not ours: one address has one spelling.
     return found if found.write(domain).partition("@")[0] == local.lower() else None
-
-
-def _text(octets: bytes) -> str:
-    return base64.b32encode(octets).decode("ascii").rstrip("=").lower()
-
-
-def _octets(text: str) -> bytes:
-    return base64.b32decode(text.upper() + "=" * (-len(text) % 8))

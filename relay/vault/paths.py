@@ -3,9 +3,7 @@
 Base32 survives mail programs that change letter case or break lines at punctuation.
 """
 
-import base64
-import binascii
-
+from relay import base32
 from relay.clock import ID_LENGTH, id_from_text, id_text
 
 SECRET_LENGTH = 32
@@ -14,7 +12,7 @@ _SECRET_TEXT = 52
 
 def link_path(link_id: bytes, secret: bytes) -> str:
     """Return the path that only the reader gets; it must stand in no log."""
-    return f"/p/{id_text(link_id)}/{base64.b32encode(secret).decode('ascii').rstrip('=').lower()}"
+    return f"/p/{id_text(link_id)}/{base32.encode(secret)}"
 
 
 def parse_link(id_part: str, secret_part: str) -> tuple[bytes, bytes] | None:
@@ -27,8 +25,8 @@ def parse_link(id_part: str, secret_part: str) -> tuple[bytes, bytes] | None:
         return None
     try:
         link_id = id_from_text(identifier)
-        secret = base64.b32decode(text.upper() + "====")
-    except (ValueError, binascii.Error):
+        secret = base32.decode(text)
+    except ValueError:
         return None
     if len(link_id) != ID_LENGTH or len(secret) != SECRET_LENGTH:
         return None
