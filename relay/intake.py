@@ -26,7 +26,7 @@ from relay.message.trace import MAX_HOPS
 from relay.mishaps import Mishaps, Watch
 from relay.plan import Arrival, Part, Plan, Received, write
 from relay.planning import Planner
-from relay.queue.delivery import Delivery
+from relay.queue.delivery import Delivery, Reservation
 from relay.queue.incoming import Incoming
 from relay.recognition import Recognition, still_so
 from relay.routing import route
@@ -121,16 +121,21 @@ class Intake:
             if reservation:
                 self._delivery.cancel(reservation)
             raise
-        # Durable before 250: only now is the message ours. What follows may fail without losing anything, because
-        # the entries are in the queue under a lease that lapses.
-        if reservation:
-            self._delivery.offer(reservation, plan.drafts)
-        reached("reception: handed over")
-        if plan.refusal:
-            return plan.refusal
+        # Durable before 250: only now is the message ours. What follows waits until the client has been told, and may
+        # fail without losing anything, because the entries are in the queue under a lease that lapses.
+        asyncio.get_running_loop().call_soon(self._hand_over, plan, reservation, len(content))
+        return plan.refusal or Reply(250, "2.0.0", f"Ok: queued as {clock.id_text(plan.message_id)}")
+
+    def _hand_over(self, plan: Plan, reservation: Reservation | None, octets: int) -> None:
         queue_id = clock.id_text(plan.message_id)
-        _log.info("accepted", queue_id=queue_id, size=len(content), actions=list(plan.actions))
-        return Reply(250, "2.0.0", f"Ok: queued as {queue_id}")
+        try:
+            if reservation:
+                self._delivery.offer(reservation, plan.drafts)
+        except Exception:  # noqa: BLE001  # a defect of ours: it is sent when the lease has lapsed
+            _log.exception("not handed over", queue_id=queue_id)
+        reached("reception: handed over")
+        if not plan.refusal:
+            _log.info("accepted", queue_id=queue_id, size=octets, actions=list(plan.actions))
 
     async def _commit(self, arrival: Arrival, watch: Watch, *, quick: bool) -> Plan:
         """Plan and write; again when something else was written meanwhile that the plan would have counted with."""
