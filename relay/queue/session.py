@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from aiosmtplib.response import SMTPResponse
 
+from relay.errors import StoreError
 from relay.fail_points import reached, reached_on_wire
 from relay.queue.content import END_OF_DATA, DotStuffer, Pieces, UncleanError
 from relay.queue.dialogue import Dialogue
@@ -181,7 +182,10 @@ class Session:
         if pieces.at_hand():
             return next(pieces, None)
         async with asyncio.timeout(self._dialogue.left()):
-            return await asyncio.to_thread(next, pieces, None)
+            try:
+                return await asyncio.to_thread(next, pieces, None)
+            except TimeoutError as error:  # the disk's, over a network: not the end of our patience
+                raise StoreError("the disk does not answer") from error
 
     def _filled(self, outcomes: list[Outcome | None], accepted: Outcome | None) -> tuple[Outcome, ...]:
         """Return all outcomes, ``accepted`` being that of everybody whom RCPT accepted."""

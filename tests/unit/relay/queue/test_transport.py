@@ -1,7 +1,8 @@
 """Sending over real sockets: what a next hop may do, and what becomes of each recipient."""
 
 import asyncio
-from collections.abc import Coroutine
+import threading
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 
@@ -314,6 +315,82 @@ def test_a_tarpit_is_left_in_the_end() -> None:
             (outcome,) = await client.send(route(hop), letter())
             await client.close()
             assert isinstance(outcome, Deferred)
+
+    run(work())
+
+
+class Disk:
+    """A content, and its pieces, that lies on a disk: what reading it does is a test's."""
+
+    size = len(LETTER)
+
+    def __init__(self, read: Callable[[], bytes]) -> None:
+        self._read = read
+
+    def pieces(self) -> "Disk":
+        return self
+
+    def at_hand(self) -> bool:
+        return False
+
+    def __iter__(self) -> "Disk":
+        return self
+
+    def __next__(self) -> bytes:
+        return self._read()
+
+
+@pytest.mark.parametrize("verb", ["GREETING", "MAIL", "RCPT", "DATA", "."])
+def test_the_end_of_all_patience_comes_at_any_verb(verb: str) -> None:
+    """The limit of a whole transaction holds while each reply may still come, and not for the greeting before it."""
+
+    async def work() -> None:
+        async with NextHop({verb: SILENCE}, offers=PLAIN) as hop:
+            patience = Patience(greeting=0.05, transaction=0.05, slowest=1 << 40)
+            client = transport(patience=patience)
+            (outcome,) = await client.send(route(hop), letter())
+            assert isinstance(outcome, Deferred)
+            assert ("too slow altogether" in outcome.answer.text) == (verb != "GREETING")
+            hop.answers.clear()
+            client = transport(patience=QUICK)
+            assert isinstance((await client.send(route(hop), letter()))[0], Delivered)
+            await client.close()
+
+    run(work())
+
+
+def test_a_disk_that_stands_still_is_waited_for_no_longer_than_a_next_hop() -> None:
+    """The transaction ends when its time is over, whoever takes it; the thread that reads is left to end by itself."""
+    goes_on = threading.Event()
+
+    def stuck() -> bytes:
+        goes_on.wait(10)
+        raise OSError
+
+    async def work() -> None:
+        async with NextHop() as hop:
+            client = transport(patience=Patience(transaction=0.05, slowest=1 << 40))
+            (outcome,) = await client.send(route(hop), replace(letter(), content=Disk(stuck)))
+            goes_on.set()
+            assert isinstance(outcome, Deferred)
+            assert "too slow altogether" in outcome.answer.text
+            assert hop.taken == []
+
+    run(work())
+
+
+def test_a_disk_that_times_out_is_named() -> None:
+    """A disk over a network that gives up is no fault of the next hop."""
+
+    def gives_up() -> bytes:
+        raise TimeoutError
+
+    async def work() -> None:
+        async with NextHop() as hop:
+            (outcome,) = await transport().send(route(hop), replace(letter(), content=Disk(gives_up)))
+            assert isinstance(outcome, Deferred)
+            assert outcome.answer.text == "the stored message could not be read"
+            assert hop.taken == []
 
     run(work())
 
