@@ -7,7 +7,7 @@ from datetime import datetime
 from relay.dkim.body import hash_body
 from relay.dkim.signature import SigningKey, signature_fields
 from relay.message.address_list import parse_addresses
-from relay.message.block import header_end, unfold, values_by_name
+from relay.message.block import header_end, named_values, unfold, values_by_name
 
 # Every line a field with its colon right behind the name, or the continuation of one; no control characters but tabs.
 # Anything else is read differently by different verifiers (RFC 6376 section 3.8 asks for RFC 5322).
@@ -49,7 +49,7 @@ class Signer:
         """Return the signatures of a message whose header ends at ``end``, empty where it is not to be signed."""
         if not _SOUND.fullmatch(message, 0, end):
             return b""
-        header = values_by_name(message[:end])
+        header = values_by_name(named_values(message[:end]))
         keys = self._keys.get(_author_domain(header), ())
         if not keys or _signed_by(header, keys[0].domain):
             return b""

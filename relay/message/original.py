@@ -5,9 +5,27 @@ three. Reading the header takes ten times as long as looking a name up; where a 
 """
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from relay.message.block import BlockField, fields, header_end, whole_fields
+from relay.message.block import USUAL, BlockField, fields, header_end, named_values, values_by_name
+
+# What is asked for in each message: a huge header is gone through once for all of these.
+_OFTEN = frozenset(
+    {
+        b"authentication-results",
+        b"bcc",
+        b"cc",
+        b"date",
+        b"from",
+        b"letterlock-trace",
+        b"message-id",
+        b"resent-date",
+        b"resent-message-id",
+        b"sender",
+        b"subject",
+        b"to",
+    }
+)
 
 
 class Original:
@@ -23,24 +41,27 @@ class Original:
         """Take the octets; ``digest`` is that of the body, where it is known."""
         self.octets = octets
         self._digest = digest
-        self._header: Sequence[tuple[bytes, bytes]] | None = None
+        self._header: Iterable[tuple[bytes, bytes]] | None = None
         self._values: Mapping[bytes, Sequence[bytes]] | None = None
 
     @property
-    def header(self) -> Sequence[tuple[bytes, bytes]]:
+    def header(self) -> Iterable[tuple[bytes, bytes]]:
         """Every field of the header in its order: its name in lower case, its raw value."""
         if self._header is None:
             block = self.octets[: header_end(self.octets)[0]]
-            self._header = [(name.lower(), value) for _, name, value in whole_fields(block)]
+            if len(block) > USUAL:
+                return named_values(block)  # taken apart each time, and never held as a whole
+            self._header = named_values(block)
         return self._header
 
     def values(self, name: bytes) -> Sequence[bytes]:
         """Return the raw values of the fields called ``name`` (lower case), in order."""
         if self._values is None:
-            found: dict[bytes, list[bytes]] = {}
-            for known, value in self.header:
-                found.setdefault(known, []).append(value)
-            self._values = found
+            header = self.header
+            huge = self._header is None  # then it was not kept
+            self._values = values_by_name(one for one in header if one[0] in _OFTEN) if huge else values_by_name(header)
+        if self._header is None and name not in _OFTEN:
+            return [value for known, value in self.header if known == name]
         return self._values.get(name, ())
 
     def named(self, name: bytes) -> Sequence[BlockField]:

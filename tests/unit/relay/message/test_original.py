@@ -1,6 +1,7 @@
 """What is asked of a message's octets several times."""
 
 import hashlib
+import tracemalloc
 
 from relay.message.original import Original
 
@@ -20,8 +21,21 @@ def test_fields_are_named_in_order_whatever_their_spelling() -> None:
 def test_the_header_is_there_in_its_order() -> None:
     """Names in lower case, values raw, folds included."""
     assert [name for name, _ in Original(MAIL).header] == [b"to", b"x-note", b"to", b"x-note"]
-    assert Original(MAIL).header[-1][1] == b" two\r\n three\r\n"
-    assert not Original(b"\r\nTo: no field\r\n").header
+    assert [*Original(MAIL).header][-1][1] == b" two\r\n three\r\n"
+    assert not [*Original(b"\r\nTo: no field\r\n").header]
+
+
+def test_a_huge_header_is_read_alike_and_never_held_as_fields() -> None:
+    """A header of nothing but short fields would take twenty times its octets."""
+    original = Original(b"x:\r\n" * 70_000 + MAIL)
+    tracemalloc.start()
+    try:
+        assert original.values(b"to") == Original(MAIL).values(b"to")
+        assert [field.value for field in original.named(b"x-note")] == Original(MAIL).values(b"x-note")
+        assert tracemalloc.get_traced_memory()[1] < 3 * len(original.octets)
+    finally:
+        tracemalloc.stop()
+    assert len(original.values(b"x")) == 70_000
 
 
 def test_fields_go_and_nothing_else_changes() -> None:
