@@ -13,13 +13,13 @@ from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from relay.errors import StoreError
 from relay.store.faults import translate
 
 BUSY_MILLISECONDS = 10_000  # how long SQLite waits for a program that ignores our gate, such as a backup
-_LOG_PAGES = 4000  # 16 MiB: busy pages are moved into the database once, not every 4 MiB (a tenth less work, measured)
+_LOG_PAGES = 32_000  # 128 MiB: long before, the log is moved beside the mail (`relay.store.write_ahead`)
 _WRITER_CACHE = 16_000  # KiB
 _READER_CACHE = 2_000  # KiB, for each of up to forty connections
 _READERS = 8
@@ -123,28 +123,6 @@ def check_durable(engine: Engine) -> None:
                     raise StoreError(f"PostgreSQL runs with {setting} = off and could lose accepted mail: switch it on")
     except DBAPIError as error:
         raise translate(error) from error
-
-
-def truncate_log(engine: Engine, *, wait_milliseconds: int) -> bool:
-    """Move SQLite's write-ahead log into the database and cut it to nothing, so that deleted rows are gone there too.
-
-    Waits at most ``wait_milliseconds`` for readers; returns False when one still stood in the way (the next call
-    will do it). Always True on PostgreSQL, which has no such log to cut.
-    """
-    if engine.dialect.name != "sqlite":
-        return True
-    try:
-        connection = engine.raw_connection()
-        try:
-            driver: Any = connection.driver_connection
-            driver.execute(f"PRAGMA busy_timeout = {wait_milliseconds}")
-            blocked, _, _ = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            driver.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
-        finally:
-            connection.close()
-    except (SQLAlchemyError, sqlite3.Error) as error:
-        raise translate(error) from error
-    return bool(blocked == 0)
 
 
 class SameFile:

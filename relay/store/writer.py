@@ -20,13 +20,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from relay.errors import StoreError
 from relay.store import line
 from relay.store.batch import claim, forbid_commit, insert_later, run_batch
-from relay.store.engine import SameFile, check_durable, database_file, open_engine, truncate_log
+from relay.store.engine import SameFile, check_durable, database_file, open_engine
 from relay.store.faults import translate
 from relay.store.gate import Gate, gate_file
 from relay.store.jobs import Job, TaskJob, ThreadJob, Work, tell
 from relay.store.line import LOOKS, Line
 from relay.store.readers import Readers
 from relay.store.schema import check_schema
+from relay.store.write_ahead import Mover, move_log, truncate_log
 
 __all__ = ["Store", "claim", "insert_later", "open_store"]
 
@@ -65,6 +66,7 @@ class Store:
         self._truncated_at = time.monotonic()
         self.commit_seconds = 0.0  # how long the last batch took, its COMMIT included
         self._dirty = False
+        self._mover = Mover(url, sqlite=file is not None)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._write, name="store-writer", daemon=True)
         self._thread.start()
@@ -135,7 +137,10 @@ class Store:
         while self._line.wait(_TRUNCATE_SECONDS if self._dirty else None):
             if self._line:
                 self._write_batch()
+            if self._mover.has_moved():
+                self._move_rest()
             self._truncate_if_due()
+        self._mover.close()
         self._readers.close()
         with suppress(StoreError):  # everything is committed; whoever closes next cuts the log
             self._truncate(_CLOSE_WAIT)
@@ -166,6 +171,7 @@ class Store:
             self._let_go()
         self._dirty = True
         tell(taken)
+        self._mover.count(len(taken))
 
     def _connected(self) -> Connection:
         """Return the connection for a batch: on SQLite that of the last one, unless something failed on it.
@@ -187,6 +193,11 @@ class Store:
         """Withdraw whoever waits in line for too long, because the writer comes no further."""
         while not self._ended.wait(line.LOOK_SECONDS):
             _withdraw(self._line.look())
+
+    def _move_rest(self) -> None:
+        self._let_go()  # there is only one
+        with suppress(StoreError), self._gate.held():
+            move_log(self._writer)
 
     def _truncate_if_due(self) -> None:
         if self._dirty and time.monotonic() - self._truncated_at >= _TRUNCATE_SECONDS:
