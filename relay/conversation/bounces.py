@@ -7,6 +7,7 @@ next hop refuses at once; a second report about the same mail changes nothing.
 """
 
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -39,6 +40,8 @@ from relay.vault.people import Person, person
 _ENTRY = Entry.__table__  # type: ignore[attr-defined]
 _READ = MessageRead.__table__  # type: ignore[attr-defined]
 _WAITING = frozenset({EntryState.DUE.value, EntryState.LEASED.value, EntryState.PAUSED.value})
+RECORDED_WITHIN = 1.0  # seconds; what became of a delivery waits for a commit to share (`relay.queue.recorder`)
+_LOOK_EVERY = 0.02
 _CODE = re.compile(r"([45]\d\d)[ -]+", re.ASCII)
 _LATER = Reply(451, "4.3.0", "The mail that this reports about is still being sent: try again later")
 _NO_REASON = "the mail server gave no reason"
@@ -68,11 +71,15 @@ class Bounces:
     lost_replies: LostReplies | None = None
 
     def take(self, arrival: Arrival, addressed: Sequence[Addressed]) -> Part | Reply:
-        """Return what one message at bounce addresses changes, or its refusal. StoreError, SealingError."""
+        """Return what one message at bounce addresses changes, or its refusal. StoreError, SealingError. Blocking.
+
+        Some servers report while our own record of the delivery is not written yet: that is waited for.
+        """
         if not all(self.returns.genuine(one.address) for one in addressed):
             return replies.NO_SUCH_ADDRESS
         reported = reported_deliveries(arrival.content)
         parts: list[Part] = []
+        self._await_records([one.address.id for one in addressed])
         with self.store.read() as conn:
             for queued_id in dict.fromkeys(one.address.id for one in addressed):
                 outcome = self._report(conn, arrival, queued_id, reported)
@@ -80,6 +87,17 @@ class Bounces:
                     return outcome
                 parts += outcome
         return Part.joined(parts)
+
+    def _await_records(self, queued_ids: Sequence[bytes]) -> None:
+        under_way = select(_ENTRY.c.id).where(
+            _ENTRY.c.message_id.in_(queued_ids), _ENTRY.c.state == EntryState.LEASED.value
+        )
+        end = time.monotonic() + RECORDED_WITHIN
+        while time.monotonic() < end:
+            with self.store.read() as conn:
+                if conn.execute(under_way.limit(1)).first() is None:
+                    return
+            time.sleep(_LOOK_EVERY)
 
     def _report(
         self, conn: Connection, arrival: Arrival, queued_id: bytes, reported: Sequence[ReportedDelivery]

@@ -50,6 +50,12 @@ class House:
 
     def __init__(self, folder: Path, world: PostOffice) -> None:
         self.gateway, self.users = with_users(folder, world.port, workers=2, trusted="127.0.0.1/32")
+        self._starts = 0
+
+    def until_all_listen(self) -> None:
+        """Wait until both processes listen at both ports."""
+        self._starts += 1
+        self.gateway.until(lambda: self.gateway.log().count('"event": "listening"') == 4 * self._starts)
 
     def connect(self, source: str) -> socket.socket:
         """Come from an address and stay."""
@@ -89,8 +95,8 @@ def city() -> Iterator[PostOffice]:
 def house(tmp_path_factory: pytest.TempPathFactory, city: PostOffice) -> Iterator[House]:
     """One house for all of these stories."""
     opened = House(tmp_path_factory.mktemp("house"), city)
-    with running(opened.gateway) as gateway:
-        gateway.until(lambda: gateway.log().count('"event": "listening"') == 4)  # two listeners of two processes
+    with running(opened.gateway):
+        opened.until_all_listen()
         yield opened
 
 
@@ -161,5 +167,6 @@ def test_failures_to_sign_in_count_over_processes_and_restarts(house: House) -> 
     assert [house.try_password("127.70.0.1", PASSWORD) for _ in range(4)] == [454] * 4
     house.gateway.stop()
     house.gateway.start()
+    house.until_all_listen()
     assert house.try_password("127.70.0.1", PASSWORD) == 454
     assert house.try_password("127.70.0.2", PASSWORD) == 235

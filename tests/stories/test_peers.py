@@ -11,7 +11,7 @@ from tempfile import gettempdir
 
 import pytest
 
-from tests.gateway import Gateway, free_port, running
+from tests.gateway import Gateway, free_port, running, wait_for_port
 from tests.letters import ANNA, JANE, NHS_NUMBER, letter
 from tests.postoffice import PostOffice
 from tests.reader import Reader
@@ -165,6 +165,7 @@ def test_postfix_signs_in(tmp_path: Path, world: PostOffice) -> None:
         "smtp_sasl_security_options = noanonymous\nsmtp_tls_security_level = encrypt\n"
     )
     with running(gateway), postfix(tmp_path / "front", users, signing_in) as port:
+        wait_for_port(users)
         command = ["swaks", "--server", f"127.0.0.1:{port}", "--from", ANNA, "--to", JANE, "--h-From", ANNA]
         subprocess.run(command, capture_output=True, timeout=60, check=True)
         [mail] = world.wait_for(JANE)
