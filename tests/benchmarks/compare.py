@@ -59,7 +59,7 @@ RELAYED = (
     Case("flag10k", 20, 1500, sealed=True),
 )
 FILTERED = (Case("mix", 20, 600),)
-SLOW = (Case("t10k", 1, 200), Case("t10k", 20, 1500, kept=True))
+SLOW = (Case("t10k", 1, 1000), Case("t10k", 20, 1500, kept=True))
 
 
 def median(runs: list[Measured]) -> Measured:
