@@ -116,7 +116,7 @@ class Intake:
         message_id = incoming.message_id if incoming else clock.new_queue_id()
         arrival = Arrival(message_id, clock.now(), envelope, content, client, reading, lease, incoming=incoming)
         # Plain text is judged in less time than it takes to change threads twice.
-        quick = small and few_digits(content) and reads_alone(reading) and not self._reception.concerns(arrival)
+        quick = small and reads_alone(reading) and few_digits(content) and not self._reception.concerns(arrival)
         try:
             plan = await self._commit(arrival, watch, quick=quick)
         except BaseException:

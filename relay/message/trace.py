@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from email.utils import format_datetime
 
 from relay.message.block import header_end, unfold
 from relay.message.cipher_names import registered_name
@@ -9,8 +10,6 @@ from relay.message.original import Original
 from relay.message.values import header_value
 
 MAX_HOPS = 50  # more is a loop (RFC 5321 section 6.3); the caller compares `count_received` with it
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _RECEIVED = re.compile(rb"^received[ \t]*+:", re.IGNORECASE | re.MULTILINE)
 _NO_ATOM = re.compile(r"[^A-Za-z0-9._:\[\]+-]")
 _CLAIM_ROOM = 2 << 10  # octets of a field in which its name must stand; nobody honest needs more
@@ -53,7 +52,7 @@ def received_field(
         clauses.append(f"for <{header_value(recipients[0], 254)}>")
     if suite := registered_name(cipher):
         clauses.append(f"tls {suite}")
-    return "Received", f"{' '.join(clauses)}; {_date_time(when)}"
+    return "Received", f"{' '.join(clauses)}; {format_datetime(when.astimezone(UTC))}"
 
 
 def count_received(original: bytes) -> int:
@@ -69,13 +68,6 @@ def remove_authentication_results(original: Original, authserv_id: str) -> Origi
     ours = authserv_id.lower().rstrip(".").encode("ascii")
     found = original.named(b"authentication-results")
     return original.without([field for field in found if _claims(field.value, ours)])
-
-
-def _date_time(moment: datetime) -> str:
-    """Return a moment as RFC 5322 section 3.3 writes it, in UTC: what `email.utils` does, in a fifth of its time."""
-    at = moment.astimezone(UTC)
-    day = f"{_DAYS[at.weekday()]}, {at.day:02} {_MONTHS[at.month - 1]} {at.year:04}"
-    return f"{day} {at.hour:02}:{at.minute:02}:{at.second:02} +0000"
 
 
 def _claims(value: bytes, ours: bytes) -> bool:
