@@ -14,10 +14,10 @@ from functools import partial
 from typing import Any, cast
 
 import structlog
-from sqlalchemy import Connection, Table, delete, select
+from sqlalchemy import Connection, Table, delete, select, update
 
 from relay import clock
-from relay.errors import LetterlockError, OvertakenError
+from relay.errors import LetterlockError, OvertakenError, StoreError
 from relay.fail_points import reached
 from relay.message.secret_address import AddressKind, SecretAddress
 from relay.notices.receipts import Reason, ReceiptLine, ReceiptNotices
@@ -38,6 +38,7 @@ _PART: Table = cast("Any", ReceiptPart).__table__
 _LABEL = "receipt"  # of the sealed payload
 CONTROL_LABEL = "control"  # of the tag in control addresses that bear no S
 _AT_ONCE = 100  # messages for which a receipt is written in one go
+PUT_OFF = timedelta(minutes=5)  # until a receipt that could not be written is tried again
 _MOST_PARTS = 500  # transactions of one message; there are at most as many as recipients
 _PARTS = PreparedForKeys(
     lambda groups: (
@@ -81,6 +82,7 @@ class _Ready:
     There is no mail where no part could be read.
     """
 
+    message_id: bytes
     part_ids: tuple[bytes, ...]
     draft: Draft | None
     conversations: frozenset[bytes]
@@ -135,10 +137,11 @@ class Receipts:
         """Write the receipts that are due, many under one commit; return how many were queued. Blocking; StoreError."""
         queued = 0
         while parts := self._due(now):
-            ready = [self._ready(rows[:_MOST_PARTS], now) for rows in _by_message(parts)]
+            composed = [self._composed(rows[:_MOST_PARTS], now) for rows in _by_message(parts)]
+            ready = [one for one in composed if one is not None]
             reached("receipt: composed")
             written = [self.store.submit(partial(self._write, receipt=one)) for one in ready]
-            queued += sum([_was_ours(one) for one in written])
+            queued += sum([self._was_ours(*one, now) for one in zip(ready, written, strict=True)])
         return queued
 
     def _due(self, now: datetime) -> Rows:
@@ -148,6 +151,16 @@ class Receipts:
                 select(_PART.c.grouping).where(_PART.c.due_at <= now).distinct().limit(_AT_ONCE)
             ).scalars()
             return _PARTS.rows(conn, list(groups))
+
+    def _composed(self, parts: Sequence[_Row], now: datetime) -> _Ready | None:
+        """Return the receipt of one message; None where that fails: it is put off then, and keeps no other back."""
+        try:
+            return self._ready(parts, now)
+        except StoreError:
+            raise
+        except Exception:  # noqa: BLE001  # a defect of ours concerns this receipt alone
+            self._put_off(parts[0][1], [row_id for row_id, _, _ in parts], now)
+            return None
 
     def _ready(self, parts: Sequence[_Row], now: datetime) -> _Ready:
         statements: list[_Waiting] = []
@@ -160,6 +173,7 @@ class Receipts:
                 _log.warning("a receipt was left out", queue_id=clock.id_text(message_id), reason=str(error))
         found = [one.statement.conversation_id for one in statements]
         return _Ready(
+            parts[0][1],
             tuple([row_id for row_id, _, _ in parts]),
             self._draft(statements, now) if statements else None,
             frozenset([one for one in found if one is not None]),
@@ -177,6 +191,26 @@ class Receipts:
         for conversation_id in receipt.conversations:
             remember(conn, self.keyring, conversation_id, own_message_id(draft.message_id, self.domain))
         return True
+
+    def _was_ours(self, receipt: _Ready, written: Future[bool], now: datetime) -> bool:
+        """Tell whether a receipt is in the queue now. StoreError."""
+        try:
+            queued = written.result()
+        except OvertakenError:
+            return False
+        except StoreError:
+            raise
+        except Exception:  # noqa: BLE001  # as above
+            self._put_off(receipt.message_id, receipt.part_ids, now)
+            return False
+        reached("receipt: committed")
+        return queued
+
+    def _put_off(self, message_id: bytes, part_ids: Sequence[bytes], now: datetime) -> None:
+        """Let a receipt that failed wait, and say so with what is being handled. StoreError."""
+        _log.exception("a receipt was put off", queue_id=clock.id_text(message_id))
+        later = update(_PART).where(_PART.c.id.in_(part_ids)).values(due_at=now + PUT_OFF)
+        self.store.run(lambda conn: conn.execute(later).rowcount)
 
     def _draft(self, parts: Sequence[_Waiting], now: datetime) -> Draft:
         """Return one mail for all parts; commands go to the oldest that was sealed: its secret opens everything."""
@@ -212,15 +246,6 @@ def _by_message(parts: Rows) -> Iterable[list[_Row]]:
     for grouping, row_id, message_id, payload in parts:
         found.setdefault(grouping, []).append((row_id, message_id, payload))
     return found.values()
-
-
-def _was_ours(written: Future[bool]) -> bool:
-    try:
-        queued = written.result()
-    except OvertakenError:
-        return False
-    reached("receipt: committed")
-    return queued
 
 
 def _packed(statement: Statement) -> bytes:

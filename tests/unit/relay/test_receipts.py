@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from sqlalchemy import delete, select, update
+from sqlalchemy import Connection, delete, select, update
+from structlog.testing import capture_logs
 
 from policies.model import Action, Finding, RuleHit, Verdict
 from policies.model import Recipient as Judged
-from relay.clock import new_id
+from relay.clock import id_text, new_id
 from relay.conversation.read_reports import ReadReports
 from relay.judging import Judgement
 from relay.message.secret_address import AddressKind, read_secret_address
@@ -20,7 +21,7 @@ from relay.notices.receipts import ReceiptLine, ReceiptNotices
 from relay.plan import Arrival, Received
 from relay.queue.items import open_entry
 from relay.queue.own_mail import control_address, own_message_id
-from relay.receipts import Receipts
+from relay.receipts import PUT_OFF, Receipts
 from relay.routing import Routed, Routing, Way
 from relay.smtp.values import ClientFacts, ForwardPath
 from relay.store.tables import MessageRead, ReceiptPart, Sealed, Spool
@@ -194,6 +195,44 @@ def test_a_receipt_that_cannot_be_read_keeps_no_other_back(office: Office) -> No
     assert receipts(office).send_due(NOW + MINUTE) == 1
     with office.store.read() as conn:
         assert conn.execute(select(PART)).first() is None
+
+
+class Uncomposable(ReceiptNotices):
+    """A defect of ours that a letter to Bob brings out."""
+
+    def receipt(self, **values: Any) -> Composed:
+        """Fail where Bob is named, compose otherwise."""
+        if any(line.recipient == BOB for line in values["lines"]):
+            raise AttributeError("as from a defect")
+        return super().receipt(**values)
+
+
+class Unwritable(Receipts):
+    """The same of a letter that was not sealed, found only while the transaction runs."""
+
+    def _write(self, conn: Connection, receipt: Any) -> bool:
+        done = super()._write(conn, receipt)
+        if not receipt.conversations:
+            raise AttributeError("as from a defect")
+        return done
+
+
+def test_a_receipt_that_fails_through_a_defect_fails_alone(office: Office) -> None:
+    """Those beside it are sent; the log has its id, it is tried again after a while, and goes out once that is mended."""
+    sealed = office.seal(JANE, receipt=False)
+    uncomposable = note(office, b"bad", sealed, BOB)
+    unwritable = note(office, b"worse", None, "carol@example.net")
+    for key in (b"good", b"better"):
+        note(office, key, sealed, JANE)
+    services = (office.store, office.keyring, Uncomposable(letterhead()), office.spooler, office.routes)
+    duty = Unwritable(*services, domain=DOMAIN, wait=MINUTE)
+    with capture_logs() as lines:
+        assert duty.send_due(NOW + MINUTE) == 2
+    assert [line["queue_id"] for line in lines] == [id_text(uncomposable), id_text(unwritable)]
+    assert not duty.any_due(NOW + MINUTE)
+    assert duty.any_due(NOW + MINUTE + PUT_OFF)
+    assert receipts(office).send_due(NOW + MINUTE + PUT_OFF) == 2
+    assert len(mails(office, Kind.RECEIPT)) == 4
 
 
 def test_nothing_of_a_waiting_receipt_is_readable(office: Office) -> None:
