@@ -15,8 +15,9 @@ from ipaddress import ip_address
 
 from relay.languages import Language, negotiate
 from relay.message.block import fields as header_fields
+from relay.message.header_facts import subject
 from relay.message.headers import header_value, named_address
-from relay.message.xtext import decode_xtext
+from relay.message.xtext import decode_xtext, embedded
 from relay.notices.mime import message, multipart, new_message_id, text_part
 from relay.queue.outcomes import Answer
 from relay.queue.settling import Report
@@ -79,18 +80,18 @@ class Reporter:
         """
         worst = min((one.action for one in recipients), key=list(Report).index)
         language = self._language_of(headers)
-        words = _Words(language, self.organisation)
+        words = _Words(language, self.organisation, self.zone)
         return message(
             from_=named_address(self.organisation, f"mailer-daemon@{self.domain}"),
             to=to,
-            subject=words.subject(worst),
+            subject=words.subject(worst, recipients),
             now=now,
             message_id=message_id or new_message_id(self.domain),
             more=thread,
             body=multipart(
                 "report",
                 [
-                    text_part("plain", words.text(recipients, language.moment(arrival, self.zone))),
+                    text_part("plain", words.text(recipients, _subject(headers), arrival)),
                     self._status(recipients, arrival, envid),
                     *([_returned(headers)] if headers else []),
                 ],
@@ -114,35 +115,56 @@ class Reporter:
         if envid:
             general.insert(0, ("Original-Envelope-Id", decode_xtext(envid)))
         blocks = [general, *(_recipient_fields(one) for one in recipients)]
-        lines = ["".join(f"{name}: {_ascii(value)}\r\n" for name, value in block) for block in blocks]
+        lines = [
+            "".join(f"{name}: {embedded(header_value(value, 900))}\r\n" for name, value in block) for block in blocks
+        ]
         return b"Content-Type: message/delivery-status\r\n\r\n" + "\r\n".join(lines).encode("ascii")
 
 
 class _Words:
     """The part for people, in the language of the organisation."""
 
-    def __init__(self, language: Language, organisation: str) -> None:
+    def __init__(self, language: Language, organisation: str, zone: tzinfo) -> None:
         self._ = language.gettext
         self._language = language
         self._organisation = organisation
+        self._zone = zone
 
-    def subject(self, action: Report) -> str:
+    def subject(self, action: Report, recipients: Sequence[ReportedRecipient]) -> str:
         _ = self._
+        unreached = [one.address for one in recipients if one.kind is not Kind.MAIL]
+        if unreached:
+            return _("Not reached: %(readers)s") % {"readers": header_value(", ".join(unreached), 200)}
         return {
             Report.FAILED: _("Your message could not be delivered"),
             Report.DELAYED: _("Your message is delayed"),
             Report.RELAYED: _("Your message was handed on"),
         }[action]
 
-    def text(self, recipients: Sequence[ReportedRecipient], arrival: str) -> str:
+    def text(self, recipients: Sequence[ReportedRecipient], subject: str, arrival: datetime) -> str:
         _ = self._
         paragraphs = [_("This is the mail gateway of %(organisation)s.") % {"organisation": self._organisation}]
+        if subject:
+            paragraphs.append(f"{_('Subject:')} {subject}")
         paragraphs += ["\n".join([header_value(one.address, 254), *self._said(one)]) for one in recipients]
-        if any(
-            one.kind is not Kind.MAIL for one in recipients
-        ):  # the subject is sealed: only the time tells which it was
-            paragraphs.append(_("It is the message that you sent on %(moment)s.") % {"moment": arrival})
+        unreached = next((one for one in recipients if one.kind is not Kind.MAIL), None)
+        if unreached is not None:  # its subject is sealed: only the time tells which message it was
+            sent = self._language.moment(arrival, self._zone)
+            paragraphs.append(_("It is the message that you sent on %(moment)s.") % {"moment": sent})
+            paragraphs.append(self._what_now(header_value(unreached.address, 254)))
         return "\n\n".join(paragraphs) + "\n"
+
+    def _what_now(self, reader: str) -> str:
+        _ = self._
+        return "\n".join(
+            (
+                _("Please check the address, and answer the receipt of that message (not this report) with one line:"),
+                f"  {_('resend %(reader)s') % {'reader': reader}}",
+                f"    {_('send a notice with a new link')}",
+                f"  {_('add carol@example.com')}",
+                f"    {_('let somebody else read it, too')}",
+            )
+        )
 
     def _said(self, one: ReportedRecipient) -> list[str]:
         _ = self._
@@ -153,7 +175,7 @@ class _Words:
         }[one.action]
         lines = [_unreached(_).get(one.kind, said)]
         if one.action is Report.DELAYED and one.until is not None:
-            until = self._language.moment(one.until, one.until.tzinfo) if one.until.tzinfo else ""
+            until = self._language.moment(one.until, self._zone)
             lines.append(_("We go on trying until %(until)s.") % {"until": until})
         if one.action is not Report.RELAYED:
             if one.answer.code:
@@ -162,6 +184,13 @@ class _Words:
             else:  # our own words; their enhanced code stands in the part for machines
                 lines.append(_("The reason: %(reason)s") % {"reason": header_value(one.answer.text, 600)})
         return lines
+
+
+def _subject(headers: bytes) -> str:
+    """Return the original's subject, on one line; empty where it has none, or its header is not at hand."""
+    return header_value(
+        subject({b"subject": [one.value for one in header_fields(headers) if one.name == b"subject"]}), 200
+    )
 
 
 def _unreached(gettext: Callable[[str], str]) -> dict[Kind, str]:
@@ -211,11 +240,6 @@ def _host(next_hop: str) -> str:
     except ValueError:
         return name
     return f"[IPv6:{address}]" if ":" in str(address) else f"[{address}]"
-
-
-def _ascii(value: str) -> str:
-    r"""Return a safe value in ASCII; other characters as ``\x{HEX}`` (RFC 6533 section 3)."""
-    return "".join(char if char.isascii() else f"\\x{{{ord(char):X}}}" for char in header_value(value, 900))
 
 
 def _returned(headers: bytes) -> bytes:

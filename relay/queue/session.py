@@ -86,7 +86,7 @@ class Session:
     async def _transact(self, mail: Transaction) -> tuple[Outcome, ...] | Unusable:
         opening = [b"RSET"] if self._stale_envelope else []
         sender = mail_command(mail, self.extensions)
-        rcpts = [rcpt_command(path, self.extensions) for path in mail.paths]
+        rcpts = [rcpt_command(path, self.extensions, utf8=mail.needs_utf8) for path in mail.paths]
         self._stale_envelope = True
         reached("delivery: before MAIL")
         if "pipelining" in self.extensions:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Container, Hashable, Mapping
 from dataclasses import dataclass, replace
 
+from relay.message.xtext import embedded
 from relay.queue.content import Content
 
 Extensions = Mapping[str, str]  # keyword in lower case -> parameters, of the last EHLO
@@ -76,10 +77,13 @@ def mail_command(mail: Transaction, extensions: Container[str]) -> bytes:
     return b" ".join(words)
 
 
-def rcpt_command(path: Path, extensions: Container[str]) -> bytes:
-    """Return the RCPT command with the parameters that the next hop understands."""
+def rcpt_command(path: Path, extensions: Container[str], *, utf8: bool) -> bytes:
+    """Return the RCPT command with the parameters that the next hop understands.
+
+    ``utf8`` is what MAIL says: without SMTPUTF8 an ORCPT beyond ASCII is written in seven bits (RFC 6533 section 3).
+    """
     words = [b"RCPT TO:<" + path.address.encode() + b">"]
     if "dsn" in extensions:
         words += [b"NOTIFY=" + ",".join(path.notify).encode()] if path.notify else []
-        words += [b"ORCPT=" + path.orcpt.encode()] if path.orcpt else []
+        words += [b"ORCPT=" + (path.orcpt if utf8 else embedded(path.orcpt)).encode()] if path.orcpt else []
     return b" ".join(words)

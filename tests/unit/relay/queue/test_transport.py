@@ -471,6 +471,18 @@ def test_dsn_parameters_are_passed_on() -> None:
     assert not outcome.dsn_passed_on
 
 
+def test_an_original_recipient_beyond_ascii_is_told_in_seven_bits_where_mail_did_not_say_smtputf8() -> None:
+    """An ORCPT of letters beyond ASCII stays as it came with SMTPUTF8, and is embedded without (RFC 6533 section 3)."""
+    known = "utf-8;jürgen@example.net"
+    paths = (Path("ann@example.net", known), Path("jürgen@example.net", known))
+    for offers in (("PIPELINING", "DSN"), ("PIPELINING", "DSN", "8BITMIME", "SMTPUTF8")):
+        hop = NextHop(offers=offers)
+        run(send_to(hop, letter(*paths)))
+        assert hop.taken[0].commands[1] == r"RCPT TO:<ann@example.net> ORCPT=utf-8;j\x{FC}rgen@example.net"
+    assert hop.taken[1].commands[0].endswith("SMTPUTF8")
+    assert hop.taken[1].commands[1] == f"RCPT TO:<jürgen@example.net> ORCPT={known}"
+
+
 @pytest.mark.parametrize("bad", [b"a\rb\r\n", b"a\nb\r\n", b"a\0b\r\n", b"\n.\n", b"a\r\n\r"])
 def test_a_bare_cr_lf_or_nul_never_leaves(bad: bytes) -> None:
     """Such a message fails; the connection ends without the final dot, so that nothing can be taken for it."""
