@@ -63,16 +63,18 @@ def _drop(one: Opened, item: bytes, *, silent: bool) -> tuple[int, int]:
     seen = {row.id for row in waiting}
 
     def work(conn: Connection) -> int:
-        if {row.id for row in _waiting(conn, one, item)} != seen:
+        if {row.id for row in _waiting(conn, one, item, keep=True)} != seen:
             raise RefusedError("the queue moved on while it was looked at: look again, and drop what still waits")
         return take_out(conn, one.keyring, one.audit, item, now, reports=drafts)
 
     return one.store.run(work), len(drafts)
 
 
-def _waiting(conn: Connection, one: Opened, item: bytes) -> Sequence[Row[Any]]:
-    chosen = (_ENTRY.c.id == item) | (_ENTRY.c.message_id == item)
-    rows = conn.execute(select(_ENTRY).where(chosen, _ENTRY.c.state.in_([one.value for one in WAITING]))).all()
+def _waiting(conn: Connection, one: Opened, item: bytes, *, keep: bool = False) -> Sequence[Row[Any]]:
+    """Return what waits of an entry or a message; with ``keep`` no worker takes it until the transaction has ended."""
+    of_item = (_ENTRY.c.id == item) | (_ENTRY.c.message_id == item)
+    chosen = select(_ENTRY).where(of_item, _ENTRY.c.state.in_([one.value for one in WAITING]))
+    rows = conn.execute(chosen.with_for_update() if keep else chosen).all()
     if not rows:
         why = {entry.why for entry in show_entries(conn, one.keyring, item)}
         raise RefusedError(f"nothing of {clock.id_text(item)} is waiting ({'; '.join(sorted(why))})")

@@ -34,8 +34,11 @@ class Ladder:
         return age >= self.give_up_after and attempts >= len(self.pauses)
 
     def warns(self, age: timedelta) -> bool:
-        """Tell whether a message of this age is late enough for a report of the delay."""
-        return self.warn_after is not None and age >= self.warn_after
+        """Tell whether a message of this age is late enough for a report of the delay.
+
+        Not when its time is over and it only climbs the ladder still: until when we go on trying, nobody could say.
+        """
+        return self.warn_after is not None and self.warn_after <= age < self.give_up_after
 
     @property
     def longest(self) -> timedelta:

@@ -112,10 +112,16 @@ def count_entries(conn: Connection) -> dict[EntryState, int]:
     return {EntryState(state): count for state, count in conn.execute(counted)}
 
 
-def show_entries(conn: Connection, keyring: Keyring, identifier: bytes) -> tuple[ListedEntry, ...]:
-    """Return the entry with this id, or all entries of the message with this id; NotFoundError for neither."""
+def show_entries(
+    conn: Connection, keyring: Keyring, identifier: bytes, *, keep: bool = False
+) -> tuple[ListedEntry, ...]:
+    """Return the entry with this id, or all entries of the message with this id; NotFoundError for neither.
+
+    With ``keep`` no other transaction changes them until the end of this one: no worker takes them meanwhile.
+    """
     found = (_ENTRY.c.id == identifier) | (_ENTRY.c.message_id == identifier)
-    rows = conn.execute(_selected().where(found).order_by(_ENTRY.c.created_at, _ENTRY.c.id)).all()
+    chosen = _selected().where(found).order_by(_ENTRY.c.created_at, _ENTRY.c.id)
+    rows = conn.execute(chosen.with_for_update(of=_ENTRY) if keep else chosen).all()  # SQLite has one writer
     if not rows:
         raise NotFoundError(f"there is no queue entry or message {id_text(identifier)}")
     return tuple(_listed(keyring, row) for row in rows)

@@ -86,7 +86,7 @@ def resume(conn: Connection, keyring: Keyring, audit: Audit, identifier: bytes, 
         domain = min(kept)
         raise RefusedError(f'all mail for {domain} is paused: "letterlock queue resume --to {domain}" lets it go on')
     for entry in waiting:
-        pauses.resume_entry(conn, entry.id)
+        pauses.resume_entry(conn, entry.id, now)
         _audit(conn, audit, Event.RESUMED, entry, now)
     return len(waiting)
 
@@ -104,7 +104,7 @@ def resume_destination(conn: Connection, audit: Audit, domain: str, now: datetim
 
     RefusedError when nothing was paused.
     """
-    was, due = pauses.resume_destination(conn, domain)
+    was, due = pauses.resume_destination(conn, domain, now)
     if not was and not due:
         raise RefusedError(f"nothing for {domain} is paused")
     audit.append(conn, Event.RESUMED, facts={"domain": domain}, at=now)
@@ -114,7 +114,7 @@ def resume_destination(conn: Connection, audit: Audit, domain: str, now: datetim
 def _in_state(
     conn: Connection, keyring: Keyring, identifier: bytes, states: Sequence[EntryState], word: str
 ) -> tuple[ListedEntry, ...]:
-    entries = show_entries(conn, keyring, identifier)
+    entries = show_entries(conn, keyring, identifier, keep=True)
     fitting = tuple(entry for entry in entries if entry.state in states)
     if not fitting:
         words = {entry.why for entry in entries}

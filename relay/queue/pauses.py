@@ -2,8 +2,9 @@
 
 Not the hold of a rule (`relay.queue.holds`), which asks a sender a question: here nobody is asked, and nothing but the
 operator's word ends it. Mail for a paused domain becomes ``paused`` when a worker next looks into the queue, mail that
-comes later too. Time does not run against it: what goes on climbs the ladder of attempts from its foot. Of a paused
-entry, ``due_at`` is the moment since which it waits.
+comes later too. Time does not run against it: how long delivery is tried, and when its sender is warned, counts from
+the moment when it goes on (``created_at``, as after a hold). Of a paused entry, ``due_at`` is the moment since which
+it waits.
 """
 
 from collections.abc import Collection
@@ -24,6 +25,7 @@ _WAITS = {"state": EntryState.PAUSED.value, "lease_epoch": _ENTRY.c.lease_epoch 
 _GOES_ON = {
     "state": EntryState.DUE.value,
     "attempts": 0,
+    "warned_at": None,
     "due_at": _ENTRY.c.created_at,  # in the past on any worker's clock, also on one that has jumped
     "lease_epoch": _ENTRY.c.lease_epoch + 1,
 }
@@ -63,14 +65,14 @@ def pause_destination(conn: Connection, domain: str, now: datetime) -> bool:
     return done is not None
 
 
-def resume_destination(conn: Connection, domain: str) -> tuple[bool, int]:
+def resume_destination(conn: Connection, domain: str, now: datetime) -> tuple[bool, int]:
     """Let mail for a domain go on: return whether it was paused, and how many entries are due now.
 
     Single entries for it that were paused go on too.
     """
     was = conn.execute(delete(_PAUSED).where(_PAUSED.c.domain == domain)).rowcount > 0
     waiting = (_ENTRY.c.domain == domain, _ENTRY.c.state == EntryState.PAUSED.value)
-    return was, conn.execute(update(_ENTRY).where(*waiting).values(**_GOES_ON)).rowcount
+    return was, conn.execute(update(_ENTRY).where(*waiting).values(created_at=now, **_GOES_ON)).rowcount
 
 
 def put_aside(conn: Connection, domains: Collection[str], now: datetime) -> None:
@@ -105,7 +107,7 @@ def paused_before(conn: Connection, moment: datetime) -> int:
     return conn.execute(select(func.count()).select_from(_ENTRY).where(*waiting)).scalar_one()
 
 
-def resume_entry(conn: Connection, entry_id: bytes) -> bool:
+def resume_entry(conn: Connection, entry_id: bytes, now: datetime) -> bool:
     """Let one paused entry go on; it is due at once."""
     paused = (_ENTRY.c.id == entry_id, _ENTRY.c.state == EntryState.PAUSED.value)
-    return conn.execute(update(_ENTRY).where(*paused).values(**_GOES_ON)).rowcount > 0
+    return conn.execute(update(_ENTRY).where(*paused).values(created_at=now, **_GOES_ON)).rowcount > 0

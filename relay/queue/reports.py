@@ -13,7 +13,7 @@ from relay.queue.dsn import ReportedRecipient, Reporter
 from relay.queue.items import EntryEnvelope, QueuedEnvelope
 from relay.queue.lost_replies import LostReplies
 from relay.queue.outcomes import Answer
-from relay.queue.own_mail import about, own_message_id
+from relay.queue.own_mail import about, about_message, own_message_id
 from relay.queue.recording import ReportDraft
 from relay.queue.routes import Routes
 from relay.queue.settling import Report, Settled
@@ -94,11 +94,13 @@ class Reports:
             with self._store.read() as conn:
                 return self.draft_unreached(conn, lost)
         report_id = new_queue_id()
+        with self._store.read() as conn:
+            accepted = about_message(conn, first.consignment.message_id)
         content = self._reporter.compose(
             to=to,
             recipients=[self._recipient(one) for one in group],
             headers=_headers(first),
-            arrival=entry.created_at,
+            arrival=accepted.accepted_at if accepted else entry.created_at,  # the latter changes with a hold or pause
             now=first.at,
             envid=envelope.envid,
             message_id=own_message_id(report_id, self._reporter.domain),

@@ -68,7 +68,7 @@ def test_mail_that_an_operator_forgot_is_named(configuration: Configuration, sto
     """What was paused a day ago needs somebody soon, not now; it does not count as overdue."""
     put(configuration, store, clock.now() - timedelta(days=3))
     for age, problems in ((timedelta(hours=23), 0), (timedelta(hours=25), 1)):
-        store.run(lambda conn: pauses.resume_destination(conn, "example.net"))
+        store.run(lambda conn: pauses.resume_destination(conn, "example.net", clock.now()))
         store.run(lambda conn: pauses.pause_destination(conn, "example.net", clock.now() - age))  # noqa: B023
         found = facts(configuration, store)
         assert found.ok

@@ -58,7 +58,7 @@ def test_nothing_of_the_queue_leaves_before_an_operator_says_so(yard: Yard) -> N
             assert yard.states() == ["paused", "paused"]
             worker = yard.delivery(routes)
             await worker.start()
-            yard.store.run(lambda conn: pauses.resume_destination(conn, "example.net"))
+            yard.store.run(lambda conn: pauses.resume_destination(conn, "example.net", yard.clock()))
             await until(lambda: set(yard.states()) == {"done"})
             await worker.stop()
             assert len(hop.taken) == 2

@@ -38,7 +38,9 @@ def test_giving_up_takes_age_and_attempts() -> None:
 
 
 def test_the_warning_comes_after_four_hours() -> None:
-    """A delay is worth a word after warn_after, and never without one."""
+    """A delay is worth a word after warn_after, never without one, and not when no time to try is left."""
     assert not LADDER.warns(4 * HOUR - MINUTE)
     assert LADDER.warns(4 * HOUR)
-    assert not ladder([MINUTE], DAY).warns(DAY)
+    assert LADDER.warns(5 * DAY - MINUTE)
+    assert not LADDER.warns(5 * DAY)
+    assert not ladder([MINUTE], DAY).warns(5 * HOUR)

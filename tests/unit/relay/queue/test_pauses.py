@@ -1,15 +1,23 @@
 """What an operator keeps back does not leave, wherever it is at that moment, and goes on as if it had just come."""
 
 import asyncio
+from email import message_from_bytes
+from email.utils import format_datetime
+from pathlib import Path
+from threading import Event
+from typing import Any, cast
 
 import pytest
+from sqlalchemy import Connection, text
 
 from relay.errors import RefusedError
+from relay.queue import entries as leases
 from relay.queue import interventions, pauses
 from relay.queue.spooling import insert_message
 from relay.store.tables.queue import EntryState
+from relay.store.writer import open_store
 from tests.unit.relay.queue.nexthop import NextHop
-from tests.unit.relay.queue.yard import DAY, Yard, until
+from tests.unit.relay.queue.yard import DAY, HOUR, START, Yard, until
 
 
 def states(yard: Yard) -> dict[str, set[str]]:
@@ -73,22 +81,76 @@ def test_what_was_handed_over_is_kept_back_too(yard: Yard) -> None:
     asyncio.run(work())
 
 
-def test_time_does_not_run_against_what_is_paused(yard: Yard) -> None:
-    """After ten days of pause a message is tried again and again before it is given up, not returned at once."""
+@pytest.mark.parametrize("by_domain", [False, True])
+def test_time_does_not_run_against_what_is_paused(yard: Yard, by_domain: bool) -> None:
+    """After ten days of pause a message is tried for five days more; its sender is warned after four hours of them."""
     message_id = yard.queue("ann@example.net").message_id
-    yard.store.run(lambda conn: interventions.pause(conn, yard.keyring, yard.audit, message_id, yard.clock()))
+    subject = (yard.audit, "example.net") if by_domain else (yard.keyring, yard.audit, message_id)
+    verbs = (
+        (interventions.pause_destination, interventions.resume_destination)
+        if by_domain
+        else (interventions.pause, interventions.resume)
+    )
+    pause, resume = cast("tuple[Any, Any]", verbs)
+    yard.store.run(lambda conn: pause(conn, *subject, yard.clock()))
     yard.clock.pass_(10 * DAY)
+    yard.store.run(lambda conn: resume(conn, *subject, yard.clock()))
+    resumed_at = yard.clock()
 
     async def work() -> None:
-        async with NextHop({"RCPT": ["451 4.7.1 later"]}) as hop:
-            worker = yard.delivery(yard.routes([hop]))
+        async with NextHop({"RCPT": "451 4.7.1 later"}) as hop, NextHop() as inside:
+            worker = yard.delivery(yard.routes([hop], [inside]))
             await worker.start()
-            yard.store.run(lambda conn: interventions.resume(conn, yard.keyring, yard.audit, message_id, yard.clock()))
-            await until(lambda: yard.entries()[0].attempts == 1)
+            for attempt in range(1, 7):
+                await until(lambda: yard.entries()[0].attempts == attempt)  # noqa: B023
+                yard.clock.pass_(HOUR)
             assert yard.entries()[0].state == EntryState.DUE
+            await until(lambda: len(inside.taken) == 1)
+            yard.clock.pass_(5 * DAY)
+            await until(lambda: len(inside.taken) == 2)
             await worker.stop()
+            delayed, failed = (message_from_bytes(one.content).as_string() for one in inside.taken)
+            assert "Action: delayed" in delayed
+            assert f"Will-Retry-Until: {format_datetime(resumed_at + 5 * DAY)}" in delayed
+            assert "Action: failed" in failed
+            assert failed.count(f"Arrival-Date: {format_datetime(START)}") == 1
 
     asyncio.run(work())
+
+
+@pytest.mark.postgresql
+def test_what_a_worker_takes_at_that_moment_is_not_called_paused_or_dropped(
+    postgresql_url: str, tmp_path: Path
+) -> None:
+    """Who pauses or drops waits for the worker's commit, learns that it is being sent, and tells no sender otherwise."""
+    store, beside = open_store(postgresql_url), open_store(postgresql_url)
+    yard = Yard.build(store, tmp_path)
+    message_id = yard.queue("ann@example.net").message_id
+    claimed, go_on = Event(), Event()
+
+    def claim(conn: Connection) -> None:
+        leases.claim(conn, b"w" * 16, "outside", yard.clock(), 1)
+        claimed.set()
+        assert go_on.wait(10)
+
+    def waits() -> bool:
+        with store.read() as conn:
+            return bool(conn.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar_one())
+
+    taking = beside.submit(claim)
+    assert claimed.wait(10)
+    acts = [
+        store.submit(lambda conn, act=act: act(conn, yard.keyring, yard.audit, message_id, yard.clock()))  # type: ignore[misc]
+        for act in (interventions.pause, interventions.drop, interventions.retry)
+    ]
+    asyncio.run(until(waits))
+    go_on.set()
+    taking.result()
+    for act in acts:
+        with pytest.raises(RefusedError, match="being sent"):
+            act.result()
+    store.close()
+    beside.close()
 
 
 def test_one_entry_of_a_paused_destination_cannot_go_alone(yard: Yard) -> None:
