@@ -89,35 +89,51 @@ class Recorder:
                 await self._something.wait()
 
     async def _record(self, group: list[Settled]) -> None:
-        """Record one group, however long the store refuses it: what was sent must not be forgotten."""
-        drafts: list[ReportDraft] | None = None
-        plainly = False
-        while True:
+        """Record one group; where a defect of ours prevents it, each message alone, and in the end the bare states."""
+        try:
+            written = await self._written(group)
+        except Exception:  # noqa: BLE001  # nobody may get the same mail again for ever because of it
+            if len(messages := _by_message(group)) > 1:  # nor may another message miss its report
+                for of_one in messages:
+                    await self._record(of_one)
+                return
+            _log.exception("outcomes recorded without audit or report", **_place(group))
             try:
-                if drafts is None:
-                    drafts = await self._drafts(group)
-                    reached("outcome: report drafted")
-                if plainly:
-                    await self._store.commit(partial(record_plainly, settled=group))
-                else:
-                    work = partial(record, keyring=self._keyring, audit=self._audit, settled=group, reports=drafts)
-                    await self._store.commit(work, patience=self._patience(group))
-                reached("outcome: recorded")
-                break
-            except StoreError as error:
-                _log.warning("outcomes not recorded", entries=len(group), reason=str(error))
-                if self._closing:
-                    return
-                await asyncio.sleep(self._retry_seconds)
-            except Exception:  # noqa: BLE001  # a defect of ours must not make us send the same mail again for ever
-                _log.exception("outcomes recorded without audit or report", entries=len(group))
-                if plainly:
-                    return
-                plainly, drafts = True, []
+                written = await self._written(group, plainly=True)
+            except Exception:  # noqa: BLE001  # their leases lapse
+                _log.exception("outcomes not recorded", **_place(group))
+                return
+        if not written:
+            return
         self._recorded(group)
         for one in group:
             if one.state is not EntryState.DONE:
                 _log_trouble(one)
+
+    async def _written(self, group: Sequence[Settled], *, plainly: bool = False) -> bool:
+        """Write a group down, however long the store refuses it: what was sent must not be forgotten.
+
+        False when it still refuses at the end of this worker.
+        """
+        drafts: list[ReportDraft] | None = None
+        while True:
+            try:
+                if plainly:
+                    await self._store.commit(partial(record_plainly, settled=group))
+                else:
+                    if drafts is None:
+                        drafts = await self._drafts(group)
+                        reached("outcome: report drafted")
+                    work = partial(record, keyring=self._keyring, audit=self._audit, settled=group, reports=drafts)
+                    await self._store.commit(work, patience=self._patience(group))
+                reached("outcome: recorded")
+            except StoreError as error:
+                _log.warning("outcomes not recorded", entries=len(group), reason=str(error))
+                if self._closing:
+                    return False
+                await asyncio.sleep(self._retry_seconds)
+            else:
+                return True
 
     def _patience(self, group: Sequence[Settled]) -> float:
         """Return how many seconds a group may wait for a commit to share."""
@@ -129,6 +145,18 @@ class Recorder:
         if all(one.report is None for one in group):
             return []
         return await asyncio.to_thread(self._reports.draft, group)
+
+
+def _by_message(group: Iterable[Settled]) -> list[list[Settled]]:
+    found: dict[bytes, list[Settled]] = {}
+    for one in group:
+        found.setdefault(one.consignment.message_id, []).append(one)
+    return list(found.values())
+
+
+def _place(group: Sequence[Settled]) -> dict[str, str | int]:
+    """Say for the log which outcomes of one message these are."""
+    return {"queue_id": id_text(group[0].consignment.message_id), "entries": len(group)}
 
 
 def _log_trouble(one: Settled) -> None:
