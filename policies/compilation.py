@@ -15,6 +15,7 @@ from policies.conditions import (
     KeywordsCondition,
     MailingListCondition,
     NotCondition,
+    NotInspectableCondition,
     PatternCondition,
     RecipientDomainCondition,
     SubjectTagCondition,
@@ -49,6 +50,17 @@ from policies.scanning import Detector, Scanner
 from policies.text import fold
 
 Path = tuple[str | int, ...]
+_AboutMessage = (
+    IdentifierCondition
+    | KeywordsCondition
+    | PatternCondition
+    | VisibleOutsideCondition
+    | SubjectTagCondition
+    | AttachmentCondition
+    | NotInspectableCondition
+    | CalendarCondition
+    | EncryptedCondition
+)
 _NOTHING = NotInspectable()  # stands for a condition with a fault; the rules are refused anyway
 
 
@@ -118,9 +130,11 @@ class Compilation:
             case MailingListCondition():
                 return self._mailing_list((*path, "mailing_list"))
 
-    def _about_message(self, spec: ConditionSpec, path: Path) -> Node:
-        node: Node = NotInspectable()
+    def _about_message(self, spec: _AboutMessage, path: Path) -> Node:
+        node: Node
         match spec:
+            case NotInspectableCondition():
+                node = NotInspectable()
             case IdentifierCondition(identifier=name, confidence=confidence, at_least=at_least):
                 node = Counted(name, frozenset({self._detector(name)}), at_least, Confidence[confidence.upper()])
             case KeywordsCondition(keywords=words, at_least=at_least):

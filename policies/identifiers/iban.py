@@ -12,15 +12,14 @@ import re2
 from stdnum.iso7064 import mod_97_10
 
 from policies.identifiers.context import Context, Reading
+from policies.identifiers.runs import GAP, LONGEST_GAP, PUNCTUATION
 from policies.identifiers.shape import Page, Sighting, Sightings, embedded
 from policies.identifiers.vocabulary import IBAN_LABELS
 from policies.model import Confidence
 from policies.prefilter import Expression
 
-_GAP = r"(?:[ ]?[.\-][ ]?|[ ]{0,2}|[ ]?\r?\n(?:> ?){0,3})"
 _SHORTEST = 15
-_PUNCTUATION = b" .-\r\n>"
-_SOURCE = rf"(?i)\b[A-Z]{{2}}[0-9]{{2}}(?:{_GAP}[A-Z0-9]){{{_SHORTEST - 4}}}"
+_SOURCE = rf"(?i)\b[A-Z]{{2}}[0-9]{{2}}(?:{GAP}[A-Z0-9]){{{_SHORTEST - 4}}}"
 _CANDIDATE = re2.compile(_SOURCE)
 
 _REGISTRY = """
@@ -65,20 +64,20 @@ class BankAccount:
 def _account(data: bytes, start: int) -> tuple[str, int]:
     """Read as many characters as the country has; return them and where they end, or "" where it is no IBAN."""
     length = LENGTHS.get(data[start : start + 2].decode("ascii").upper(), 0)
-    # Cheap first: most candidates fail here. No separator is longer than the 14 bytes of a wrapped, quoted line.
-    rough = data[start : start + 15 * length].translate(None, _PUNCTUATION)[:length]
+    # Cheap first: most candidates fail here.
+    rough = data[start : start + (1 + LONGEST_GAP) * length].translate(None, PUNCTUATION)[:length]
     if not length or len(rough) < length or not rough.isalnum() or not _checks(rough.decode("ascii").upper()):
         return "", start
     written = _of_length(length).match(data, start)
     if written is None:
         return "", start
-    return written[0].translate(None, _PUNCTUATION).decode("ascii").upper(), written.end()
+    return written[0].translate(None, PUNCTUATION).decode("ascii").upper(), written.end()
 
 
 @cache
 def _of_length(length: int) -> re.Pattern[bytes]:
     """Return the expression of an account with so many characters: one of some twenty lengths."""
-    return re.compile(rf"(?:{_GAP}[A-Za-z0-9]){{{length}}}".encode())
+    return re.compile(rf"(?:{GAP}[A-Za-z0-9]){{{length}}}".encode())
 
 
 def _checks(value: str) -> bool:

@@ -11,18 +11,17 @@ from dataclasses import dataclass
 import re2
 
 from policies.identifiers.context import Context, Reading, Weight
+from policies.identifiers.runs import GAP, PUNCTUATION
 from policies.identifiers.shape import Page, Sighting, Sightings, embedded
 from policies.identifiers.vocabulary import NINO_HINTS, NINO_LABELS
 from policies.model import Confidence
 from policies.prefilter import Expression
 
-_GAP = r"(?:[ ]?[.\-][ ]?|[ ]{0,2}|[ ]?\r?\n(?:> ?){0,3})"
-_SOURCE = rf"(?i)\b[A-Z]{{2}}{_GAP}[0-9]{{2}}{_GAP}[0-9]{{2}}{_GAP}[0-9]{{2}}"
+_SOURCE = rf"(?i)\b[A-Z]{{2}}{GAP}[0-9]{{2}}{GAP}[0-9]{{2}}{GAP}[0-9]{{2}}"
 _CANDIDATE = re2.compile(_SOURCE)
 # For Hyperscan: a number does not go on with a digit, which spares most words before other numbers.
 _MAY_OCCUR = rf"{_SOURCE}(?:[^0-9]|$)"
-_SUFFIX = re.compile(rf"{_GAP}([A-Da-d])(?![A-Za-z0-9])".encode())
-_PUNCTUATION = b" .-\r\n>"
+_SUFFIX = re.compile(rf"{GAP}([A-Da-d])(?![A-Za-z0-9])".encode())
 _FIRST = frozenset("ABCEGHJKLMNOPRSTWXYZ")
 _SECOND = frozenset("ABCEGHJKLMNPRSTWXYZ")
 _NEVER_ISSUED = frozenset({"BG", "GB", "KN", "NK", "NT", "TN", "ZZ"})
@@ -51,7 +50,7 @@ class NationalInsurance:
             if suffix is not None:
                 end = suffix.end()
             written = data[start:end]
-            value = written.translate(None, _PUNCTUATION).decode("ascii").upper()
+            value = written.translate(None, PUNCTUATION).decode("ascii").upper()
             if not _issued(value) or embedded(data, start, end):
                 match = _CANDIDATE.search(data, start + 1)
                 continue

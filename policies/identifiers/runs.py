@@ -17,9 +17,11 @@ import re2
 
 # Between two groups: one mark, at most two spaces, or the line break of a wrapped (and quoted) line.
 _SEPARATOR = r"(?:[ ]?[.\-][ ]?|[ ]{1,2}|[ ]?\r?\n(?:> ?){0,3})"
+GAP = f"{_SEPARATOR}?"  # where a separator may stand
+LONGEST_GAP = 9  # octets
 _SHORTEST = 8  # digits
 # For Hyperscan, which only says whether.
-RUN_SOURCE = rf"[0-9](?:{_SEPARATOR}?[0-9]){{{_SHORTEST - 1}}}"
+RUN_SOURCE = rf"[0-9](?:{GAP}[0-9]){{{_SHORTEST - 1}}}"
 PUNCTUATION = b" .-\r\n>"  # what separators are made of
 LONGEST_GROUP = 255  # a group that is longer counts as just as long: no identifier has such groups
 
@@ -27,7 +29,7 @@ _DIGIT, _BETWEEN, _OTHER = b"0 x"
 _KINDS = bytes(_DIGIT if byte in b"0123456789" else _BETWEEN if byte in PUNCTUATION else _OTHER for byte in range(256))
 # From a digit to the last one before something else: every run lies in one of these.
 _STRIP = re.compile(rb"0[^x]{%d,}0" % (_SHORTEST - 2))
-_RUN = rf"[0-9](?:{_SEPARATOR}?[0-9]){{{_SHORTEST - 1},}}"
+_RUN = rf"[0-9](?:{GAP}[0-9]){{{_SHORTEST - 1},}}"
 # Python's own expressions start several times as fast, and keep something for each digit: for short strips only.
 _RUN_IN_SHORT, _RUN_IN_LONG = re.compile(_RUN.encode()), re2.compile(_RUN)
 _SHORT = 200

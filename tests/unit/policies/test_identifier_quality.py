@@ -21,7 +21,7 @@ from policies.identifiers.shape import Page
 from policies.model import Confidence
 from policies.text import encode, fold
 
-NBSP, THIN, SOFT_HYPHEN, DASH = "\u00a0", "\u2009", "\u00ad", "\u2011"
+NBSP, THIN, DASH = "\u00a0", "\u2009", "\u2011"
 
 
 @dataclass(frozen=True)
