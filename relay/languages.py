@@ -9,7 +9,7 @@ from gettext import GNUTranslations, NullTranslations
 from pathlib import Path
 
 from babel import Locale
-from babel.dates import format_date, format_datetime, format_time
+from babel.dates import format_date, format_datetime, format_time, get_timezone_gmt
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
@@ -36,8 +36,7 @@ class Language:
 
     def moment(self, moment: datetime, zone: tzinfo) -> str:
         """Return a date with its time of day, to the minute, and the short name of ``zone``."""
-        name = format_datetime(moment, "z", tzinfo=zone, locale=self._locale())
-        return f"{self.date(moment, zone)}, {self.clock(moment, zone)} {name}"
+        return f"{self.date(moment, zone)}, {self.clock(moment, zone)} {self._name_of(zone, moment)}"
 
     def date(self, moment: datetime, zone: tzinfo) -> str:
         """Return the day, in words, in ``zone``."""
@@ -53,6 +52,15 @@ class Language:
             if octets >= unit:
                 return f"{format_decimal(round(octets / unit, 1), locale=self._locale())} {name}"
         return f"{octets} {self.ngettext('byte', 'bytes', octets)}"
+
+    def _name_of(self, zone: tzinfo, moment: datetime) -> str:
+        name = format_datetime(moment, "z", tzinfo=zone, locale=self._locale())
+        if not name.startswith(("+", "-")):
+            return name
+        # Languages have no short name for most zones abroad, and "+0100" is for machines: "UTC+01:00" is in calendars.
+        there = moment.astimezone(zone)
+        offset = there.utcoffset()
+        return get_timezone_gmt(there, "long", self._locale()) if offset else self._locale().zone_formats["gmt"] % ""
 
     def _locale(self) -> Locale:
         return _locale_of(self.tag)

@@ -80,7 +80,7 @@ def test_a_notice_that_comes_back_is_told_once(gateway: Gateway, world: PostOffi
     assert stranger.send(bounce, report("postfix")) == 250
     told = world.wait_for(ANNA, 2)[1]
     assert told.reverse_path == ""
-    assert told.message["Subject"] == "Your message could not be delivered"
+    assert told.message["Subject"] == "Not reached: jane@example.net"
     assert told.message["In-Reply-To"] == receipt.message["Message-ID"]
     words = " ".join(told.text.split())
     assert "jane@example.net Your message was sealed, but the notice to this address could not be delivered" in words

@@ -181,7 +181,7 @@ def test_a_mail_that_was_forwarded_fails_under_another_address(office: Office, d
     mail = mail_in(take(office, desk, "exchange", office.notices[BOB]))
     text = mail.get_body(("plain",))
     assert text is not None
-    assert text.get_content().count(BOB) == 1
+    assert text.get_content().count(f"\r\n{BOB}\r\n") == 1
     assert b"Final-Recipient: rfc822; bob@example.net" in mail.as_bytes()
 
 

@@ -5,18 +5,20 @@ from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from relay.languages import load_languages
-from relay.notices.letterhead import LOCALE
+from relay.notices.letterhead import catalogue_folders
 from relay.queue.dsn import ReportedRecipient, Reporter
 from relay.queue.outcomes import Answer, local_answer
 from relay.queue.settling import Report
+from relay.store.tables.queue import Kind
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 HEADERS = b"From: bob@example.org\r\nSubject: hello\r\nMessage-ID: <1@example.org>\r\n"
-LANGUAGES = load_languages([LOCALE], ["en", "nl", "de", "fr"])
+LANGUAGES = load_languages(catalogue_folders(), ["en", "nl", "de", "fr"])
 REFUSED = Answer(550, "5.1.1", "no such user", "mx.example.net:25")
 
 
@@ -88,8 +90,32 @@ def test_a_delay_says_until_when() -> None:
     message, parts = parsed(composed(late))
     assert message["Subject"] == "Your message is delayed"
     assert "You need not do anything" in parts[0].get_content()
-    assert "26 November 2026" in parts[0].get_content()
+    assert "26 November 2026, 12:00 UTC" in parts[0].get_content()
     assert dict(list(parts[1].iter_parts())[1].items())["Will-Retry-Until"] == "Thu, 26 Nov 2026 12:00:00 +0000"
+
+
+def test_a_delay_is_told_in_the_time_of_the_organisation() -> None:
+    """Until when it is tried stands there in the zone that the organisation lives in, like every other time."""
+    writer = Reporter("Example", "letter.example.org", "gw.example.org", LANGUAGES["de"], ZoneInfo("Europe/Berlin"))
+    late = recipient(action=Report.DELAYED, until=NOW + timedelta(days=4))
+    content = writer.compose(to="bob@example.org", recipients=[late], headers=HEADERS, arrival=NOW, now=NOW)
+    assert "26. November 2026, 13:00 MEZ" in parsed(content)[1][0].get_content()
+
+
+def test_a_report_names_the_message_by_its_subject() -> None:
+    """People need not look for it in the header that comes along."""
+    headers = HEADERS.replace(b"hello", b"=?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n und mehr")
+    assert "Subject: Gr\u00fc\u00dfe und mehr\r\n" in parsed(composed(headers=headers))[1][0].get_content()
+
+
+@pytest.mark.parametrize("kind", [Kind.NOTICE, Kind.CODE, Kind.REMINDER])
+@pytest.mark.parametrize("tag", ["en", "nl", "de", "fr"])
+def test_who_was_not_reached_stands_in_the_subject_and_what_to_do_in_the_text(tag: str, kind: Kind) -> None:
+    """Their message is sealed: its subject is not at hand, but a way on is."""
+    message, parts = parsed(composed(recipient(kind=kind), tag=tag, headers=b""))
+    assert message["Subject"].endswith(": ann@example.net")
+    taught = LANGUAGES[tag].gettext("resend %(reader)s") % {"reader": "ann@example.net"}
+    assert f"\r\n  {taught}\r\n" in parts[0].get_content()
 
 
 @pytest.mark.parametrize("tag", ["nl", "de", "fr"])
