@@ -43,11 +43,6 @@ class Mailbox:
         return f"{self.local}@{self.domain}"
 
     @property
-    def is_literal(self) -> bool:
-        """Whether the domain is an address literal instead of a name."""
-        return self.domain.startswith("[")
-
-    @property
     def folded(self) -> str:
         """The addr-spec without regard to case: by what people and history tell addresses apart."""
         return f"{self.local.casefold()}@{self.domain}"

@@ -20,12 +20,10 @@ _WIDER = {
     "shift_jis": "cp932",
     "euc_kr": "cp949",
     "big5": "big5hkscs",
-    "utf_16": "utf_16",
 }
 _NO_CHARSET = {"base64_codec", "bz2_codec", "hex_codec", "mbcs", "quopri_codec", "rot_13", "uu_codec", "zlib_codec"}
-_OWN_NAMES = ("utf_8", "utf_7", "koi8_u", "cp874", "cp1006", "koi8_t", "utf_16", "cp720", "cp737", "cp856", "cp875")
+_OWN_NAMES = ("koi8_u", "cp874", "cp1006", "koi8_t", "cp720", "cp737", "cp856", "cp875")
 _EXTRA = {
-    "unicode_1_1_utf_7": "utf_7",
     "x_sjis": "cp932",
     "windows_31j": "cp932",
     "x_gbk": "gb18030",
@@ -36,8 +34,6 @@ _EXTRA = {
     "x_cp1252": "cp1252",
     "windows_874": "cp874",
     "dos_874": "cp874",
-    "iso_8859_16": "iso8859_16",
-    "ks_c_5601": "cp949",
     "unicode": "utf_16_le",
     "ansi": "cp1252",
 }

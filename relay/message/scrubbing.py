@@ -20,7 +20,7 @@ from relay.message.names import declared_name
 from relay.message.printable import change_printable
 from relay.message.spellings import LIKELY, Change, Real, Spellings, splice
 from relay.message.structure import Leaf, walk
-from relay.message.transfer import BASE64, IDENTITY, decode_base64, decode_transfer
+from relay.message.transfer import BASE64, IDENTITY, PRINTABLE, decode_base64, decode_transfer
 from relay.message.values import encoded_words
 from relay.message.words import decode_words
 
@@ -38,7 +38,6 @@ _BY_NAME = {
     **dict.fromkeys(("htm", "html"), _HTML),
     **dict.fromkeys(("txt", "csv", "rtf", "json", "xml", "vcf"), "text/plain"),
 }
-_PRINTABLE = frozenset({"quoted-printable", "quotedprintable", "q"})
 _WORTH_A_WALK = Prefilter([Expression(rf"base-?64|quoted-?printable|begin:v|=\?|{LIKELY}", ignore_case=True)])
 _SURELY = 1 << 18  # octets: what is larger is so by its attachments, and the walk leaves them out
 _WORDS = re.compile(rb"=\?[^?\s]{1,80}\?[bBqQ]\?[^?\s]*+\?=(?:\s++=\?[^?\s]{1,80}\?[bBqQ]\?[^?\s]*+\?=)*+")
@@ -112,7 +111,7 @@ def _leaf(leaf: Leaf, raw: bytes, spellings: Spellings, depth: int) -> bytes:
         scrubbed = _decoded(leaf, raw, spellings, depth)
         # A charset that does not fit hides nothing: programs show the octets then.
         return splice(scrubbed, spellings.find(scrubbed, markup=kind == _HTML))
-    if leaf.encoding in _PRINTABLE:
+    if leaf.encoding in PRINTABLE:
         if kind == _CALENDAR and spellings.find(unfold(decoded := decode_transfer(raw, leaf.encoding) or b"")):
             return binascii.b2a_qp(_decoded(leaf, decoded, spellings, depth), istext=True)
         return change_printable(raw, lambda data: spellings.find(data, markup=kind == _HTML))

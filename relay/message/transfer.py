@@ -11,6 +11,7 @@ from pybase64 import b64decode
 
 PIECE = 1 << 20  # octets handled by one call
 BASE64 = frozenset({"base64", "base-64", "b"})
+PRINTABLE = frozenset({"quoted-printable", "quotedprintable", "q"})
 IDENTITY = frozenset({"", "7bit", "8bit", "binary", "7-bit", "8-bit", "7bits", "8bits", "none"})
 _NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="))
 _BEHIND_BASE64 = b"= \t\r\n"  # padding, and the line end of the last line
@@ -42,7 +43,7 @@ def decode_transfer(data: bytes, encoding: str) -> bytes | None:
         return data
     if encoding in BASE64:
         return decode_base64(data)
-    if encoding in {"quoted-printable", "quotedprintable", "q"}:
+    if encoding in PRINTABLE:
         return _quoted_printable(data)
     if encoding in {"x-uuencode", "uuencode", "x-uue", "uue"}:
         return decode_uu(data)

@@ -8,6 +8,7 @@ import base64
 import re
 
 DEFAULT_LIMIT = 500  # characters; a subject that a person can read is shorter
+_NAME_LIMIT = 100  # characters of a display name
 _LINE = 78  # characters, what RFC 5322 section 2.1.1 recommends
 _LONGEST_TOKEN = 900  # characters that cannot be folded; a line must stay below 998 octets
 _WORD_OCTETS = 42  # octets in one encoded word: 4/3 of it and the frame make less than 75 (RFC 2047 section 2)
@@ -59,9 +60,9 @@ def structured(name: str, value: str) -> bytes:
     return _folded(name, safe.split(" "))
 
 
-def phrase(text: str, limit: int = 100) -> str:
+def phrase(text: str) -> str:
     """Return a display name for use in front of ``<address>``: plain, quoted or in encoded words (RFC 5322 3.2.5)."""
-    safe = header_value(text, limit)
+    safe = header_value(text, _NAME_LIMIT)
     if not safe.isascii() or "=?" in safe:
         return " ".join(encoded_words(safe))
     if _PHRASE.fullmatch(safe):

@@ -16,7 +16,7 @@ MSG = "application/vnd.ms-outlook"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 XLSB = "application/vnd.ms-excel.sheet.binary.macroEnabled.12"
 _SHEETS = frozenset({XLS, XLSX, XLSB})
-_SHOWN = ("title", "subject", "sheet_names")
+_SHOWN = ("title", "subject")
 
 
 def _configuration() -> kreuzberg.ExtractionConfig:
@@ -50,9 +50,7 @@ def read_foreign(data: bytes, type_: str, where: str, found: Findings) -> None:
     else:
         found.add(where, result.content)
     metadata = dict(result.metadata)
-    found.add(
-        f"{where}, properties", "\n".join(str(metadata[key]) for key in ("title", "subject") if metadata.get(key))
-    )
+    found.add(f"{where}, properties", "\n".join(str(metadata[key]) for key in _SHOWN if metadata.get(key)))
     if metadata.get("attachments"):
         found.fail(UnreadableError("holds attachments that were not opened"))
     if result.processing_warnings:

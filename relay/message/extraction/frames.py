@@ -2,7 +2,7 @@
 
 request   u32 length | {"name", "type", "size", "seconds"} | size octets
 answer    u32 length | {"texts": [[where, text]], "members": [[name, size]], "problem", "encrypted", "last"}
-greeting  u32 length | {"refused": [clause]}
+greeting  u32 length | {"barred": whether the network is, "refused": [clause]}
 
 Integers are big-endian. Both sides refuse more than MAX_FRAME octets of JSON.
 """

@@ -119,10 +119,7 @@ def _text_kind(data: bytes, name: str, declared: str) -> str:
     for kind, holds in (
         ("html", _begins_like_html(start, name, declared)),
         ("xml", start.startswith(b"<?xml") or (start.startswith(b"<") and name.endswith((".xml", ".svg")))),
-        (
-            "message",
-            _begins_like_a_message(start),
-        ),
+        ("message", _begins_like_a_message(start)),
         ("calendar", b"begin:vc" in start),
         ("json", start.startswith((b"{", b"["))),
     ):
