@@ -51,7 +51,7 @@ class Claims:
         self._blobs = blobs
         self._owner = owner
         self._gone = gone
-        self._held: dict[bytes, datetime] = {}  # entry id -> end of its lease
+        self._held: dict[tuple[bytes, int], datetime] = {}  # id and epoch of an entry -> end of its lease
         self.paused: frozenset[str] = frozenset()  # domains to which an operator lets nothing leave, as last read
 
     def __len__(self) -> int:
@@ -60,16 +60,16 @@ class Claims:
 
     def hold(self, entries: Iterable[QueuedEntry], until: datetime) -> None:
         """Note that these entries are leased to this worker until then."""
-        self._held.update((entry.id, until) for entry in entries)
+        self._held.update(((entry.id, entry.epoch), until) for entry in entries)
 
     def let_go(self, entries: Iterable[QueuedEntry]) -> None:
         """Note that these entries are no business of this worker any more."""
         for entry in entries:
-            self._held.pop(entry.id, None)
+            self._held.pop((entry.id, entry.epoch), None)
 
     def still_ours(self, consignment: Consignment, now: datetime) -> bool:
         """Tell whether no lease of a consignment has lapsed: then nobody else may be sending it."""
-        return all(self._held.get(entry.id, now) > now for entry in consignment.entries)
+        return all(self._held.get((entry.id, entry.epoch), now) > now for entry in consignment.entries)
 
     async def recover(self) -> None:
         """Take back the leases of this worker's earlier life."""
@@ -133,19 +133,24 @@ class Claims:
     async def keep_house(self, routes: Sequence[str], now: datetime, longest: timedelta) -> list[str]:
         """Renew long leases, return lapsed ones, undo what a jumping clock did.
 
+        A lease of our own that lapsed while nobody else took it is renewed: we may have sent what it is for, and wait
+        for the store to record that. One that somebody took is ours no more.
+
         ``longest`` is the longest pause between two attempts. Return the routes that mail waits for and that are not
         in ``routes``.
         """
-        old = [entry_id for entry_id, until in self._held.items() if now < until < now + leases.LEASE * 2 / 3]
+        old = [lease for lease, until in self._held.items() if until < now + leases.LEASE * 2 / 3]
 
-        def work(conn: Connection) -> tuple[int, list[str]]:
-            leases.renew(conn, self._owner, old, now)
+        def work(conn: Connection) -> tuple[set[tuple[bytes, int]], int, list[str]]:
+            renewed = leases.renew(conn, self._owner, [entry_id for entry_id, _ in old], now)
             leases.bring_forward(conn, routes, now, longest)
             returned = leases.return_lapsed(conn, now) + leases.return_those_of_the_dead(conn, self._owner, self._gone)
-            return returned, leases.other_routes(conn, routes)
+            return renewed, returned, leases.other_routes(conn, routes)
 
-        lapsed, unknown = await self._store.commit(work)
-        self._held.update((entry_id, now + leases.LEASE) for entry_id in old if entry_id in self._held)
+        renewed, lapsed, unknown = await self._store.commit(work)
+        for lease in old:
+            if self._held.pop(lease, None) and lease in renewed:
+                self._held[lease] = now + leases.LEASE
         if lapsed:
             _log.warning("leases returned", entries=lapsed)
         return unknown

@@ -225,6 +225,7 @@ class Delivery:
             utf8=envelope.smtputf8,
             ret=envelope.ret,
             envid=envelope.envid,
+            ours=lambda: self._claims.still_ours(consignment, self._now()),
         )
         return await self._transport.send(self.routes[consignment.route], mail)
 

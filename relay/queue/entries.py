@@ -164,14 +164,17 @@ def load(
     return consignments, damaged
 
 
-def renew(conn: Connection, owner: bytes, entry_ids: Sequence[bytes], now: datetime) -> None:
-    """Put off the end of leases that ``owner`` still holds."""
-    if entry_ids:
-        conn.execute(
-            update(_ENTRY)
-            .where(_ENTRY.c.id.in_(entry_ids), _ENTRY.c.lease_owner == owner, _held())
-            .values(lease_until=now + LEASE)
-        )
+def renew(conn: Connection, owner: bytes, entry_ids: Sequence[bytes], now: datetime) -> set[tuple[bytes, int]]:
+    """Put off the end of leases that ``owner`` still holds, lapsed ones too; return id and epoch of each."""
+    if not entry_ids:
+        return set()
+    renewed = conn.execute(
+        update(_ENTRY)
+        .where(_ENTRY.c.id.in_(entry_ids), _ENTRY.c.lease_owner == owner, _held())
+        .values(lease_until=now + LEASE)
+        .returning(_ENTRY.c.id, _ENTRY.c.lease_epoch)
+    )
+    return {(row.id, row.lease_epoch) for row in renewed}
 
 
 def release(conn: Connection, owner: bytes, entry_ids: Sequence[bytes]) -> None:

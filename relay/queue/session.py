@@ -163,8 +163,16 @@ class Session:
         except Exception:  # noqa: BLE001  # a failing disk, a damaged blob: half may not be taken for whole
             self._dialogue.hang_up()
             return Deferred(self._local("4.3.0", "the stored message could not be read"))
+        return await self._end(mail, ready)
+
+    async def _end(self, mail: Transaction, last: bytes) -> Outcome:
+        """Send the last piece with the final dot in it, and return what the next hop made of the message."""
+        if not mail.ours():
+            # This process stood still: somebody else may be sending it. Without the final dot this copy is forgotten.
+            self._dialogue.hang_up()
+            return Deferred(self._local("4.3.2", "this gateway stood still for too long while it was sending"))
         reached("delivery: before the final dot")
-        self._dialogue.send(ready, replies=1)
+        self._dialogue.send(last, replies=1)
         await reached_on_wire("delivery: final dot sent")
         if not await self._dialogue.drained(self._patience.block):
             return Deferred(self._broken("at the end of data: it may have arrived"))

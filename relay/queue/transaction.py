@@ -1,7 +1,7 @@
 """One mail transaction as it is to be offered: what it needs of a next hop, and the commands that say so."""
 
 from collections.abc import Callable, Container, Hashable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from relay.message.xtext import embedded
 from relay.queue.content import Content
@@ -23,7 +23,8 @@ class Transaction:
     """What is sent to one next hop for recipients that share reverse-path and content.
 
     ``eight_bit`` says that the content really has octets above 127, ``utf8`` that its header section has
-    (RFC 6531). At least one and at most 100 ``paths``.
+    (RFC 6531). At least one and at most 100 ``paths``. ``ours`` says whether it is still ours to send: it is asked
+    again before the final dot.
     """
 
     reverse_path: str
@@ -33,6 +34,7 @@ class Transaction:
     utf8: bool = False
     ret: str = ""
     envid: str = ""
+    ours: Callable[[], bool] = field(default=lambda: True, compare=False, repr=False)
 
     @property
     def needs_utf8(self) -> bool:

@@ -15,13 +15,14 @@ from relay.queue.entries import LEASE
 from relay.queue.exchangers import Exchangers
 from relay.queue.items import EntryEnvelope, QueuedEnvelope
 from relay.queue.outcomes import Outcome
+from relay.queue.recording import record
 from relay.queue.routes import Route
 from relay.queue.spooling import insert_message
 from relay.queue.transaction import Transaction
 from relay.queue.transport import Transport
 from relay.store.tables.queue import Kind
 from tests.unit.relay.queue.nexthop import DROP, SILENCE, NextHop
-from tests.unit.relay.queue.yard import DAY, HOUR, LADDER, LETTER, MINUTE, PATIENCE, Yard, until
+from tests.unit.relay.queue.yard import DAY, HOUR, LADDER, LETTER, MINUTE, PATIENCE, START, Yard, until
 
 
 def report_in(content: bytes) -> tuple[str, Message, str]:
@@ -554,6 +555,67 @@ def test_a_worker_that_lost_its_lease_does_not_send(yard: Yard) -> None:
 
     asyncio.run(work())
     assert yard.states() == ["leased"]
+
+
+def test_what_was_sent_is_recorded_after_an_outage_longer_than_its_lease(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store takes no outcome until the lease has lapsed: nobody else has the entry, so it is not sent again."""
+    yard.queue("ann@example.net")
+    real, houses, refusing = yard.store.commit, 0, True
+
+    async def commit(job: Callable[[Connection], Any], *, patience: float = 0.0) -> Any:
+        nonlocal houses
+        if refusing and getattr(job, "func", None) is record:
+            raise StoreError("the database is locked")
+        houses += job.__qualname__.startswith("Claims.keep_house") if refusing and hop_has_it else 0
+        return await real(job, patience=patience)
+
+    hop_has_it = False
+
+    async def work() -> None:
+        nonlocal hop_has_it, refusing
+        async with NextHop() as hop:
+            worker = yard.delivery(yard.routes([hop]))
+            await worker.start()
+            await until(lambda: len(hop.taken) == 1)
+            yard.clock.pass_(LEASE + MINUTE)
+            hop_has_it = True
+            await until(lambda: houses == 2)
+            refusing = False
+            await until(lambda: yard.states() == ["done"])
+            await worker.stop()
+            assert len(hop.taken) == 1
+
+    monkeypatch.setattr("relay.queue.delivery.HOUSEKEEPING_POLLS", 2)
+    monkeypatch.setattr(yard.store, "commit", commit)
+    asyncio.run(work())
+
+
+def test_a_worker_that_stood_still_in_the_middle_of_data_does_not_finish(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lease has lapsed before the final dot: the next hop gets half a message, and forgets it."""
+
+    def stand_still(place: str) -> None:
+        if place == "delivery: DATA answered" and yard.clock.time == START:
+            yard.clock.pass_(LEASE)
+
+    async def work() -> None:
+        async with NextHop() as hop:
+            worker = yard.delivery(yard.routes([hop]), poll_seconds=3600)
+            await worker.start()
+            reservation = worker.reserve(100)
+            assert reservation is not None
+            draft = yard.draft("ann@example.net", lease=reservation.lease)
+            await yard.store.commit(lambda conn: insert_message(conn, draft))
+            worker.offer(reservation, [draft])
+            await until(lambda: yard.states() == ["due"])
+            assert hop.taken == []
+            await worker.stop()
+
+    monkeypatch.setattr("relay.queue.session.reached", stand_still)
+    asyncio.run(work())
 
 
 def test_a_defect_of_ours_sends_nothing_twice(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Leases and their fence, on both databases."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
@@ -7,6 +8,8 @@ import pytest
 from sqlalchemy import Connection, select, update
 
 from relay.queue import entries as leases
+from relay.queue.claims import Claims
+from relay.queue.destinations import Room
 from relay.queue.entries import Damaged
 from relay.queue.items import Consignment, QueuedEnvelope
 from relay.queue.outcomes import Answer, Deferred, Delivered, Failed, Outcome
@@ -277,3 +280,48 @@ def test_an_old_entry_is_given_up_only_after_the_ladder(yard: Yard) -> None:
         assert one.state is (EntryState.DUE if attempts < 5 else EntryState.BOUNCED)
         write(yard, consignment, LATER)
         yard.clock.pass_(2 * HOUR)
+
+
+def test_a_lease_that_another_took_is_not_held_any_more(any_yard: Yard) -> None:
+    """A worker learns that it has lost a lease when it renews; what it claims anew is another lease, for that alone."""
+    yard = any_yard
+    yard.queue("ann@example.net")
+
+    async def work() -> None:
+        claims = Claims(yard.store, yard.keyring, yard.blobs, ONE, gone=lambda _conn, _owner: False)
+        rooms = [Room("outside", 10)]
+        ((old,), _) = await claims.claim(rooms, yard.clock(), HOUR)
+        claims.hold(old.entries, yard.clock() + leases.LEASE)
+        ahead = yard.clock() + leases.LEASE + MINUTE  # the clock of another machine
+        await yard.store.commit(lambda conn: leases.return_lapsed(conn, ahead))
+        yard.clock.pass_(leases.LEASE / 2)
+        assert claims.still_ours(old, yard.clock()), "nobody has said so yet"
+        await claims.keep_house(["outside"], yard.clock(), HOUR)
+        assert not claims.still_ours(old, yard.clock())
+        ((new,), _) = await claims.claim(rooms, yard.clock(), HOUR)
+        claims.hold(new.entries, yard.clock() + leases.LEASE)
+        assert not claims.still_ours(old, yard.clock())
+        claims.let_go(old.entries)
+        assert claims.still_ours(new, yard.clock())
+
+    asyncio.run(work())
+
+
+def test_a_lease_that_lapsed_while_nobody_took_it_is_renewed(any_yard: Yard) -> None:
+    """The database did not answer for longer than a lease: what the worker still has in hand stays its own."""
+    yard = any_yard
+    yard.queue("ann@example.net")
+    yard.queue("ben@example.net")
+
+    async def work() -> None:
+        claims = Claims(yard.store, yard.keyring, yard.blobs, ONE, gone=lambda _conn, _owner: False)
+        ((held, dropped), _) = await claims.claim([Room("outside", 10)], yard.clock(), HOUR)
+        claims.hold(held.entries, yard.clock() + leases.LEASE)
+        yard.clock.pass_(leases.LEASE + MINUTE)
+        assert not claims.still_ours(held, yard.clock()), "unknown, until the database has been asked"
+        await claims.keep_house(["outside"], yard.clock(), HOUR)
+        assert claims.still_ours(held, yard.clock())
+        assert not claims.still_ours(dropped, yard.clock())
+
+    asyncio.run(work())
+    assert yard.states() == ["due", "leased"]
