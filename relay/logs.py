@@ -17,7 +17,7 @@ from collections.abc import Iterator, MutableMapping
 from functools import lru_cache
 from json import JSONEncoder
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -54,10 +54,9 @@ _LONGEST = 2000  # characters of one value
 _FRAMES = 12  # of one exception, the innermost
 
 _JSON = JSONEncoder(default=repr)  # one for all lines
-Level = Literal["debug", "info", "warning", "error"]
 
 
-def configure(*, stream: TextIO | None = None, json: bool | None = None, level: Level = "info") -> None:
+def configure(*, stream: TextIO | None = None, json: bool | None = None) -> None:
     """Send the logs of this process to ``stream`` (stderr); ``json`` None means: unless it is a terminal."""
     out = stream or _unbuffered(sys.stderr)
     as_json = not out.isatty() if json is None else json
@@ -71,7 +70,7 @@ def configure(*, stream: TextIO | None = None, json: bool | None = None, level: 
     last: list[Processor] = [_render_json] if as_json else [_Line()]
     structlog.configure(
         processors=[*shared, *last],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=Lines(out),
         cache_logger_on_first_use=False,
     )

@@ -1,7 +1,7 @@
 """Who may send through a listener, and how much one client and all clients together may use.
 
-There is no open relay (RFC 5321 section 7.9): mail is taken from the listener's trusted networks and from
-accounts that signed in, from nobody else.
+There is no open relay (RFC 5321 section 7.9): mail is taken from the listener's trusted networks, from accounts that
+signed in and from its tenants of Microsoft 365. Everybody else may write to a few addresses of the gateway's own.
 """
 
 from collections import Counter

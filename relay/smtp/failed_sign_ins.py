@@ -21,15 +21,14 @@ class FailedSignIns:
 
     store: Store
     throttles: Throttles
-    limit: Limit = FAILURES
     now: Callable[[], datetime] = clock.now
 
     def shut_out(self, client: str) -> bool:
         """Say whether a client has failed so often that it must wait. Reads, and writes nothing."""
         with self.store.read() as conn:
-            return self.throttles.reached(conn, self.limit, client, self.now())
+            return self.throttles.reached(conn, FAILURES, client, self.now())
 
     def add(self, client: str) -> int | None:
         """Count one more failure; return how many the client has left, None when it was shut out already."""
         now = self.now()
-        return self.store.run(lambda conn: self.throttles.note(conn, self.limit, client, now))
+        return self.store.run(lambda conn: self.throttles.note(conn, FAILURES, client, now))

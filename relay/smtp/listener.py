@@ -32,10 +32,10 @@ def silence_library() -> None:
     silence_parser()
 
 
-async def watch_certificates(listeners: Iterable["Listener"], every: float = _LOOK_EVERY) -> None:
-    """Look at the certificates of all listeners every so many seconds, for ever; cancel to stop."""
+async def watch_certificates(listeners: Iterable["Listener"]) -> None:
+    """Look at the certificates of all listeners once a minute, for ever; cancel to stop."""
     while True:
-        await asyncio.sleep(every)
+        await asyncio.sleep(_LOOK_EVERY)
         for listener in listeners:
             await asyncio.to_thread(listener.renew_certificate)
 

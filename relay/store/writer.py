@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, suppress
-from pathlib import Path
 from typing import TypeVar
 
 from sqlalchemy import Connection, event
@@ -46,7 +45,7 @@ class Store:
     errors of the database come out as StoreError or StoreFullError.
     """
 
-    def __init__(self, url: str, *, gate: Path | None) -> None:
+    def __init__(self, url: str) -> None:
         file = database_file(url)
         self._writer = open_engine(url, writer=True)
         readers = open_engine(url, writer=False)
@@ -61,7 +60,7 @@ class Store:
         self._keeps = file is not None
         self._connection: Connection | None = None  # the writer thread's
         self._file = SameFile(file)
-        self._gate = Gate(gate or gate_file(file) if file is not None else None)
+        self._gate = Gate(gate_file(file))
         self._line = Line()
         self._truncated_at = time.monotonic()
         self.commit_seconds = 0.0  # how long the last batch took, its COMMIT included
@@ -217,13 +216,12 @@ class Store:
         self._writer.dispose()
 
 
-def open_store(url: str, *, gate: Path | None = None) -> Store:
+def open_store(url: str) -> Store:
     """Open the database behind ``url`` for this process.
 
-    ``gate`` is the lock file that processes sharing a SQLite file queue at (default: beside the database). Raises
-    StoreError when the database does not answer, is damaged, or belongs to another version of Letterlock.
+    Raises StoreError when the database does not answer, is damaged, or belongs to another version of Letterlock.
     """
-    return Store(url, gate=gate)
+    return Store(url)
 
 
 def _withdraw(jobs: Sequence[Job]) -> None:

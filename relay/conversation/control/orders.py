@@ -71,7 +71,7 @@ class Orders:
         self._recalled = {one.participant_id: one.recalled_at for one in self.status.readers}
 
     def take(self, command: Command) -> None:
-        """Take up one command; `write` has what it changes."""
+        """Take up one command; `changes` has what comes of it."""
         if command.verb in _FOR_HOLDS:
             self._say(Outcome.NOT_HELD, command.verb.value)
         elif self.status.expires_at is None and command.verb is not Verb.STATUS:

@@ -48,8 +48,6 @@ NEEDS = {
     Verb.TO: Needs.ADDRESSES,
 }
 
-LANGUAGES = ("en", "nl", "de", "fr")
-
 # The first phrase of each is the one that our mails teach.
 PHRASES: dict[str, dict[Verb, tuple[str, ...]]] = {
     "en": {
