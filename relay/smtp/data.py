@@ -87,8 +87,9 @@ class Content:
 
     def problem(self) -> Reply | None:
         """Say why the whole message is refused, or None. The order is fixed, so that outcomes are too."""
+        if self._too_large:
+            return replies.too_large(self._limit)
         for wrong, reply in (
-            (self._too_large, replies.TOO_LARGE),
             (self._bare_cr, replies.BARE_CR),
             (self._bare_lf, replies.BARE_LF),
             (self._nul, replies.NUL),

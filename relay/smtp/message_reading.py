@@ -55,9 +55,8 @@ class MessageReading(SessionCommands):
 
     def new_content(self) -> Content:
         """Return the empty content of the message that comes."""
-        client = self.begun.client if self.begun is not None else self.client
-        limit, room = self.door.bounds(client)
-        return Content(limit=limit, room=room, mend_lines=bool(client.authenticated), disk=self.door.disk)
+        limit, room = self.door.bounds(self._whose)
+        return Content(limit=limit, room=room, mend_lines=bool(self._whose.authenticated), disk=self.door.disk)
 
     async def read_data(self, content: Content) -> None:
         """Read up to the end of data (RFC 5321 section 4.1.1.4); what stands behind it is the next command."""
@@ -95,6 +94,10 @@ class MessageReading(SessionCommands):
                     await self._overflow(reader.content)
         self.reading = False
 
+    @property
+    def _whose(self) -> ClientFacts:
+        return self.begun.client if self.begun is not None else self.client
+
     async def _overflow(self, content: Content) -> None:
         """Let the disk take what is held; meanwhile the inbox fills, and then the socket is not read any more."""
         self.deadline = NEVER  # the client waits for us
@@ -102,6 +105,7 @@ class MessageReading(SessionCommands):
 
     def _give_up(self) -> NoReturn:
         """Refuse a flood without waiting for its end."""
-        self.say(replies.TOO_LARGE)
+        limit, _ = self.door.bounds(self._whose)
+        self.say(replies.too_large(limit))
         self.leave()
         raise ConnectionEnded

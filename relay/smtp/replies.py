@@ -6,6 +6,7 @@ a number or an id are the small functions below the table.
 
 import unicodedata
 
+from relay.config.amounts import size_text
 from relay.smtp.values import Reply
 
 # -- success and intermediate ---------------------------------------------------------------------
@@ -61,6 +62,7 @@ AUTH_NOT_NOW = Reply(503, "5.5.1", "sign in once, and not during a transaction")
 AUTH_CANCELLED = Reply(501, "5.7.0", "cancelled")  # RFC 4954 section 4
 BAD_BASE64 = Reply(501, "5.5.2", "that is not base64")  # RFC 4954 section 4
 BAD_CREDENTIALS = Reply(535, "5.7.8", "name or password is wrong")  # RFC 4954 section 6
+SIGN_IN_FIRST = Reply(530, "5.7.0", "sign in over TLS to send through this server")  # RFC 4954 section 6
 SIGN_IN_LATER = Reply(454, "4.7.0", "too many failed attempts, sign in again in five minutes")  # RFC 4954 section 6
 SIGN_IN_UNKNOWN = Reply(454, "4.7.0", "cannot verify that now, try again later")  # RFC 4954 section 6
 NOT_YOUR_SENDER = Reply(553, "5.7.1", "you may not send from this address")  # RFC 6409 section 6.1
@@ -78,10 +80,9 @@ TOO_MUCH_MAIL = Reply(450, "4.7.1", "too much mail from your network, try again 
 TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "too many recipients in one message, send the rest again")  # 4.5.3.1.10
 
 # -- content --------------------------------------------------------------------------------------
-TOO_LARGE = Reply(552, "5.3.4", "message too large")  # RFC 1870 section 6; RFC 5321 4.5.3.1.9
 NO_ROOM = Reply(452, "4.3.1", "no room for this message now, try again later")  # RFC 1870 6.1; RFC 5321 4.5.3.1.9
-BARE_CR = Reply(550, "5.5.2", "the message holds a bare <CR>")  # RFC 5321 2.3.8
-BARE_LF = Reply(550, "5.5.2", "the message holds a bare <LF>")  # RFC 5321 2.3.8, 4.1.1.4
+BARE_CR = Reply(550, "5.5.2", "the message holds a bare <CR>: lines end in <CRLF>")  # RFC 5321 2.3.8
+BARE_LF = Reply(550, "5.5.2", "the message holds a bare <LF>: lines end in <CRLF>")  # RFC 5321 2.3.8, 4.1.1.4
 NUL = Reply(550, "5.5.2", "the message holds a NUL")  # RFC 5321 4.5.2; RFC 5322 section 4
 
 _LINE_ROOM = 480  # octets of text in one reply line; the line itself is at most 512 (RFC 5321 4.5.3.1.5)
@@ -103,6 +104,11 @@ def greeting(hostname: str) -> Reply:
 def chunk_ok(octets: int) -> Reply:
     """Return the answer to a BDAT that is not the last (RFC 3030 section 2)."""
     return Reply(250, "2.0.0", f"{octets} octets received")
+
+
+def too_large(limit: int) -> Reply:
+    """Return the answer to a message over ``limit`` octets, for people who see files only (RFC 1870 section 6)."""
+    return Reply(552, "5.3.4", f"message too large: at most {size_text(limit)}, and attachments grow by a third in mail")
 
 
 def internal_error(identifier: str) -> Reply:

@@ -69,7 +69,7 @@ class TransactionCommands(MessageReading):
         begun = self._begin(sender, asked)
         limit, room = self.door.bounds(begun.client)
         if asked.size > limit:
-            raise CommandError(replies.TOO_LARGE)
+            raise CommandError(replies.too_large(limit))
         if self.door.disk is None and asked.size > room.left:
             raise CommandError(replies.NO_ROOM)
         self.begun = begun
@@ -90,7 +90,8 @@ class TransactionCommands(MessageReading):
         address = forward_path(path, postmaster=self.door.postmaster, smtputf8=smtputf8)
         refusal = self.door.access.refusal(self.begun.client, address)
         if refusal is not None:
-            raise CommandError(refusal)
+            denied = refusal is replies.RELAYING_DENIED and self.door.users is not None
+            raise CommandError(replies.SIGN_IN_FIRST if denied else refusal)
         if len(self.begun.recipients) >= self.door.limits.recipients:
             raise CommandError(replies.TOO_MANY_RECIPIENTS)
         if not self.begun.recipients:

@@ -104,7 +104,7 @@ def test_memory_is_reserved_and_returned() -> None:
     third = Content(limit=80, room=room)
     third.add(b"x" * 50)
     third.add(b"x" * 50)
-    assert third.problem() == replies.TOO_LARGE
+    assert third.problem() == replies.too_large(80)
     assert room.left == 100
     assert third.size == 100
 
