@@ -94,6 +94,7 @@ class FileBlobs:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._synced: set[Path] = set()  # the sub-folders whose names this process has made durable
 
     def write(self, blob_id: bytes, chunks: Iterable[bytes]) -> int:
         """Write a draft and keep it (see BlobStore)."""
@@ -163,11 +164,12 @@ class FileBlobs:
         return self._folder / name[:2] / name
 
     def _make_folder(self, folder: Path) -> None:
-        if folder.is_dir():
+        if folder in self._synced and folder.is_dir():
             return
         self._make_root()
         folder.mkdir(mode=0o700, exist_ok=True)
-        sync_folder(self._folder)
+        sync_folder(self._folder)  # even where it was there: who made it may not have come to that, or have died before
+        self._synced.add(folder)
 
     def _make_root(self) -> None:
         if not self._folder.is_dir():
@@ -227,12 +229,15 @@ def stored(connection: Connection, lengths: Mapping[bytes, int], now: datetime) 
 
 def doom(connection: Connection, blob_ids: Sequence[bytes], now: datetime) -> None:
     """Journal that these blobs go, in the transaction that removes what refers to them. ``purge`` does the rest."""
-    for start in range(0, len(blob_ids), _MANY):
-        connection.execute(
-            _BLOB.update()
-            .where(_BLOB.c.id.in_(blob_ids[start : start + _MANY]))
-            .values(state=BlobState.DOOMED.value, changed_at=now)
-        )
+    _doom(connection, blob_ids, now, (BlobState.WRITING, BlobState.STORED))
+
+
+def give_up(connection: Connection, blob_ids: Sequence[bytes], now: datetime) -> None:
+    """Journal that blobs go which nothing refers to. One that a commit has stored meanwhile stays.
+
+    That may be a commit of which we heard nothing but that the connection was lost.
+    """
+    _doom(connection, blob_ids, now, (BlobState.WRITING,))
 
 
 def doomed(connection: Connection, limit: int) -> list[bytes]:
@@ -257,6 +262,16 @@ def unknown(connection: Connection, blob_ids: Sequence[bytes]) -> list[bytes]:
     """Return those of ``blob_ids`` that have no row: left by a database that was restored from a backup."""
     known = set(connection.execute(select(_BLOB.c.id).where(_BLOB.c.id.in_(blob_ids))).scalars())
     return [one for one in blob_ids if one not in known]
+
+
+def _doom(connection: Connection, blob_ids: Sequence[bytes], now: datetime, states: Iterable[BlobState]) -> None:
+    these = _BLOB.c.state.in_([state.value for state in states])
+    for start in range(0, len(blob_ids), _MANY):
+        connection.execute(
+            _BLOB.update()
+            .where(_BLOB.c.id.in_(blob_ids[start : start + _MANY]), these)
+            .values(state=BlobState.DOOMED.value, changed_at=now)
+        )
 
 
 def _id_of(name: str) -> bytes | None:

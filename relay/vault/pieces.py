@@ -98,8 +98,8 @@ class Workshop:
         return SealedPiece(message_id, entry, ((SEALED, [sealed]), (PART, [content, manifest]), (STANZA, [row])), blobs)
 
     def drop(self, piece: SealedPiece, now: datetime) -> None:
-        """Give up a piece that will not be inserted: its blobs go with the next sweep."""
-        self._doom(piece.blobs, now)
+        """Give up a piece that was not inserted: its blobs go with the next sweep, unless it was after all."""
+        self._give_up(piece.blobs, now)
 
     def _place(self, key: MessageKey, writer: PartWriter, pieces: Iterable[bytes], now: datetime) -> dict[str, Any]:
         """Return the row of a part: its octets in it when they are few, else in the blob store."""
@@ -117,14 +117,14 @@ class Workshop:
         try:
             length = self.blobs.write(blob_id, chain((bytes(front),), sealed))
         except BaseException:
-            self._doom([blob_id], now)
+            self._give_up([blob_id], now)
             raise
         return row | {"length": length, "blob_id": blob_id}
 
-    def _doom(self, blob_ids: Iterable[bytes], now: datetime) -> None:
+    def _give_up(self, blob_ids: Iterable[bytes], now: datetime) -> None:
         if ids := list(blob_ids):
             with suppress(StoreError):  # swept as an orphan after a day then
-                self.store.run(lambda conn: journal.doom(conn, ids, now))
+                self.store.run(lambda conn: journal.give_up(conn, ids, now))
 
 
 def insert_piece(conn: Connection, piece: SealedPiece, now: datetime) -> None:

@@ -154,7 +154,7 @@ def sweep_orphans(store: Store, blobs: BlobStore, before: datetime, now: datetim
     """Remove blobs that were begun before ``before`` and never finished, and once a day files without a row."""
     total = 0
     while ids := _read(store, lambda connection: journal.abandoned(connection, before, BATCH)):
-        store.run(partial(journal.doom, blob_ids=ids, now=now))
+        store.run(partial(journal.give_up, blob_ids=ids, now=now))
         total += purge(store, blobs)
     if store.run(lambda connection: _walk_is_due(connection, now)):
         found = blobs.older_than(before)

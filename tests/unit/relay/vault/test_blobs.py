@@ -4,11 +4,12 @@ import errno
 import os
 import signal
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 
 from relay.clock import new_id
 from relay.errors import StoreError, StoreFullError
@@ -107,6 +108,19 @@ def test_file_and_folder_are_synced_in_order(blobs: FileBlobs, monkeypatch: pyte
     assert synced[2] == "00"
 
 
+def test_a_folder_that_somebody_else_made_is_synced_too(
+    blobs: FileBlobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who made it may have died before it synced the name, or not have come so far: each process does it once."""
+    (tmp_path / "blobs" / "00").mkdir(parents=True)
+    synced: list[str] = []
+    monkeypatch.setattr("relay.vault.blobs.sync_folder", lambda folder: synced.append(folder.name))
+    blobs.write(BLOB, [b"x"])
+    assert synced == ["blobs", "00"]
+    blobs.write(BLOB[:1] + new_id()[1:], [b"x"])
+    assert synced == ["blobs", "00", "00"]
+
+
 def test_doomed_blobs_lose_their_file_and_then_their_row(blobs: FileBlobs, store: Store, tmp_path: Path) -> None:
     """The row goes last, so that no file is ever forgotten."""
     ids = [new_id() for _ in range(3)]
@@ -143,6 +157,25 @@ def test_orphans_are_swept_after_a_day(blobs: FileBlobs, store: Store, tmp_path:
     assert sweep_orphans(store, blobs, NOW - 4 * DAY, NOW - 2 * DAY) == 0
     assert sweep_orphans(store, blobs, NOW - DAY, NOW) == 2
     assert {file.name for file in files(tmp_path)} == {writing.hex(), used.hex()}
+
+
+def test_what_is_committed_while_orphans_are_swept_stays(
+    blobs: FileBlobs, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a jump of the clock a blob may look abandoned whose message is accepted at that moment: it is kept."""
+    store.run(partial(journal.begin, blob_ids=[BLOB], now=NOW - 2 * DAY))
+    length = blobs.write(BLOB, [b"x"])
+    find = journal.abandoned
+
+    def abandoned(connection: Connection, before: datetime, limit: int) -> list[bytes]:
+        found = find(connection, before, limit)
+        if found:
+            store.run(partial(journal.stored, lengths={BLOB: length}, now=NOW))
+        return found
+
+    monkeypatch.setattr(journal, "abandoned", abandoned)
+    assert sweep_orphans(store, blobs, NOW - DAY, NOW) == 0
+    assert blobs.read(BLOB, 0, 1) == b"x"
 
 
 def test_a_new_database_removes_no_file_on_its_first_day(blobs: FileBlobs, store: Store, tmp_path: Path) -> None:

@@ -5,10 +5,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import Connection, func, select, update
 
 from relay.clock import new_id
-from relay.errors import NotFoundError, StoreFullError
+from relay.errors import NotFoundError, StoreError, StoreFullError
 from relay.store.tables import Blob, Sealed, Stanza
 from relay.store.tables import Part as PartTable
 from relay.store.tables.sealed import BlobState, ReaderState
@@ -20,6 +20,7 @@ from relay.vault.links import KEY, PARTICIPANT
 from relay.vault.opener import Link, Opener
 from relay.vault.recovery import create_recovery
 from relay.vault.sealing.errors import Layer, SealingError
+from relay.vault.sweeping import purge
 from relay.vault.unfinished import DraftContent, consume, give_back, read_draft
 from relay.vault.vault import SealedDraft
 from relay.vault.visits import read_ticket, write_ticket
@@ -349,6 +350,32 @@ def test_an_upload_that_breaks_off_leaves_nothing(drafts: Drafts, pen: Pen, tmp_
         drafts.add_file(pen, "half", "", broken(), NOW)
     assert count(store, SEALED) == before
     assert files_on_disk(tmp_path) == 0
+
+
+def test_a_file_whose_commit_was_not_answered_is_whole(
+    *, drafts: Drafts, pen: Pen, link: Link, store: Store, blobs: FileBlobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection to the database was lost inside COMMIT: the page says no, yet what was written keeps its blob."""
+    real, submitted = store.run, 0
+
+    def run(work: Callable[[Connection], object]) -> object:
+        nonlocal submitted
+        submitted += 1
+        done = real(work)
+        if submitted == 2:  # the first journals the blob
+            raise StoreError("the connection to the database was lost")
+        return done
+
+    monkeypatch.setattr(store, "run", run)
+    with pytest.raises(StoreError):
+        drafts.add_file(pen, "a.bin", "application/x-a", [b"a" * 200_000], NOW)
+    monkeypatch.undo()
+    purge(store, blobs)
+    with store.read() as conn:
+        draft, answer_id = drafts.open(conn, link, NOW), new_id()
+    keys = store.run(lambda conn: drafts.hand_over(conn, pen, draft, answer_id))
+    [file] = content(store, blobs, link, keys, answer_id).files
+    assert b"".join(file.read()) == b"a" * 200_000
 
 
 def test_relay_reads_what_was_handed_over_once(
