@@ -108,7 +108,7 @@ def chunk_ok(octets: int) -> Reply:
 
 def too_large(limit: int) -> Reply:
     """Return the answer to a message over ``limit`` octets, for people who see files only (RFC 1870 section 6)."""
-    return Reply(552, "5.3.4", f"message too large: at most {size_text(limit)}, and attachments grow by a third in mail")
+    return Reply(552, "5.3.4", f"message too large: at most {size_text(limit)}; attachments grow by a third in mail")
 
 
 def internal_error(identifier: str) -> Reply:
