@@ -25,7 +25,7 @@ _LINE = re.compile(rb"([2-5]\d\d)(?:([ -])(.*))?", re.DOTALL)
 
 
 class Dialogue(SMTPProtocol):
-    """One connection to a next hop. ``fault`` says in words why the dialogue is over.
+    """One connection to a next hop. ``fault`` says in words why the dialogue is over, ``silent`` that time ran out.
 
     Nothing here raises but TimeoutError, out of any wait that outlasts what was allowed (`allow`) for all of them
     together. Not for use by two tasks at once.
@@ -34,6 +34,7 @@ class Dialogue(SMTPProtocol):
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
         self.fault = ""
+        self.silent = False
         self._bound = math.inf
         self._late = False  # a time limit has passed
         self._alarm = Alarm(loop, self._time_is_over)
@@ -122,7 +123,7 @@ class Dialogue(SMTPProtocol):
             except TimeoutError:
                 if left <= seconds:
                     raise
-                self._spoil("timed out while the next hop took the message")
+                self._fall_silent("timed out while the next hop took the message")
         return self.usable
 
     def allow(self, seconds: float) -> None:
@@ -182,8 +183,12 @@ class Dialogue(SMTPProtocol):
             if self._late and left <= seconds:
                 raise TimeoutError
             if self._late and self._owed == before:
-                self._spoil("timed out waiting for a reply")
+                self._fall_silent("timed out waiting for a reply")
         return [self._received.popleft() for _ in range(min(count, len(self._received)))]
+
+    def _fall_silent(self, why: str) -> None:
+        self.silent = not self.fault
+        self._spoil(why)
 
     def _spoil(self, why: str) -> None:
         self.fault = self.fault or why

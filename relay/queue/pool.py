@@ -8,6 +8,8 @@ from relay.queue.outcomes import Answer
 from relay.queue.patience import Patience
 from relay.queue.session import Session, Unusable
 
+_REMEMBERED = 10  # times as long as it is left alone, a next hop in doubt is remembered without being used
+
 
 class Pool:
     """Kept connections of one next hop.
@@ -15,6 +17,9 @@ class Pool:
     At most ``size`` are open at once; who wants one more waits. A next hop that takes fewer (it refuses a
     connection while others are open) is not down: we wait for one of ours instead. ``opened`` makes a new
     one, ``monotonic`` is a clock in seconds.
+
+    After a fault the next hop is in doubt until a message has been answered there again: one courier at a time finds
+    out, because a host that accepts connections and says nothing costs minutes.
     """
 
     def __init__(
@@ -34,6 +39,8 @@ class Pool:
         self._fewer, self._fewer_until = size, 0.0
         self._avoid_until = 0.0
         self._reason: Answer | None = None
+        self._in_doubt = False
+        self._doubt_until = 0.0
 
     def resize(self, size: int, patience: Patience) -> None:
         """Bound open connections and waiting anew; what is open above the bound is closed as it falls idle too long."""
@@ -51,12 +58,28 @@ class Pool:
         """Leave the next hop alone for a while."""
         self._reason = reason
         self._avoid_until = self._monotonic() + self._patience.avoid
+        self.doubt()
+
+    def doubt(self) -> None:
+        """Note that the next hop left a message without an answer, or could not be used."""
+        self._in_doubt = True
+        self._doubt_until = self._monotonic() + self._patience.avoid
+
+    def trust(self) -> None:
+        """Note that the next hop answered."""
+        self._in_doubt = False
+
+    @property
+    def doubtful(self) -> bool:
+        """Tell whether another next hop, where there is one, is to be tried before this one."""
+        return self._in_doubt and (self._busy > 0 or self._monotonic() < self._doubt_until)
 
     @property
     def forgettable(self) -> bool:
         """Tell whether nothing is open, nobody waits and nothing is remembered of the next hop."""
         used = self._busy or self._idle or self._waiting
-        return not used and self._monotonic() >= max(self._avoid_until, self._fewer_until)
+        doubted = self._doubt_until + _REMEMBERED * self._patience.avoid if self._in_doubt else 0.0
+        return not used and self._monotonic() >= max(self._avoid_until, self._fewer_until, doubted)
 
     async def take(self, *, fresh: bool = False) -> Session | Unusable:
         """Return a connection for one message, kept or new; ``fresh`` asks for a new one.

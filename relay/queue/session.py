@@ -54,6 +54,11 @@ class Session:
         """Tell whether another transaction may begin here."""
         return self._dialogue.usable and self.uses < self._patience.uses
 
+    @property
+    def silent(self) -> bool:
+        """Tell whether the next hop stopped to answer, or to take what was sent: it had all the time it may have."""
+        return self._dialogue.silent
+
     async def transact(self, mail: Transaction) -> tuple[Outcome, ...] | Unusable:
         """Send one message; return one outcome per path, in order. Never raises.
 

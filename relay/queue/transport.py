@@ -55,9 +55,10 @@ class Transport:
     async def send(self, route: Route, mail: Transaction) -> tuple[Outcome, ...]:
         """Send a message; return one outcome per path of the transaction, in order. Never raises.
 
-        A next hop that cannot be used is passed over for the next one, and left alone for a while; the message is not
-        offered again once a next hop has decided about any recipient or has seen the final dot. An address that needs
-        SMTPUTF8 is offered apart from those that do not; on a route by MX, so is each domain.
+        A next hop that cannot be used is passed over for the next one, and left alone for a while, then tried by one
+        message at a time until it answers; the message is not offered again once a next hop has decided about any
+        recipient or has seen the final dot. An address that needs SMTPUTF8 is offered apart from those that do not; on
+        a route by MX, so is each domain.
         """
         if len(mail.paths) == 1:
             return await self._send(route, mail)
@@ -82,8 +83,8 @@ class Transport:
                 return (found,) * len(mail.paths)
             hops = found
         refusals: list[Unusable] = []
-        for hop in hops:
-            pool = self._pool(hop, route.protection)
+        pools = [self._pool(hop, route.protection) for hop in hops]
+        for pool in sorted(pools, key=lambda pool: pool.doubtful) if len(pools) > 1 else pools:
             avoided = pool.avoided()
             result = Unusable(avoided) if avoided else await self._offer(pool, mail)
             if not isinstance(result, Unusable):
@@ -127,6 +128,7 @@ class Transport:
             finally:
                 pool.give_back(session)
             if not isinstance(result, Unusable):
+                pool.doubt() if session.silent else pool.trust()
                 return result
             if kept and result.hop_at_fault:
                 # That the next hop closed a kept connection says nothing about the next hop.
@@ -134,6 +136,10 @@ class Transport:
                 continue
             if result.answer.code in _TO_AVOID:
                 pool.avoid(result.answer)
+            elif session.silent:
+                pool.doubt()
+            elif not result.hop_at_fault:
+                pool.trust()
             return result
 
     def _pool(self, hop: Hop, protection: Protection) -> Pool:

@@ -16,6 +16,7 @@ from relay.queue.routes import Route, TlsMode
 from relay.queue.transaction import Path, Transaction
 from relay.queue.transport import Transport
 from tests.unit.relay.queue.nexthop import DROP, SILENCE, NextHop
+from tests.unit.relay.queue.yard import until
 
 ANN, BEN = Path("ann@example.net"), Path("ben@example.net")
 LETTER = b"Subject: hello\r\n\r\nDear Ann\r\n"
@@ -216,6 +217,54 @@ def test_the_next_hop_of_the_route_takes_over() -> None:
             await client.send(route(first, spare), letter())
             await client.close()
             assert len(first.taken) == 1
+
+    run(work())
+
+
+def test_one_message_at_a_time_finds_out_whether_a_next_hop_is_back() -> None:
+    """While it waits for a host that accepts and says nothing, all others go to the next host of the route at once."""
+    clock = [0.0]
+
+    async def work() -> None:
+        async with NextHop({"GREETING": [DROP, SILENCE]}) as first, NextHop() as spare:
+            client = transport(monotonic=lambda: clock[0], patience=replace(QUICK, greeting=60))
+            both = route(first, spare)
+            await client.send(both, letter())
+            clock[0] += QUICK.avoid
+            client.tidy()
+            finding_out = asyncio.create_task(client.send(both, letter()))
+            await until(lambda: first.connections == 2)
+            for _ in range(3):
+                assert isinstance((await client.send(both, letter()))[0], Delivered)
+            assert (first.connections, len(spare.taken)) == (2, 4)
+            finding_out.cancel()
+            await asyncio.gather(finding_out, return_exceptions=True)
+            for _ in range(2):
+                await client.send(both, letter())
+            await client.close()
+            assert len(first.taken) == 2
+
+    run(work())
+
+
+@pytest.mark.parametrize("verb", ["MAIL", "."])
+def test_a_host_that_falls_silent_is_tried_after_the_others(verb: str) -> None:
+    """What waited is lost time for one message; those behind it go to the next host of the route."""
+    clock = [0.0]
+
+    async def work() -> None:
+        async with NextHop({verb: [SILENCE]}) as first, NextHop() as spare:
+            client = transport(monotonic=lambda: clock[0], patience=replace(QUICK, command=0.05, final=0.05))
+            both = route(first, spare)
+            await client.send(both, letter())
+            for _ in range(2):
+                assert isinstance((await client.send(both, letter()))[0], Delivered)
+            assert first.connections == 1
+            clock[0] += QUICK.avoid
+            for _ in range(2):
+                await client.send(both, letter())
+            await client.close()
+            assert len(first.taken) == 2
 
     run(work())
 
