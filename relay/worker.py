@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 import uvloop
 
-from relay import alerts, clock
+from relay import alerts
 from relay.alerts import Alerts, clock_jumped, less_confined
 from relay.config.model import Configuration
 from relay.config.source import Source
@@ -27,7 +27,6 @@ from relay.renewing import renew_on_hangup
 from relay.services import Service
 from relay.smtp.listener import watch_certificates
 from relay.store.slot import Slot
-from relay.vault.retention import bury
 
 FINISH_WITHIN = 25.0  # seconds for transactions and deliveries that are under way; the supervisor waits 30
 
@@ -101,8 +100,6 @@ async def work(gateway: Gateway, source: Source) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
 
-    # A restored backup may bring back what was destroyed early: before anything is served, it goes again.
-    await asyncio.to_thread(bury, gateway.store, gateway.keyring, gateway.audit, clock.now())
     await gateway.delivery.start()
     duties = Duties(gateway)
 

@@ -23,7 +23,7 @@ from relay.vault.keyfiles import (
     write_key,
 )
 from relay.vault.sealing.kek import FileKek
-from relay.vault.tombstones import Grave, buried, bury
+from relay.vault.tombstones import buried, bury
 
 _KEK = "kek-"
 _EPOCH = "epoch-"
@@ -112,14 +112,14 @@ class Keks(Mapping[bytes, FileKek]):
 
     def destroy(self, kek: KekFile) -> None:
         """Destroy a KEK for good: the tombstone first, so that no restored backup brings it back."""
-        bury(self._tombstones, Grave.KEK, kek.id)
+        bury(self._tombstones, kek.id)
         reached("retention: server key buried")
         destroy_key(self._folder, kek.name)
         self._loaded.pop(kek.id, None)
 
     def _load(self) -> None:
         finish_destroying(self._folder)
-        dead = buried(self._tombstones, Grave.KEK)
+        dead = buried(self._tombstones)
         for name in key_names(self._folder, _KEK):
             key = read_key(self._folder, name)
             if key is None:

@@ -32,7 +32,6 @@ from relay.vault.sealing.kek import FileKek
 from relay.vault.sealing.primitives import kdf, lab
 from relay.vault.sealing.recovery import RecoveryPublicKey
 from relay.vault.sealing.spool import SpoolReader, SpoolWriter, open_spooled, seal_spooled, spooled_key_id
-from relay.vault.tombstones import Grave, buried, bury
 
 Role = Literal["relay", "portal", "cli"]
 TAG_LENGTH = 20  # of a secret in an address
@@ -221,16 +220,6 @@ class Keyring:
     def signing_public(self) -> Ed25519PublicKey:
         """Return the key that verifies checkpoints."""
         return Ed25519PublicKey.from_public_bytes(self._public("signing.pub"))
-
-    # --- tombstones ---
-
-    def bury_message(self, message_id: bytes) -> None:
-        """Note that a message was destroyed before it expired: no restored backup may show it again."""
-        bury(self.folder / "tombstones", Grave.MESSAGE, message_id)
-
-    def buried_messages(self) -> frozenset[bytes]:
-        """Return the messages that must stay destroyed."""
-        return buried(self.folder / "tombstones", Grave.MESSAGE)
 
     def _secret(self, name: str) -> bytes:
         if name not in self._secrets:

@@ -65,7 +65,7 @@ class Periods:
     personal_facts: timedelta = timedelta(days=365)
 
 
-_USUAL = Periods()
+_PERIODS = Periods()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +82,7 @@ class Swept:
     doubt: str = ""
 
 
-def sweep(
-    store: Store, blobs: BlobStore, keyring: Keyring, audit: Audit, now: datetime, *, periods: Periods = _USUAL
-) -> Swept:
+def sweep(store: Store, blobs: BlobStore, keyring: Keyring, audit: Audit, now: datetime) -> Swept:
     """Do everything that is due at ``now``. One process at a time should (relay/store/duties.py); two do no harm.
 
     Blocking; StoreError when the store does not answer: what was done stays done, the next sweep goes on.
@@ -92,29 +90,19 @@ def sweep(
     reason = store.run(partial(doubt, now=now))
     if reason:
         return Swept(doubt=reason)
-    expired = bury(store, keyring, audit, now) + _repeat(store, partial(_expire, audit=audit, now=now))
+    expired = _repeat(store, partial(_expire, audit=audit, now=now))
     destroyed = _repeat(store, partial(_destroy, audit=audit, now=now))
-    drafts = _repeat(store, partial(_end_drafts, before=now - periods.drafts, now=now))
-    removed = purge(store, blobs) + sweep_orphans(store, blobs, now - periods.orphans, now)
+    drafts = _repeat(store, partial(_end_drafts, before=now - _PERIODS.drafts, now=now))
+    removed = purge(store, blobs) + sweep_orphans(store, blobs, now - _PERIODS.orphans, now)
     return Swept(
         expired,
         destroyed,
-        _destroy_keks(store, keyring, audit, now, periods.bucket_grace),
+        _destroy_keks(store, keyring, audit, now),
         _destroy_epochs(store, keyring, now),
         removed,
         drafts,
-        _sweep_rows(store, now, periods),
+        _sweep_rows(store, now),
     )
-
-
-def bury(store: Store, keyring: Keyring, audit: Audit, now: datetime) -> int:
-    """Expire what was destroyed early and came back with a restored backup; call it at every start too."""
-    buried = sorted(keyring.buried_messages())
-    done = 0
-    for start in range(0, len(buried), BATCH):
-        ids = buried[start : start + BATCH]
-        done += store.run(partial(_expire_these, audit=audit, now=now, ids=ids))
-    return done
 
 
 def _expire(connection: Connection, audit: Audit, now: datetime) -> int:
@@ -127,26 +115,15 @@ def _expire(connection: Connection, audit: Audit, now: datetime) -> int:
             .with_for_update()  # one that is being extended is looked at again when that has been written
         ).scalars()
     )
-    return _expire_these(connection, audit, now, ids)
-
-
-def _expire_these(connection: Connection, audit: Audit, now: datetime, ids: list[bytes]) -> int:
-    live = list(
-        connection.execute(
-            select(_SEALED.c.id)
-            .where(_SEALED.c.id.in_(ids), _SEALED.c.state == SealedState.LIVE.value)
-            .with_for_update()
-        ).scalars()
-    )
-    if live:
-        connection.execute(delete(_STANZA).where(_STANZA.c.message_id.in_(live)))
+    if ids:
+        connection.execute(delete(_STANZA).where(_STANZA.c.message_id.in_(ids)))
         reached("retention: stanzas deleted")
         connection.execute(
-            update(_SEALED).where(_SEALED.c.id.in_(live)).values(state=SealedState.EXPIRED.value, wrapped=b"")
+            update(_SEALED).where(_SEALED.c.id.in_(ids)).values(state=SealedState.EXPIRED.value, wrapped=b"")
         )
-    for message_id in live:
+    for message_id in ids:
         audit.append(connection, Event.EXPIRED, message_id, at=now)
-    return len(live)
+    return len(ids)
 
 
 def _destroy(connection: Connection, audit: Audit, now: datetime) -> int:
@@ -175,10 +152,10 @@ def _end_drafts(connection: Connection, before: datetime, now: datetime) -> int:
     return remove_pieces(connection, list(ids), now)
 
 
-def _destroy_keks(store: Store, keyring: Keyring, audit: Audit, now: datetime, grace: timedelta) -> int:
+def _destroy_keks(store: Store, keyring: Keyring, audit: Audit, now: datetime) -> int:
     destroyed = 0
     for kek in keyring.keks.files():
-        if end_of_bucket(kek.bucket) + grace > now:
+        if end_of_bucket(kek.bucket) + _PERIODS.bucket_grace > now:
             continue
         with store.read() as connection:
             needed = connection.execute(
@@ -205,18 +182,18 @@ def _destroy_epochs(store: Store, keyring: Keyring, now: datetime) -> int:
     return keyring.destroy_unused_epochs(in_use, now)
 
 
-def _sweep_rows(store: Store, now: datetime, periods: Periods) -> int:
+def _sweep_rows(store: Store, now: datetime) -> int:
     duties: tuple[tuple[Callable[..., int], timedelta], ...] = (
-        (sweeping.old_codes, periods.codes),
-        (sweeping.old_visits, periods.visits),
+        (sweeping.old_codes, _PERIODS.codes),
+        (sweeping.old_visits, _PERIODS.visits),
         (sweeping.old_throttles, timedelta(0)),
-        (sweeping.old_requests, periods.requests),
-        (sweeping.old_messages, periods.finished_mail),
-        (sweeping.old_machine_threads, periods.machine_threads),
-        (sweeping.old_decisions, periods.decisions),
-        (sweeping.old_conversations, periods.conversations),
-        (sweeping.old_observations, periods.observations),
-        (forget_until, periods.personal_facts),
+        (sweeping.old_requests, _PERIODS.requests),
+        (sweeping.old_messages, _PERIODS.finished_mail),
+        (sweeping.old_machine_threads, _PERIODS.machine_threads),
+        (sweeping.old_decisions, _PERIODS.decisions),
+        (sweeping.old_conversations, _PERIODS.conversations),
+        (sweeping.old_observations, _PERIODS.observations),
+        (forget_until, _PERIODS.personal_facts),
     )
     return sum(_repeat(store, partial(work, before=now - period)) for work, period in duties)
 

@@ -13,7 +13,7 @@ from relay.store.writer import open_store
 from relay.vault import progress
 from relay.vault.blobs import FileBlobs, begin, stored
 from relay.vault.keyring import Keyring
-from relay.vault.tombstones import Grave, bury
+from relay.vault.tombstones import bury
 
 NOW = datetime(2026, 11, 23, 3, tzinfo=UTC)
 KEPT, WRITING = bytes(16), bytes([1]) * 16
@@ -28,7 +28,7 @@ def keys(tmp_path: Path) -> Path:
     keyring.spool_seal("label", bytes(16), b"waits", at=NOW)
     keyring.kek_for(NOW)
     progress.settle(folder, 7)
-    bury(folder / "tombstones", Grave.MESSAGE, bytes(16))
+    bury(folder / "tombstones", bytes(16))
     return folder
 
 

@@ -21,7 +21,7 @@ from relay.vault.blobs import FileBlobs
 from relay.vault.keyring import Keyring
 from relay.vault.links import KEY, PARTICIPANT, LinkState
 from relay.vault.opener import Link, Opened
-from relay.vault.retention import Swept, bury, sweep
+from relay.vault.retention import Swept, sweep
 from relay.vault.steady import doubt
 from relay.vault.vault import SealedDraft
 
@@ -153,18 +153,6 @@ def test_key_is_kept_while_a_message_still_needs_it(
     store.run(lambda connection: connection.execute(extended) and None)
     assert sweep(store, blobs, keyring, audit, late).keks == 0
     assert len(keyring.keks.files()) == 1
-
-
-def test_buried_message_stays_dead_after_a_restore(
-    seal: Seal, store: Store, keyring: Keyring, audit: Audit, open_all: Callable[..., Opened]
-) -> None:
-    """A message that was destroyed early and came back with a backup is destroyed again at the start."""
-    draft, other = seal(), seal()
-    keyring.bury_message(draft.message_id)
-    assert bury(store, keyring, audit, NOW) == 1
-    assert bury(store, keyring, audit, NOW) == 0
-    assert open_all(draft) == Opened((), ())
-    assert open_all(other).messages
 
 
 def test_old_rows_go_and_young_ones_stay(seal: Seal, store: Store, sweep_at: Sweep) -> None:
