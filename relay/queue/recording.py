@@ -52,6 +52,12 @@ _WARNED = update(_ENTRY).where(_ENTRY.c.id == bindparam("of_id")).values(warned_
 _UNFINISHED = select(1).where(
     _ENTRY.c.message_id == _SPOOL.c.message_id, _ENTRY.c.state.in_([literal(state.value) for state in OPEN])
 )
+_ONE_AT_A_TIME = PreparedForKeys(
+    # Always in the same order, so that two relays never wait for each other.
+    lambda ids: (
+        select(_SPOOL.c.message_id).where(_SPOOL.c.message_id.in_(ids)).order_by(_SPOOL.c.message_id).with_for_update()
+    )
+)
 _RELEASE = PreparedForKeys(
     lambda ids: delete(_SPOOL).where(_SPOOL.c.message_id.in_(ids), ~exists(_UNFINISHED)).returning(_SPOOL.c.blob_id)
 )
@@ -173,7 +179,12 @@ def record_damaged(conn: Connection, damaged: Iterable[Damaged], due_at: datetim
 
 def let_go(conn: Connection, message_ids: Iterable[bytes], now: datetime) -> None:
     """Delete the spooled bytes of messages that have no unfinished entry left; their blobs are doomed with them."""
-    gone = _RELEASE.rows(conn, list(message_ids))
+    ids = sorted(message_ids)
+    if conn.dialect.name == "postgresql":
+        # Two relays may finish the last two entries at once, and neither sees what the other has not committed: who
+        # comes second waits here, and then looks. SQLite has one writer.
+        _ONE_AT_A_TIME.rows(conn, ids)
+    gone = _RELEASE.rows(conn, ids)
     reached("outcome: octets let go")
     if doomed := [blob_id for (blob_id,) in gone if blob_id is not None]:
         journal.doom(conn, doomed, now)

@@ -1,11 +1,14 @@
 """Leases and their fence, on both databases."""
 
 import asyncio
+import threading
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, select, text, update
 
 from relay.queue import entries as leases
 from relay.queue.claims import Claims
@@ -15,9 +18,11 @@ from relay.queue.items import Consignment, QueuedEnvelope
 from relay.queue.outcomes import Answer, Deferred, Delivered, Failed, Outcome
 from relay.queue.recording import record, record_damaged
 from relay.queue.settling import Settled, settle
+from relay.store.audit import Audit
 from relay.store.tables import Entry, Participant
 from relay.store.tables.queue import EntryState, Kind
 from relay.store.tables.sealed import ReaderState
+from relay.store.writer import Store, open_store
 from tests.unit.relay.queue.yard import DAY, HOUR, LADDER, LETTER, MINUTE, Yard
 
 ENTRY = Entry.__table__  # type: ignore[attr-defined]
@@ -193,6 +198,46 @@ def test_the_bytes_stay_until_the_last_entry_is_finished(any_yard: Yard) -> None
     write(yard, again, NO)
     assert (yard.spooled(), yard.blob_states()) == (0, ["doomed"])
     assert yard.states() == ["bounced", "done"]
+
+
+@pytest.mark.postgresql
+def test_two_relays_that_finish_a_message_at_once_let_go_of_its_bytes(
+    postgresql_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each has sent to one recipient and does not see the other's commit yet: the bytes go with the second of them."""
+    one, two = open_store(postgresql_url), open_store(postgresql_url)
+    yard = Yard.build(one, tmp_path)
+    yard.queue("ann@example.net", "ben@example.net")
+    ann, ben = claimed(yard)[0].split(1)
+    written, leave = threading.Event(), threading.Event()
+
+    def stand(place: str) -> None:
+        if place == "outcome: octets let go" and not written.is_set():
+            written.set()
+            assert leave.wait(10)
+
+    def outcome(consignment: Consignment) -> Callable[[Connection], None]:
+        group = [replace(one, report=None) for one in settled(yard, consignment, YES)]
+        audit = Audit(yard.keyring, consignment.entries[0].envelope.recipient)
+        return lambda conn: record(conn, yard.keyring, audit, group)
+
+    monkeypatch.setattr("relay.queue.recording.reached", stand)
+    first = one.submit(outcome(ann))
+    assert written.wait(10)
+    second = two.submit(outcome(ben))
+    while not second.done() and not _somebody_waits_for_a_lock(one):
+        pass
+    leave.set()
+    for commit in (first, second):
+        commit.result(10)
+    assert (yard.states(), yard.spooled()) == (["done", "done"], 0)
+    one.close()
+    two.close()
+
+
+def _somebody_waits_for_a_lock(store: Store) -> bool:
+    with store.read() as conn:
+        return bool(conn.execute(text("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")).scalar())
 
 
 def test_two_notices_in_one_group_are_recorded(any_yard: Yard) -> None:
