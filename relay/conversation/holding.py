@@ -73,7 +73,7 @@ class Holding:
                 return self.release.drop(held, by=BY_SENDER, now=now, language=language)
             case Verb.TO:
                 return self._correct(held, command.addresses, now, language)
-        return Decided(Part(), (say(Decision.WRONG_COMMAND),), open=True)
+        return Decided(Part(), (say(Decision.WRONG_COMMAND),), left=held.copies)
 
     def any_due(self, now: datetime) -> bool:
         """Say whether the time of a question is over."""
@@ -105,26 +105,26 @@ class Holding:
 
     def _send(self, held: Held, now: datetime, language: str) -> Decided:
         plain = [copy for copy in held.copies if copy.plain]
-        rest = [copy.address for copy in held.copies if not copy.plain]
+        rest = tuple(copy for copy in held.copies if not copy.plain)
         sent = self.release.send(held, plain, by=BY_SENDER, now=now, language=language)
         if not rest:
             return sent
-        left = self.release.notices.say(Decision.ONLY_SEALED, rest, language=language)
-        return replace(sent, said=(*sent.said, left), open=True)
+        said = self.release.notices.say(Decision.ONLY_SEALED, [copy.address for copy in rest], language=language)
+        return replace(sent, said=(*sent.said, said), left=rest)
 
     def _correct(self, held: Held, addresses: Sequence[str], now: datetime, language: str) -> Decided:
         say = partial(self.release.notices.say, language=language)
         *wrong, right = addresses
         if not wrong and len(held.copies) > 1:
-            return Decided(Part(), (say(Decision.WHICH, held.addresses),), open=True)
+            return Decided(Part(), (say(Decision.WHICH, held.addresses),), left=held.copies)
         hashes = {self._hash(one) for one in wrong}
         copies = [copy for copy in held.copies if not wrong or self._hash(copy.address) in hashes]
         if not copies:
-            return Decided(Part(), (say(Decision.NOT_WAITING, wrong),), open=True)
+            return Decided(Part(), (say(Decision.NOT_WAITING, wrong),), left=held.copies)
         if self._known(held, right):
-            return Decided(Part(), (say(Decision.KNOWN, right=right),), open=True)
+            return Decided(Part(), (say(Decision.KNOWN, right=right),), left=held.copies)
         corrected = self._judged_again(held, copies[0], right, now, language)
-        return replace(corrected, open=len(held.copies) > 1)
+        return replace(corrected, left=tuple(copy for copy in held.copies if copy is not copies[0]))
 
     def _known(self, held: Held, address: str) -> bool:
         """Say whether the message was for this address already: nobody gets two copies."""

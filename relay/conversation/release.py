@@ -40,14 +40,14 @@ BY_SENDER, BY_ADMINISTRATOR, BY_TIME = "the sender", "an administrator", "nobody
 class Decided:
     """What is to be written, and the finished sentences that say what was done.
 
-    ``sealed`` is what was sealed: its secret belongs into the address at which the sender answers. ``open`` says that
-    copies wait still, so that the question can be answered again.
+    ``sealed`` is what was sealed: its secret belongs into the address at which the sender answers. ``left`` are
+    the copies that wait still: about them the question can be answered again.
     """
 
     part: Part
     said: tuple[str, ...]
     sealed: SealedDraft | None = None
-    open: bool = False
+    left: tuple[HeldCopy, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

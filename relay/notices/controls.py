@@ -8,6 +8,7 @@ from typing import Any
 
 from relay.languages import Language
 from relay.message.headers import header_value
+from relay.notices.holds import Choices
 from relay.notices.letterhead import Composed, Letterhead, thread_fields
 
 
@@ -124,7 +125,8 @@ class ControlNotices:
     ) -> Composed:
         """Return the answer to commands. ``until`` is when the conversation ends, None where nothing is sealed."""
         language = self._letterhead.languages[tag]
-        example = next((one.address for one in recipients if one.progress in _READERS), "")
+        readers = [one for one in recipients if one.progress in _READERS]
+        readable = until is not None and any(one.recalled_at is None for one in readers)
         return self._letterhead.write(
             "control",
             tag,
@@ -133,8 +135,8 @@ class ControlNotices:
             done=[self._sentence(one, language) for one in done],
             passed_over=[header_value(line, 200) for line in passed_over],
             recipients=[self._shown(one, language) for one in recipients],
-            until=language.moment(until, self._letterhead.zone) if until else "",
-            reader=header_value(example, 254) if until else "",
+            until=self._moment(until, language) if readable else "",
+            reader=header_value(readers[0].address, 254) if until and readers else "",
             misunderstood="",
             line="",
         )
@@ -148,13 +150,17 @@ class ControlNotices:
         now: datetime,
         message_id: str,
         passed_over: Sequence[str] = (),
+        choices: Choices | None = None,
     ) -> Composed:
-        """Return the answer to a decision about a held message; ``sentences`` are finished, in the language ``tag``."""
+        """Return the answer to a decision about a held message; ``sentences`` are finished, in the language ``tag``.
+
+        ``choices`` are the words that decide about what waits still, None where nothing does.
+        """
         language = self._letterhead.languages[tag]
         return self._letterhead.write(
             "control",
             tag,
-            **self._frame(asked, language, now, message_id),
+            **(self._frame(asked, language, now, message_id) | {"choices": choices}),
             heading=language.gettext("Your decision"),
             done=[header_value(one, 1000) for one in sentences],
             passed_over=[header_value(line, 200) for line in passed_over],
@@ -172,14 +178,15 @@ class ControlNotices:
         why: Misunderstanding,
         line: str,
         *,
-        held: bool,
         reader: str,
         now: datetime,
         message_id: str,
+        choices: Choices | None = None,
+        over: bool = False,
     ) -> Composed:
-        """Return the answer to what is no command. ``held``: the question was about a held message.
+        """Return the answer to what is no command. ``choices``: the words that decide about what waits.
 
-        ``reader`` is an address for the examples, empty where nothing is sealed.
+        ``reader`` is an address for the examples, empty where nothing is sealed; ``over``: it waits no more.
         """
         language = self._letterhead.languages[tag]
         _ = language.gettext
@@ -194,9 +201,9 @@ class ControlNotices:
         return self._letterhead.write(
             "control",
             tag,
-            **(self._frame(asked, language, now, message_id) | {"held": held}),
+            **(self._frame(asked, language, now, message_id) | {"choices": choices}),
             heading=_("Your answer was not understood"),
-            done=[],
+            done=[_("This was decided before: nothing waits any more.")] if over else [],
             passed_over=[],
             recipients=[],
             until="",
@@ -215,7 +222,7 @@ class ControlNotices:
             "message_id": message_id,
             "answers": True,
             "more": [("Reply-To", self._letterhead.sender_at(asked.control)), *thread_fields(asked.thread)],
-            "held": False,
+            "choices": None,
         }
 
     def _sentence(self, done: Done, language: Language) -> str:

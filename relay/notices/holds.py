@@ -17,6 +17,14 @@ class Waiting:
     reasons: tuple[tuple[str, str], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """Which words decide about what waits: ``plain``: "send" is one; ``several``: "to" needs two addresses."""
+
+    plain: bool
+    several: bool
+
+
 class Decision(Enum):
     """What became of held copies, or why nothing did."""
 
@@ -95,7 +103,7 @@ class HoldNotices:
                 }
                 for one in waiting
             ],
-            plain=plain,
+            choices=Choices(plain, several=len(waiting) > 1),
             until=spoken.moment(until, self._letterhead.zone),
             original_subject=header_value(subject, 200),
         )

@@ -12,7 +12,7 @@ from relay.health import Problem
 from relay.languages import load_languages
 from relay.notices.compose import Notices
 from relay.notices.controls import Asked, ControlNotices, Done, Misunderstanding, Outcome, Progress, Read, RecipientLine
-from relay.notices.holds import Decision, HoldNotices, Waiting
+from relay.notices.holds import Choices, Decision, HoldNotices, Waiting
 from relay.notices.letterhead import Letterhead, catalogue_folders
 from relay.notices.receipts import ReadLine, ReceiptLine, ReceiptNotices
 from relay.notices.reminders import ReminderNotices, Silent
@@ -120,9 +120,9 @@ def _recalled(line: RecipientLine) -> RecipientLine:
     return RecipientLine(line.address, line.progress, line.at, line.reads, LATER)
 
 
-def _misunderstood(why: Misunderstanding, line: str, *, held: bool = False) -> bytes:
+def _misunderstood(why: Misunderstanding, line: str, *, choices: Choices | None = None) -> bytes:
     return _CONTROLS.help(
-        _ASKED, "en", why, line, held=held, reader="" if held else JANE, now=LATER, message_id=f"<1@{DOMAIN}>"
+        _ASKED, "en", why, line, reader="" if choices else JANE, now=LATER, message_id=f"<1@{DOMAIN}>", choices=choices
     ).content
 
 
@@ -336,7 +336,7 @@ ABOUT_HOLDS = (
         "hold-not-understood",
         "control",
         "An answer that decides nothing.",
-        _misunderstood(Misunderstanding.UNKNOWN, "Yes, that is fine", held=True),
+        _misunderstood(Misunderstanding.UNKNOWN, "Yes, that is fine", choices=Choices(plain=False, several=False)),
     ),
     Specimen(
         "hold-decided",

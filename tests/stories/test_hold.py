@@ -85,7 +85,10 @@ def test_a_wrong_address_is_corrected_before_anybody_got_the_letter(holding: Gat
 def test_send_sealed_makes_a_notice_of_it(holding: Gateway, world: PostOffice) -> None:
     """What the rule does not let go as it is can be sent sealed; "send" alone is answered with that."""
     holding.send(ANNA, [JANE], letter(to=[JANE], text=MERGER))
-    assert "do not let the copy for jane@example.net leave as it is" in decide(holding, world, "send").text
+    said = decide(holding, world, "send").text
+    assert "do not let the copy for jane@example.net leave as it is" in said
+    assert "\r\n  send sealed\r\n" in said
+    assert "\r\n  send\r\n" not in said
     assert world.of(JANE) == []
     assert f"Sealed for {JANE}" in decide(holding, world, "Send sealed, please.").text
     [notice] = world.wait_for(JANE)
@@ -109,6 +112,11 @@ def test_drop_ends_it_and_a_second_answer_changes_nothing(holding: Gateway, worl
     to, content = answer(question, "send")
     holding.send(ANNA, [to], content)
     assert "nothing waits any more" in world.wait_for(ANNA, 3)[-1].text
+    to, content = answer(question, "Yes, that is fine")
+    holding.send(ANNA, [to], content)
+    said = world.wait_for(ANNA, 4)[-1].text
+    assert "nothing waits any more" in said
+    assert "send sealed" not in said
     assert world.of(WRONG) == []
 
 

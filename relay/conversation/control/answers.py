@@ -14,8 +14,10 @@ from relay.conversation.release import Decided
 from relay.message.parts import Reading
 from relay.message.secret_address import AddressKind, SecretAddress
 from relay.notices.controls import Asked, ControlNotices, Done, Misunderstanding, Outcome
+from relay.notices.holds import Choices
 from relay.notices.letterhead import Composed
 from relay.plan import Arrival, Change, Part, Told
+from relay.queue.holds import Held, HeldCopy
 from relay.queue.items import EntryEnvelope, QueuedEnvelope
 from relay.queue.own_mail import own_message_id
 from relay.queue.routes import Routes
@@ -143,7 +145,7 @@ class Answers:
         """
         queued_id = new_queue_id()
         control = inquiry.address
-        if decided.sealed is not None and decided.sealed.sender_secret and not decided.open:
+        if decided.sealed is not None and decided.sealed.sender_secret and not decided.left:
             control = SecretAddress(AddressKind.CONTROL, decided.sealed.message_id, decided.sealed.sender_secret)
         composed = self.notices.said(
             inquiry.asked(control.write(self.domain)),
@@ -152,6 +154,7 @@ class Answers:
             now=inquiry.now,
             message_id=own_message_id(queued_id, self.domain),
             passed_over=asked.passed_over,
+            choices=_choices(decided.left),
         )
         changes: tuple[Change, ...] = ()
         if decided.sealed is not None:
@@ -171,20 +174,25 @@ class Answers:
         heard: NotUnderstood,
         *,
         fresh: NewSender | None = None,
-        held: bool = False,
+        held: Held | None = None,
         reader: str = "",
     ) -> Part:
-        """Return the answer to a mail in which no command was found: what was read, and what can be said."""
+        """Return the answer to a mail in which no command was found: what was read, and what can be said.
+
+        ``held`` is what the question was about, where one was asked.
+        """
         queued_id = new_queue_id()
+        tag = self.tag(heard.languages)
         composed = self.notices.help(
             inquiry.asked(self._control(inquiry, fresh)),
-            self.tag(heard.languages),
+            tag,
             Misunderstanding[heard.why.name],
             heard.line,
-            held=held,
             reader=reader,
             now=inquiry.now,
             message_id=own_message_id(queued_id, self.domain),
+            choices=_choices(held.copies) if held else None,
+            over=held is not None and not held.copies,
         )
         told = Told(
             Event.COMMAND_NOT_UNDERSTOOD, {"reason": heard.why.value}, {"sender": inquiry.by}, inquiry.address.id
@@ -210,6 +218,11 @@ class Answers:
             parent=inquiry.address.id,
             lease=inquiry.lease,
         )
+
+
+def _choices(waiting: Sequence[HeldCopy]) -> Choices | None:
+    """Return the words that decide about copies, None where none waits."""
+    return Choices(any(copy.plain for copy in waiting), several=len(waiting) > 1) if waiting else None
 
 
 def _told(inquiry: Inquiry, asked: Instructions, done: Sequence[Done]) -> Told:

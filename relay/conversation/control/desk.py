@@ -96,7 +96,7 @@ class Controls:
         inquiry = self._inquiry(arrival, held.sender, address)
         asked = parse(arrival.reading)
         if isinstance(asked, NotUnderstood):
-            return self.answers.help(inquiry, asked, held=True)
+            return self.answers.help(inquiry, asked, held=held)
         # One decision a mail: the next would be about copies that wait no more.
         first, *more = asked.commands
         left = tuple(" ".join((one.verb.value, *one.addresses)) for one in more)

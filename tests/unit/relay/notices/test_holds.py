@@ -6,24 +6,27 @@ import pytest
 
 from relay.conversation.control.commands import Instructions, Verb, parse
 from relay.message.reading import read
-from relay.notices.holds import Decision, HoldNotices, Waiting
+from relay.notices.controls import Asked, ControlNotices, Misunderstanding
+from relay.notices.holds import Choices, Decision, HoldNotices, Waiting
 from relay.notices.letterhead import Letterhead
 from tests.unit.relay.notices.test_compose import TAGS
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
+LETTERHEAD = Letterhead(
+    organisation="Example Council",
+    contact="the help desk",
+    domain="letter.example.org",
+    base_url="https://letter.example.org",
+    tags=TAGS,
+)
+
+
 @pytest.fixture(scope="module")
 def notices() -> HoldNotices:
     """Notices of a made-up council, in every language."""
-    letterhead = Letterhead(
-        organisation="Example Council",
-        contact="the help desk",
-        domain="letter.example.org",
-        base_url="https://letter.example.org",
-        tags=TAGS,
-    )
-    return HoldNotices(letterhead)
+    return HoldNotices(LETTERHEAD)
 
 
 def question(notices: HoldNotices, language: str, *addresses: str, plain: bool = True) -> bytes:
@@ -51,6 +54,29 @@ def test_every_word_that_is_taught_is_understood(
     understood = [parse(read(f"Content-Type: text/plain; charset=utf-8\r\n\r\n{line}\r\n".encode())) for line in taught]
     verbs = [one.commands[0].verb for one in understood if isinstance(one, Instructions)]
     assert verbs == [Verb.SEND_SEALED, Verb.SEND, Verb.TO, Verb.DROP]
+
+
+@pytest.mark.parametrize(
+    ("choices", "taught"),
+    [
+        (Choices(plain=True, several=False), ["send sealed", "send", "to name@example.com", "drop"]),
+        (Choices(plain=False, several=True), ["send sealed", "to wrong@example.com right@example.com", "drop"]),
+        (None, []),
+    ],
+)
+def test_what_was_not_understood_is_answered_with_the_words_that_are_allowed(
+    choices: Choices | None, taught: list[str]
+) -> None:
+    """The same as in the question, and none where nothing waits any more."""
+    asked = Asked("anna@example.org", "Re: Waits", ("<1@example.org>",), "c.x@letter.example.org")
+    why = Misunderstanding.UNKNOWN
+    mail = ControlNotices(LETTERHEAD).help(
+        asked, "en", why, "Fine", reader="", now=NOW, message_id="<2@example.org>", choices=choices, over=not choices
+    )
+    [text] = [part.text for part in read(mail.content).parts if part.kind == "text"]
+    said = [line.strip() for line in text.splitlines() if line.startswith("  ") and not line.startswith("    ")]
+    assert said == ["Fine", *taught]
+    assert ("nothing waits any more" in text) is (choices is None)
 
 
 @pytest.mark.parametrize("language", TAGS)

@@ -167,11 +167,15 @@ def test_status_tells_link_opened_from_read(desk: Desk) -> None:
 
 def test_recall_and_restore_reach_those_who_are_named(desk: Desk) -> None:
     """One of two is recalled, then everybody; who was recalled before is said to be; a restore undoes it."""
-    assert f"{JANE}: taken back" in desk.says(f"recall {JANE.upper()}")
+    said = desk.says(f"recall {JANE.upper()}")
+    assert f"{JANE}: taken back" in said
+    assert "It can be read until" in said
     assert (desk.person(JANE).recalled_at, desk.person(BOB).recalled_at) == (NOW, None)
     said = desk.says("recall")
     assert f"{JANE}: it was taken back before" in said
     assert f"{BOB}: taken back" in said
+    assert "It can be read until" not in said, "nobody can"
+    assert "let it be read again" in said
     assert f"{JANE}: nothing was sent, because it is taken back" in desk.says(f"resend {JANE}")
     assert f"{BOB} can read it again" in desk.says(f"restore {BOB}")
     assert (desk.person(JANE).recalled_at, desk.person(BOB).recalled_at) == (NOW, None)
