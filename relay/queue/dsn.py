@@ -219,7 +219,7 @@ def _recipient_fields(one: ReportedRecipient) -> list[tuple[str, str]]:
     fields += [
         ("Final-Recipient", f"{'rfc822' if one.address.isascii() else 'utf-8'}; {one.address}"),
         ("Action", one.action.value),
-        ("Status", one.answer.enhanced),
+        ("Status", _status_of(one)),
     ]
     if one.answer.code and one.answer.next_hop:
         fields.append(("Remote-MTA", f"dns; {_host(one.answer.next_hop)}"))
@@ -229,6 +229,11 @@ def _recipient_fields(one: ReportedRecipient) -> list[tuple[str, str]]:
     if one.until is not None and one.action is Report.DELAYED:
         fields.append(("Will-Retry-Until", format_datetime(one.until)))
     return fields
+
+
+def _status_of(one: ReportedRecipient) -> str:
+    """Return the status of a recipient: class 4 as long as it is tried, whatever was said (RFC 3463 section 3.1)."""
+    return f"4{one.answer.enhanced[1:]}" if one.action is Report.DELAYED else one.answer.enhanced
 
 
 def _host(next_hop: str) -> str:

@@ -94,6 +94,15 @@ def test_a_delay_says_until_when() -> None:
     assert dict(list(parts[1].iter_parts())[1].items())["Will-Retry-Until"] == "Thu, 26 Nov 2026 12:00:00 +0000"
 
 
+def test_a_delay_is_no_permanent_status() -> None:
+    """A refusal that waits for an operator, such as 530, is delayed with class 4; what was said stands beside it."""
+    asked = recipient(action=Report.DELAYED, answer=Answer(530, "5.7.0", "sign in first", "mx.example.net:25"))
+    _, parts = parsed(composed(asked))
+    _, ann = (dict(block.items()) for block in parts[1].iter_parts())
+    assert ann["Status"] == "4.7.0"
+    assert ann["Diagnostic-Code"] == "smtp; 530 5.7.0 sign in first"
+
+
 def test_a_delay_is_told_in_the_time_of_the_organisation() -> None:
     """Until when it is tried stands there in the zone that the organisation lives in, like every other time."""
     writer = Reporter("Example", "letter.example.org", "gw.example.org", LANGUAGES["de"], ZoneInfo("Europe/Berlin"))
