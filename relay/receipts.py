@@ -22,10 +22,10 @@ from relay.fail_points import reached
 from relay.message.secret_address import AddressKind, SecretAddress
 from relay.notices.receipts import Reason, ReceiptLine, ReceiptNotices
 from relay.plan import Change, Received
-from relay.queue.items import EntryEnvelope, QueuedEnvelope
-from relay.queue.own_mail import own_message_id
+from relay.queue.items import EPOCH_ID, EntryEnvelope, QueuedEnvelope
+from relay.queue.own_mail import control_address, own_message_id
 from relay.queue.routes import Routes
-from relay.queue.spooling import EPOCH_ID, Draft, NewEntry, Spooler, insert_message
+from relay.queue.spooling import Draft, NewEntry, Spooler, insert_message
 from relay.store.prepared import PreparedForKeys, Rows
 from relay.store.tables import ReceiptPart
 from relay.store.tables.queue import Kind
@@ -36,7 +36,6 @@ from relay.vault.vault import SealedDraft
 
 _PART: Table = cast("Any", ReceiptPart).__table__
 _LABEL = "receipt"  # of the sealed payload
-CONTROL_LABEL = "control"  # of the tag in control addresses that bear no S
 _AT_ONCE = 100  # messages for which a receipt is written in one go
 PUT_OFF = timedelta(minutes=5)  # until a receipt that could not be written is tried again
 _MOST_PARTS = 500  # transactions of one message; there are at most as many as recipients
@@ -237,7 +236,7 @@ class Receipts:
     def _control(self, message_id: bytes, sealed: SealedDraft | None) -> SecretAddress:
         if sealed is not None:
             return SecretAddress(AddressKind.CONTROL, sealed.message_id, sealed.sender_secret)
-        return SecretAddress(AddressKind.CONTROL, message_id, self.keyring.address_tag(CONTROL_LABEL, message_id))
+        return control_address(self.keyring, message_id)
 
 
 def _by_message(parts: Rows) -> Iterable[list[_Row]]:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Table, select, update
 
 from relay.clock import new_queue_id
 from relay.errors import LetterlockError, OvertakenError
+from relay.queue.items import EPOCH_ID
 from relay.store.tables import Entry, Hold
 from relay.store.tables.queue import EntryState, HoldState
 from relay.store.writer import insert_later
@@ -95,7 +96,7 @@ def insert_hold(conn: Connection, keyring: Keyring, held: Held) -> None:
         "created_at": held.created_at,
         "until": held.until,
         "state": held.state.value,
-        "epoch_id": sealed[:16],
+        "epoch_id": sealed[:EPOCH_ID],
         "payload": sealed,
         "decided_at": None,
     }

@@ -16,13 +16,11 @@ from relay.fail_points import reached
 from relay.memory import LARGE
 from relay.message.block import header_end
 from relay.message.headers import prepend
-from relay.queue.items import BLOCK, SPOOL, Head, StoredContent
+from relay.queue.items import BLOCK, EPOCH_ID, SPOOL, Head, StoredContent
 from relay.store.writer import Store
 from relay.vault import blobs as journal
 from relay.vault.blobs import BlobDraft, BlobStore
 from relay.vault.keyring import Keyring
-
-_EPOCH_ID = 16  # octets in front of everything sealed for the spool
 
 
 class Incoming:
@@ -65,7 +63,7 @@ class Incoming:
         """Yield the message, each chunk after it was verified."""
         draft = self._written
         length = draft.length
-        reader = self._keyring.spool_reader(SPOOL, self.message_id, draft.read(0, _EPOCH_ID), length)
+        reader = self._keyring.spool_reader(SPOOL, self.message_id, draft.read(0, EPOCH_ID), length)
         return reader.read(draft.read(start, start + BLOCK) for start in range(0, length, BLOCK))
 
     def beginning(self, octets: int) -> bytes:
@@ -96,7 +94,7 @@ class Incoming:
             reached("spool: blob journalled")
             draft.keep(self._blob_id)
             self._kept = True
-        epoch_id = draft.read(0, _EPOCH_ID)
+        epoch_id = draft.read(0, EPOCH_ID)
         return StoredContent(self._keyring, self._blobs, self.message_id, self._blob_id, epoch_id, self.size)
 
     @property

@@ -19,6 +19,7 @@ from relay.vault.blobs import BlobStore
 from relay.vault.keyring import Keyring
 
 MESSAGE, ENTRY, SPOOL, HEAD, REPLY = "message", "entry", "spool", "head", "reply"  # labels of what is sealed
+EPOCH_ID = 16  # octets in front of everything sealed for the spool: the id of its key
 BLOCK = 1 << 18  # octets of a stored content that are read at once: each courier holds a few of them
 
 

@@ -17,6 +17,7 @@ from relay.queue.content import Content, MemoryContent, header_section
 from relay.queue.incoming import Reheaded
 from relay.queue.items import (
     BLOCK,
+    EPOCH_ID,
     SPOOL,
     Consignment,
     EntryEnvelope,
@@ -40,7 +41,6 @@ _MESSAGE = QueuedMessage.__table__  # type: ignore[attr-defined]
 _ENTRY = Entry.__table__  # type: ignore[attr-defined]
 _SPOOL = Spool.__table__  # type: ignore[attr-defined]
 _FIRST_EPOCH = 1
-EPOCH_ID = 16  # octets in front of everything sealed for the spool: the id of its key
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,6 @@ from relay.vault.visits import Ticket
 __all__ = ["Draft", "DraftFile", "DraftLimits", "Drafts", "Limit", "LinkClosedError", "Pen", "TooLargeError"]
 
 _TEXTS = 50  # saved texts beside each other: nobody has so many windows open
-_TYPE = "text/plain"
 
 
 class Limit(Enum):
