@@ -10,9 +10,10 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection, Row, exists, select, update
 
-from relay.clock import new_queue_id
+from relay.clock import id_text, new_queue_id
 from relay.notices.receipts import ReadLine, ReceiptNotices
 from relay.queue.items import EntryEnvelope, QueuedEnvelope
 from relay.queue.own_mail import own_message_id, receipt_of
@@ -37,6 +38,7 @@ _AWAITED = (
     .where(_SEALED.c.notify_read, exists().where(_READ.c.message_id == _SEALED.c.id))
     .order_by(_SEALED.c.created_at)
 )
+_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +58,13 @@ class ReadReports:
             return conn.execute(_AWAITED.limit(1)).first() is not None
 
     def report(self, now: datetime) -> int:
-        """Tell the senders; return how many messages were reported. Blocking; StoreError, SealingError (row)."""
+        """Tell the senders; return how many messages were reported. Blocking; StoreError.
+
+        Where a row of the conversation was changed nobody is told: it is logged, and keeps no other report back.
+        """
         with self.store.read() as conn:
             rows = conn.execute(_AWAITED.limit(_AT_ONCE)).all()
-            drafts = [self._draft(conn, row, now) for row in rows]
+            drafts = [self._drafted(conn, row, now) for row in rows]
         written = [
             self.store.submit(partial(self._write, row=row, draft=draft))
             for row, draft in zip(rows, drafts, strict=True)
@@ -73,6 +78,13 @@ class ReadReports:
         insert_message(conn, draft)
         remember(conn, self.keyring, row.conversation_id, own_message_id(draft.message_id, self.domain))
         return True
+
+    def _drafted(self, conn: Connection, row: Row[Any], now: datetime) -> Draft | None:
+        try:
+            return self._draft(conn, row, now)
+        except SealingError as error:
+            _log.warning("no read report is written", queue_id=id_text(row.id), reason=str(error))
+            return None
 
     def _draft(self, conn: Connection, row: Row[Any], now: datetime) -> Draft | None:
         """Return the mail; None where nobody is left to tell, or only the author has seen it."""

@@ -3,7 +3,7 @@
 Each sealed message is looked at a single time, in the order in which messages were accepted; how far that has come
 stands in the meta table. So an idle gateway reads a few rows a minute, and a gateway that stood still for a week
 catches up. A reader who is not there any more, from whom the message was taken back or whom our mail does not reach
-is not reminded: the sender knows about those already.
+is not reminded: the sender knows about those already. Nor is anybody of a conversation in which a row was changed.
 """
 
 import json
@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection, Row, Select, delete, exists, or_, select, update
 
-from relay.clock import new_queue_id
+from relay.clock import id_text, new_queue_id
 from relay.notices.letterhead import thread_fields
 from relay.notices.reminders import ReminderNotices, Silent
 from relay.queue.items import EntryEnvelope, QueuedEnvelope
@@ -39,6 +40,7 @@ from relay.store.tables.queue import Kind
 from relay.store.tables.sealed import ReaderState, SealedState
 from relay.store.writer import Store
 from relay.vault.authors import author_inside
+from relay.vault.capability import SealingError
 from relay.vault.keyring import Keyring
 from relay.vault.people import Person, people
 
@@ -56,6 +58,7 @@ _DECISION = Decision.__table__  # type: ignore[attr-defined]
 _MACHINE = MachineThread.__table__  # type: ignore[attr-defined]
 _ENTRY = Entry.__table__  # type: ignore[attr-defined]
 _META = Meta.__table__  # type: ignore[attr-defined]
+_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +124,7 @@ class Silence:
     def _message(self, row: Row[Any], place: _Place, now: datetime) -> _Place | None:
         """Write what one message's silence calls for, and the place behind it; None when somebody else was faster."""
         behind = _Place(row.accepted_at, row.id)
-        drafts: list[Draft] = []
-        silent: list[Person] = []
-        if row.state == SealedState.LIVE.value and row.expires_at > now:
-            with self.store.read() as conn:
-                silent = self._silent(conn, row)
-                if silent:
-                    drafts = self._drafts(conn, row, silent, now)
+        silent, drafts = self._called_for(row, now)
 
         def write(conn: Connection) -> _Place | None:
             if not _move(conn, place, behind):
@@ -144,6 +141,18 @@ class Silence:
             return behind
 
         return self.store.run(write)
+
+    def _called_for(self, row: Row[Any], now: datetime) -> tuple[list[Person], list[Draft]]:
+        """Return who is silent, and the mail about it."""
+        if row.state != SealedState.LIVE.value or row.expires_at <= now:
+            return [], []
+        try:
+            with self.store.read() as conn:
+                silent = self._silent(conn, row)
+                return silent, self._drafts(conn, row, silent, now) if silent else []
+        except SealingError as error:  # no other message's reminder is kept back for it
+            _log.warning("nobody is reminded", queue_id=id_text(row.id), reason=str(error))
+            return [], []
 
     def _silent(self, conn: Connection, row: Row[Any]) -> list[Person]:
         """Return the readers for whom the message was sealed, who could read it, and who have not."""

@@ -280,3 +280,17 @@ def test_a_sender_who_asked_is_told_once_that_it_was_read(office: Office) -> Non
     was_read(office, sealed, BOB)
     assert not duty.waits(NOW)
     assert duty.report(NOW) == 0
+
+
+def test_a_changed_row_keeps_no_other_read_report_back(office: Office) -> None:
+    """Where somebody wrote the database by hand nobody is told, once; the next sender hears as always."""
+    changed, sealed = office.seal(JANE), office.seal(BOB)
+    office.set_reader(changed.links[JANE].participant_id, address=office.keyring.seal_address("thief@example.com"))
+    office.store.run(lambda conn: conn.execute(update(SEALED).values(notify_read=True)) and None)
+    was_read(office, changed, JANE)
+    was_read(office, sealed, BOB)
+    duty = read_reports(office)
+    assert duty.report(NOW) == 1
+    [(_, mail)] = mails(office, Kind.CONTROL)
+    assert BOB in text_of(mail)
+    assert not duty.waits(NOW)

@@ -224,3 +224,14 @@ def test_many_messages_are_caught_up_with_in_order(office: Office) -> None:
     moments: list[datetime] = [NOW + 3 * DAY, LATE, LATE + DAY]
     assert [silence.look(moment) for moment in moments] == [3, 1, 1]
     assert len(office.entries(Kind.REMINDER)) == 5
+
+
+def test_a_changed_row_silences_its_own_conversation_alone(office: Office) -> None:
+    """Where somebody wrote the database by hand nobody is mailed to; everybody else is reminded as always."""
+    silence = begin(office)
+    changed = office.seal(JANE, receipt=False)
+    office.set_reader(changed.links[JANE].participant_id, address=office.keyring.seal_address("thief@example.com"))
+    office.seal(BOB, receipt=False)
+    assert silence.look(LATE) == 2
+    assert [mail["To"] for mail in sent(office, Kind.REMINDER)] == [BOB]
+    assert not silence.waits(LATE)
