@@ -155,10 +155,10 @@ def _run_together(connection: Connection, jobs: Iterator[Job], taken: list[Job])
                 break
         _flush(connection)
     except _SpoiledError:
-        connection.info.pop(_LATER)
+        _forget_later(connection)
         _roll_back(transaction)
         raise
-    connection.info.pop(_LATER)
+    _forget_later(connection)
     reached("store: before commit")
     try:
         transaction.commit()
@@ -215,12 +215,12 @@ def _run_alone(connection: Connection, job: Job) -> None:
             connection.info[_LATER] = _Later()
             value = job.work(connection)
             connection.info[_LATER].flush(connection)
-            connection.info.pop(_LATER)
+            _forget_later(connection)
             reached("store: before commit")
             committing = True
             transaction.commit()
         except BaseException as error:  # noqa: BLE001
-            connection.info.pop(_LATER, None)
+            _forget_later(connection)
             if transaction is not None:
                 _roll_back(transaction)
             if tries_left and not committing and is_worth_retrying(error):
@@ -230,6 +230,11 @@ def _run_alone(connection: Connection, job: Job) -> None:
         reached("store: after commit")
         job.succeed(value)
         return
+
+
+def _forget_later(connection: Connection) -> None:
+    if not connection.invalidated:  # what belonged to a connection that was lost is gone with it
+        connection.info.pop(_LATER, None)
 
 
 def _for_submitter(error: BaseException) -> BaseException:

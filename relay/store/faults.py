@@ -21,7 +21,9 @@ _SQLITE = {
     sqlite3.SQLITE_AUTH: "the database refuses this statement",
     sqlite3.SQLITE_CONSTRAINT: "a row of this identity is already there, or a value does not fit its column",
 }
-_POSTGRESQL = {
+_DAMAGED = "the database is damaged: stop Letterlock and restore it from a backup"
+_TOO_LONG = "the database server ended what took longer than a timeout set there allows, or somebody cancelled it"
+_POSTGRESQL = {  # by state, else by its class
     "23": "a row of this identity is already there, or a value does not fit its column",
     "25": "the database cannot be written: it is read-only",
     "08": "the connection to the database was lost",
@@ -31,6 +33,14 @@ _POSTGRESQL = {
     "28": "the database server does not accept our user name or password",
     "3D": "the database does not exist on its server",
     "42": "the database does not have the tables that this version needs, or forbids us to use them",
+    "58": "the disk under the database reports an error",
+    "XX001": _DAMAGED,
+    "XX002": _DAMAGED,
+    "55P03": "another transaction stood in the way",
+    "57014": _TOO_LONG,
+    "57P05": _TOO_LONG,
+    "25P03": _TOO_LONG,
+    "25P04": _TOO_LONG,
 }
 _DISK_FULL = "no room is left on the disk under the database"
 _RETRY_STATES = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadlock, lock not available
@@ -50,7 +60,7 @@ def translate(error: BaseException) -> StoreError:
     elif state := getattr(cause, "sqlstate", None):
         if state == "53100":
             return StoreFullError(_DISK_FULL)
-        sentence = _POSTGRESQL.get(state[:2], f"the database refused (SQLSTATE {state})")
+        sentence = _POSTGRESQL.get(state, _POSTGRESQL.get(state[:2], f"the database refused (SQLSTATE {state})"))
     elif getattr(error, "connection_invalidated", hasattr(error, "sqlstate")):  # PostgreSQL's driver, no server's word
         sentence = _POSTGRESQL["08"]
     return StoreError(sentence)

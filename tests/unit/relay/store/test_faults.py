@@ -74,6 +74,30 @@ def test_each_result_code_of_sqlite_has_its_sentence(code: int, kind: type[Store
     assert words in str(translated)
 
 
+@pytest.mark.postgresql
+@pytest.mark.parametrize("limit", ["statement_timeout", "idle_in_transaction_session_timeout"])
+def test_a_timeout_of_the_server_is_named(postgresql_url: str, limit: str) -> None:
+    """Whoever set a limit at the server hears that it struck, not that the server stops or is read-only."""
+    store = open_store(postgresql_url)
+
+    def slow(connection: Connection) -> None:
+        connection.exec_driver_sql(f"SET LOCAL {limit} = 20")
+        process = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+        if limit == "statement_timeout":
+            connection.exec_driver_sql("SELECT pg_sleep(60)")
+        while True:  # asked over another connection, so that this one stands still
+            with store.read() as other:
+                statement = f"SELECT 1 FROM pg_stat_activity WHERE pid = {process}"
+                if not other.exec_driver_sql(statement).first():
+                    break
+        connection.exec_driver_sql("SELECT 1")
+
+    with pytest.raises(StoreError, match="longer than a timeout set there allows"):
+        store.run(slow)
+    store.run(lambda connection: connection.exec_driver_sql("SELECT 1").scalar_one())
+    store.close()
+
+
 def test_reserve_is_kept_free(tmp_path: Path) -> None:
     """New mail is refused before the last room is taken; without a reserve in danger nothing is said."""
     Reserve([tmp_path], 1).ensure()

@@ -160,6 +160,27 @@ def _break_deferred_constraint(connection: Connection) -> None:
     connection.exec_driver_sql("INSERT INTO child VALUES (7)")
 
 
+@pytest.mark.postgresql
+def test_batch_whose_connection_is_ended_happens_on_another(postgresql_url: str) -> None:
+    """The server ends the connection in the middle of a batch, as at a restart: each transaction is run once more."""
+    store, other = open_store(postgresql_url), open_store(postgresql_url)
+    ended: list[int] = []
+
+    def loses_its_connection(connection: Connection) -> str:
+        if not ended:
+            ended.append(connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one())
+            other.run(lambda conn: conn.exec_driver_sql(f"SELECT pg_terminate_backend({ended[0]}, 10000)").scalar_one())
+        return put("second")(connection)
+
+    blocked = Blocked(store)
+    futures = [store.submit(work) for work in (put("first"), loses_its_connection, put("third"))]
+    blocked.release()
+    assert [future.result(10) for future in futures] == ["first", "second", "third"]
+    assert names(store) == {"first", "second", "third"}
+    store.close()
+    other.close()
+
+
 def test_work_must_not_commit_by_itself(store: Store) -> None:
     """A transaction that tries to commit is refused, and its neighbours are not committed early."""
 
