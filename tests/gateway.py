@@ -171,14 +171,14 @@ class Gateway:
         return gateway
 
     def letterlock(self, *arguments: str, expect: int = 0) -> str:
-        """Run a command as an operator and return what it printed."""
+        """Run a command as an operator and return what it printed; of one that is to fail, its complaint too."""
         with tempfile.TemporaryDirectory() as streams:
             output, errors = Path(streams) / "output", Path(streams) / "errors"
             environment = {"NO_COLOR": "1", "COLUMNS": "200"}
             code = launch(arguments, self.folder, output, errors, environment).wait(60)
-            printed = output.read_text()
-            assert code == expect, f"letterlock {' '.join(arguments)}: {code}\n{printed}{errors.read_text()}"
-        return printed
+            printed, complaint = output.read_text(), errors.read_text()
+            assert code == expect, f"letterlock {' '.join(arguments)}: {code}\n{printed}{complaint}"
+        return printed + complaint if expect else printed
 
     def start(self) -> None:
         """Start `letterlock run` and wait until relay and portal answer."""

@@ -106,4 +106,5 @@ def test_a_key_that_cannot_be_read_stops_the_start(installed: Gateway) -> None:
     """Nothing ever leaves unsigned because a key file was lost: the gateway says what is missing and does not start."""
     make_key(installed, "example.org", "staff", "ed25519")
     Path(installed.folder / "var/keys/dkim/example.org.staff.pem").unlink()
-    installed.letterlock("run", expect=1)
+    said = installed.letterlock("run", expect=1)
+    assert "there is no file var/keys/dkim/example.org.staff.pem" in said, said
