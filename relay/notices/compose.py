@@ -61,7 +61,7 @@ class Notices:
             sender_name=header_value(sender_name, 100),
             reader=header_value(reader, 254),
             link=self._letterhead.base_url + link_path,
-            until=self._letterhead.languages[tag].date(until, self._letterhead.zone),
+            until=self._letterhead.languages[tag].moment(until, self._letterhead.zone),
             original_subject=given,
         )
 

@@ -155,7 +155,7 @@ class ReceiptNotices:
         language = self._letterhead.languages[tag]
         return {
             "recipient": header_value(line.recipient, 254),
-            "until": language.date(line.until, self._letterhead.zone) if line.until else "",
+            "until": language.moment(line.until, self._letterhead.zone) if line.until else "",
             "partner": header_value(line.partner, 100),
             "reasons": [
                 {

@@ -60,7 +60,7 @@ class ReminderNotices:
             sender=header_value(sender, 254),
             to_sender=answers,
             sent=words.date(sent_at, self._letterhead.zone),
-            until=words.date(until, self._letterhead.zone),
+            until=words.moment(until, self._letterhead.zone),
         )
 
     def unread(
@@ -102,5 +102,5 @@ class ReminderNotices:
                 for one in silent
             ],
             sent=words.moment(sent_at, zone),
-            until=words.date(until, zone),
+            until=words.moment(until, zone),
         )

@@ -72,7 +72,7 @@ def test_an_expired_link_says_so(stage: Stage, clock: Clock, guest: Guest) -> No
     link = stage.seal(letter(to=[JANE]), days=2)[JANE]
     clock.pass_time(days=2, seconds=1)
     assert guest.get(link.path).status_code == 410
-    assert "It could be used until 25 November 2026" in guest.text
+    assert "It could be used until 25 November 2026, 09:00 GMT" in guest.text
     assert CONTACT in guest.text
     assert guest.post(link.path).status_code in (403, 410)
     assert not stage.codes

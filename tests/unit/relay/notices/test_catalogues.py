@@ -9,12 +9,20 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
 import relay
+from portal.rendering.pages import catalogue_folders as page_folders
 from relay.config.model import Organisation
 from relay.notices.letterhead import catalogue_folders
 
 ROOT = Path(relay.__file__).parent
 METHODS = [("**.j2", "jinja2"), ("**.py", "python")]
 TAGS = ("de", "fr", "nl")
+# One word for one thing, in mail and on pages.
+TERMS = {
+    "notice": {"de": "benachrichtigung", "fr": "avis", "nl": "melding"},
+    "receipt": {"de": "quittung", "fr": "reçu", "nl": "ontvangstbevestiging"},
+    "conversation": {"de": "unterhaltung", "fr": "conversation", "nl": "gesprek"},
+    "taken back": {"de": "zurückgezogen", "fr": "rappelé", "nl": "ingetrokken"},
+}
 
 
 def wanted() -> set[str]:
@@ -36,6 +44,18 @@ def test_the_catalogues_are_complete_and_keep_placeholders(tag: str) -> None:
         translated += [message.id if isinstance(message.id, str) else message.id[0] for message in messages]
         assert [str(error) for message in messages for error in message.check(catalog)] == []
     assert sorted(translated) == sorted(wanted())
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_one_thing_has_one_word(tag: str) -> None:
+    """Who reads of a notice in one mail and in the next reads the same word, and so on the pages."""
+    for folder in (*catalogue_folders(), *page_folders()):
+        with (folder / f"{tag}.po").open("rb") as source:
+            entries = [entry for entry in read_po(source, locale=tag) if entry.id]
+        for entry in entries:
+            for term, words in TERMS.items():
+                if re.search(rf"\b{term}\b", str(entry.id)):
+                    assert words[tag] in str(entry.string).lower(), entry.id
 
 
 def test_there_is_a_catalogue_for_each_language() -> None:
