@@ -1,15 +1,17 @@
 """``letterlock queue drop``: what was accepted is never lost in silence, so its sender is told."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import click
 from sqlalchemy import Connection, Row, select
 
 from relay import clock
-from relay.cli.opened import Opened, identifier, opened
+from relay.cli.opened import Opened, opened
 from relay.cli.session import Session, pass_session
 from relay.cli.terminal import examples, plural, say
+from relay.cli.whom import identifiers
 from relay.errors import RefusedError
 from relay.outgoing import letterhead_of, reporter_of, routes_of, spooler_of
 from relay.queue.entries import load
@@ -19,6 +21,7 @@ from relay.queue.interventions import drop as take_out
 from relay.queue.outcomes import Failed, local_answer
 from relay.queue.reports import Reports
 from relay.queue.settling import Report, Settled, wants
+from relay.queue.spooling import Draft
 from relay.store.tables import Entry
 from relay.store.tables.queue import EntryState
 from relay.vault.blobs import FileBlobs
@@ -35,19 +38,32 @@ _DROPPED = local_answer("5.7.0", "taken out of the queue by the administrator")
 @click.option("--silent", is_flag=True, help="Do not tell the senders.")
 @pass_session
 def drop(session: Session, ids: tuple[str, ...], yes: bool, silent: bool) -> None:
-    """Take waiting entries out of the queue for good; each sender gets a report that it was not delivered."""
-    wanted = [identifier(text) for text in ids]
+    """Take waiting entries out of the queue for good; each sender gets a report that it was not delivered.
+
+    All of them or, where one cannot be dropped, none.
+    """
+    wanted = identifiers(ids)
     if not yes:
         click.confirm(f"Take {plural(len(wanted), 'item')} out of the queue for good?", abort=True, err=True)
     with opened(session) as one:
-        dropped = [_drop(one, each, silent=silent) for each in wanted]
-    told = sum(reports for _, reports in dropped)
-    say(f"Took {plural(sum(count for count, _ in dropped), 'entry', 'entries')} out of the queue.")
+        plans = [_plan(one, each, silent=silent) for each in wanted]
+        dropped = one.store.run(lambda conn: sum(_take_out(conn, one, plan) for plan in plans))
+    told = sum(len(plan.reports) for plan in plans)
+    say(f"Took {plural(dropped, 'entry', 'entries')} out of the queue.")
     say(f"{plural(told, 'report')} to the sender." if told else "No sender was told.")
 
 
-def _drop(one: Opened, item: bytes, *, silent: bool) -> tuple[int, int]:
-    """Drop one entry or message; return how many entries and reports."""
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """An entry or message to drop: which entries waited when its reports were written."""
+
+    item: bytes
+    seen: frozenset[bytes]
+    reports: tuple[Draft, ...]
+
+
+def _plan(one: Opened, item: bytes, *, silent: bool) -> _Plan:
+    """Return what dropping means for one entry or message; RefusedError, NotFoundError."""
     blobs = FileBlobs(one.configuration.storage.blobs)
     with one.store.read() as conn:
         waiting = _waiting(conn, one, item)
@@ -60,14 +76,14 @@ def _drop(one: Opened, item: bytes, *, silent: bool) -> tuple[int, int]:
         if wants(Report.FAILED, entry, consignment.envelope)
     ]
     drafts = [] if silent else [report.draft for report in _reports(one, blobs).draft(settled)]
-    seen = {row.id for row in waiting}
+    return _Plan(item, frozenset(row.id for row in waiting), tuple(drafts))
 
-    def work(conn: Connection) -> int:
-        if {row.id for row in _waiting(conn, one, item, keep=True)} != seen:
-            raise RefusedError("the queue moved on while it was looked at: look again, and drop what still waits")
-        return take_out(conn, one.keyring, one.audit, item, now, reports=drafts)
 
-    return one.store.run(work), len(drafts)
+def _take_out(conn: Connection, one: Opened, plan: _Plan) -> int:
+    """Drop what was planned; return how many entries. RefusedError when it is not what waits any more."""
+    if {row.id for row in _waiting(conn, one, plan.item, keep=True)} != plan.seen:
+        raise RefusedError("the queue moved on while it was looked at: look again, and drop what still waits")
+    return take_out(conn, one.keyring, one.audit, plan.item, clock.now(), reports=plan.reports)
 
 
 def _waiting(conn: Connection, one: Opened, item: bytes, *, keep: bool = False) -> Sequence[Row[Any]]:

@@ -1,6 +1,6 @@
 """Which mail a command means: by entry, domain, address or age, as a person types them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -81,4 +81,9 @@ def entries_or_domain(ids: tuple[str, ...], to: str | None) -> list[bytes]:
     """Return the ids that a person typed; click.UsageError unless there are ids, or a domain, and not both."""
     if bool(ids) == bool(to):
         raise click.UsageError("Name one or more IDs, or a domain with --to.")
-    return [identifier(text) for text in ids]
+    return identifiers(ids)
+
+
+def identifiers(texts: Iterable[str]) -> list[bytes]:
+    """Return the ids that a person typed, each once; RefusedError when one is none."""
+    return list(dict.fromkeys(identifier(text) for text in texts))

@@ -57,6 +57,15 @@ def test_drop_takes_entries_out_and_tells_the_sender(home: Home) -> None:
     assert "taken out of the queue by hand" in home.run("trace", message).stdout
 
 
+def test_drop_takes_all_that_is_named_or_nothing(home: Home) -> None:
+    """An id that is not there leaves the others where they are, with no report; one that is named twice counts once."""
+    first, second = (clock.id_text(home.put(f"{name}@example.net")) for name in ("jane", "ron"))
+    assert "There is no" in home.run("queue", "drop", first, "a" * 26, "--yes", code=1).stderr
+    assert [entry["kind"] for entry in home.json("queue", "list")["entries"]] == ["mail", "mail"]
+    text = home.run("queue", "drop", first, second, first, "--yes").stdout
+    assert text == "Took 2 entries out of the queue.\n2 reports to the sender.\n"
+
+
 def test_drop_can_be_silent_and_asks_first(home: Home) -> None:
     """Without a yes nothing happens; --silent writes no report."""
     message = clock.id_text(home.put("jane@example.net"))
