@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from relay.clock import new_queue_id
+from relay.config.amounts import size_text
 from relay.message.headers import prepend, remove_authentication_results
 from relay.plan import Arrival, Part, Told
 from relay.queue.items import EntryEnvelope, QueuedEnvelope
@@ -28,7 +29,7 @@ MOST_OCTETS = 1 << 20  # of a stranger's mail: complaints come with a message at
 MOST_MAILS, WINDOW = 60, timedelta(hours=1)  # of all strangers together, for each relay process
 MOST_OF_ONE = 15  # of one network of theirs
 
-_TOO_LARGE = Reply(552, "5.3.4", f"Mail for postmaster may have {MOST_OCTETS} octets: please leave out attachments")
+_TOO_LARGE = Reply(552, "5.3.4", f"Mail for postmaster may have {size_text(MOST_OCTETS)}: please leave out attachments")
 _TOO_MUCH = Reply(451, "4.7.1", "Too much mail for postmaster has come within an hour: try again later")
 
 
