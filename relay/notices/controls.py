@@ -284,7 +284,8 @@ class ControlNotices:
             details.append(said % {"name": header_value(read.name, 100), "at": self._moment(read.at, language)})
         if line.recalled_at:
             details.append(_("Taken back on %(at)s.") % {"at": self._moment(line.recalled_at, language)})
-        return {"address": header_value(line.address, 254), "details": details}
+        # Who reads two messages in one visit reads them in the same minute: said once.
+        return {"address": header_value(line.address, 254), "details": list(dict.fromkeys(details))}
 
     def _moment(self, at: datetime | None, language: Language) -> str:
         return language.moment(at, self._letterhead.zone) if at else ""

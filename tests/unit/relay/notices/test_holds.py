@@ -1,12 +1,12 @@
 """The question about held copies speaks four languages, and teaches words that are understood."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from relay.conversation.control.commands import Instructions, Verb, parse
 from relay.message.reading import read
-from relay.notices.controls import Asked, ControlNotices, Misunderstanding
+from relay.notices.controls import Asked, ControlNotices, Misunderstanding, Progress, Read, RecipientLine
 from relay.notices.holds import Choices, Decision, HoldNotices, Waiting
 from relay.notices.letterhead import Letterhead
 from tests.unit.relay.notices.test_compose import TAGS
@@ -77,6 +77,18 @@ def test_what_was_not_understood_is_answered_with_the_words_that_are_allowed(
     said = [line.strip() for line in text.splitlines() if line.startswith("  ") and not line.startswith("    ")]
     assert said == ["Fine", *taught]
     assert ("nothing waits any more" in text) is (choices is None)
+
+
+def test_two_messages_that_were_read_in_one_minute_are_one_line() -> None:
+    """Whoever opens a conversation reads all that is new; the sender is not told the same twice."""
+    asked = Asked("anna@example.org", "Re: Sealed", ("<1@example.org>",), "c.x@letter.example.org")
+    readings = tuple(Read(NOW + timedelta(seconds=second), "Jane") for second in (0, 1, 3600))
+    jane = RecipientLine("jane@example.net", Progress.READ, reads=readings)
+    mail = ControlNotices(LETTERHEAD).state(
+        asked, "en", done=(), recipients=[jane], until=NOW, now=NOW, message_id="<2@example.org>"
+    )
+    [text] = [part.text for part in read(mail.content).parts if part.kind == "text"]
+    assert [text.count(f"Read by Jane, 22 November 2026, {hour}:00 UTC") for hour in (12, 13)] == [1, 1]
 
 
 @pytest.mark.parametrize("language", TAGS)
