@@ -71,8 +71,8 @@ NOT_YOUR_AUTHOR = Reply(550, "5.7.1", "the message is not from an address that y
 # -- addresses ------------------------------------------------------------------------------------
 BAD_SENDER = Reply(501, "5.1.7", "that is not an address")  # RFC 5321 4.1.2; RFC 3463 3.2
 BAD_RECIPIENT = Reply(501, "5.1.3", "that is not an address")  # RFC 5321 4.1.2; RFC 3463 3.2
-UTF8_SENDER = Reply(550, "5.6.7", "this address needs the SMTPUTF8 parameter")  # RFC 6531 3.5
-UTF8_RECIPIENT = Reply(553, "5.6.7", "this address needs SMTPUTF8 on MAIL")  # RFC 6531 3.5
+UTF8_SENDER = Reply(550, "5.6.7", "the address is not ASCII, and your program did not say SMTPUTF8")  # RFC 6531 3.5
+UTF8_RECIPIENT = Reply(553, "5.6.7", "the address is not ASCII, and your program did not say SMTPUTF8")  # RFC 6531 3.5
 NO_SUCH_ADDRESS = Reply(550, "5.1.1", "there is no such address here")  # RFC 5321 3.3, 4.2.3
 STAFF_ONLY = Reply(550, "5.7.1", "only the organisation's own people may write to this address")
 RELAYING_DENIED = Reply(550, "5.7.1", "you may not send through this server")  # RFC 5321 7.9
