@@ -175,7 +175,12 @@ def test_the_pickup_notice_says_who_where_and_how_to_check() -> None:
     assert message["Reply-To"].addresses[0].addr_spec == "bob@example.org"
     assert message["Subject"] == "A message for you from Example Council"
     assert "\nhttps://letter.example.org" + PATH + "\n" in text
-    for words in ("Bob Müller <bob@example.org>", "22 December 2026, 12:00 UTC", "+44 20 7946 0000", "Is this genuine?"):
+    for words in (
+        "Bob Müller <bob@example.org>",
+        "22 December 2026, 12:00 UTC",
+        "+44 20 7946 0000",
+        "Is this genuine?",
+    ):
         assert words in text
     assert ">https://letter.example.org" + PATH + "</a>" in html
 
