@@ -76,6 +76,7 @@ UTF8_RECIPIENT = Reply(553, "5.6.7", "the address is not ASCII, and your program
 NO_SUCH_ADDRESS = Reply(550, "5.1.1", "there is no such address here")  # RFC 5321 3.3, 4.2.3
 STAFF_ONLY = Reply(550, "5.7.1", "only the organisation's own people may write to this address")
 RELAYING_DENIED = Reply(550, "5.7.1", "you may not send through this server")  # RFC 5321 7.9
+MENDED_BY_SIGNING_IN = frozenset({STAFF_ONLY, RELAYING_DENIED})  # where users do, SIGN_IN_FIRST stands in their place
 TOO_MUCH_MAIL = Reply(450, "4.7.1", "too much mail from your network, try again in ten minutes")  # RFC 5321 7.8
 TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "too many recipients in one message, send the rest again")  # 4.5.3.1.10
 

@@ -90,7 +90,7 @@ class TransactionCommands(MessageReading):
         address = forward_path(path, postmaster=self.door.postmaster, smtputf8=smtputf8)
         refusal = self.door.access.refusal(self.begun.client, address)
         if refusal is not None:
-            denied = refusal is replies.RELAYING_DENIED and self.door.users is not None
+            denied = refusal in replies.MENDED_BY_SIGNING_IN and self.door.users is not None
             raise CommandError(replies.SIGN_IN_FIRST if denied else refusal)
         if len(self.begun.recipients) >= self.door.limits.recipients:
             raise CommandError(replies.TOO_MANY_RECIPIENTS)
