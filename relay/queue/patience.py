@@ -16,7 +16,6 @@ class Patience:
     connect: float = 30
     greeting: float = 300
     command: float = 300
-    data: float = 120
     block: float = 180
     final: float = 600
     transaction: float = 1800

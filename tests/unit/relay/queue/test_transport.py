@@ -20,7 +20,7 @@ from tests.unit.relay.queue.yard import until
 
 ANN, BEN = Path("ann@example.net"), Path("ben@example.net")
 LETTER = b"Subject: hello\r\n\r\nDear Ann\r\n"
-QUICK = Patience(connect=1, greeting=1, command=1, data=1, block=1, final=1, transaction=5, goodbye=1)
+QUICK = Patience(connect=1, greeting=1, command=1, block=1, final=1, transaction=5, goodbye=1)
 
 
 def letter(*paths: Path, content: bytes = LETTER, **more: Any) -> Transaction:
@@ -81,7 +81,7 @@ def test_a_refusal_at_any_verb(offers: tuple[str, ...], verb: str, reply: str, k
 @pytest.mark.parametrize("fate", [DROP, SILENCE, "421 4.3.2 shutting down", "not smtp at all"])
 def test_a_broken_dialogue_at_any_stage(offers: tuple[str, ...], verb: str, fate: str) -> None:
     """A lost connection, silence, 421 or nonsense at any stage defers: nobody bounces, nothing hangs."""
-    quick = Patience(connect=1, greeting=0.05, command=0.05, data=0.05, final=0.05, transaction=5, goodbye=0.05)
+    quick = Patience(connect=1, greeting=0.05, command=0.05, final=0.05, transaction=5, goodbye=0.05)
     outcomes = run(send_to(NextHop({verb: fate}, offers), letter(ANN, BEN), patience=quick))
     assert [type(one) for one in outcomes] == [Deferred, Deferred]
     assert all(one.answer.text for one in outcomes)

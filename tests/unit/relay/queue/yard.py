@@ -34,7 +34,7 @@ START = datetime(2026, 11, 22, 12, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 LADDER = Ladder((MINUTE, 5 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR), 5 * DAY, 4 * HOUR)
 LETTER = b"From: bob@example.org\r\nSubject: hello\r\nMessage-ID: <1@example.org>\r\n\r\nDear Ann\r\n"
-PATIENCE = Patience(connect=2, greeting=2, command=2, data=2, block=2, final=2, transaction=10, goodbye=2)
+PATIENCE = Patience(connect=2, greeting=2, command=2, block=2, final=2, transaction=10, goodbye=2)
 
 
 class Clock:
