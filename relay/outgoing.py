@@ -8,9 +8,11 @@ from relay.dkim.keys import open_signer
 from relay.dns.destination import Directory
 from relay.notices.compose import Notices
 from relay.notices.letterhead import Letterhead
+from relay.notices.replies import ReplyNotices
 from relay.queue.backoff import Ladder, ladder
 from relay.queue.dsn import Reporter
 from relay.queue.exchangers import Exchangers
+from relay.queue.lost_replies import LostReplies
 from relay.queue.patience import Patience
 from relay.queue.return_path import ReturnPaths
 from relay.queue.routes import PARTNER, REPLIES, Route, Routes, TlsMode
@@ -59,6 +61,19 @@ def spooler_of(configuration: Configuration, store: Store, keyring: Keyring, blo
         signer=open_signer(configuration.dkim),
         returns=ReturnPaths(keyring, configuration.gateway.domain),
     )
+
+
+def lost_replies_of(  # noqa: PLR0917  # the services that it uses
+    configuration: Configuration,
+    letterhead: Letterhead,
+    store: Store,
+    keyring: Keyring,
+    spooler: Spooler,
+    routes: Routes,
+) -> LostReplies:
+    """Return what gives undeliverable answers to the organisation's own mailbox."""
+    mailbox, domain = configuration.fallback_mailbox, configuration.gateway.domain
+    return LostReplies(store, keyring, ReplyNotices(letterhead), spooler, routes, mailbox, domain)
 
 
 def routes_of(configuration: Configuration) -> Routes:

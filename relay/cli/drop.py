@@ -1,5 +1,6 @@
 """``letterlock queue drop``: what was accepted is never lost in silence, so its sender is told."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,17 +14,19 @@ from relay.cli.session import Session, pass_session
 from relay.cli.terminal import examples, plural, say
 from relay.cli.whom import identifiers
 from relay.errors import RefusedError
-from relay.outgoing import letterhead_of, reporter_of, routes_of, spooler_of
+from relay.outgoing import letterhead_of, lost_replies_of, reporter_of, routes_of, spooler_of
 from relay.queue.entries import load
 from relay.queue.inspection import show_entries
 from relay.queue.interventions import WAITING
 from relay.queue.interventions import drop as take_out
+from relay.queue.items import Consignment, QueuedEntry
 from relay.queue.outcomes import Failed, local_answer
 from relay.queue.reports import Reports
+from relay.queue.routes import REPLIES
 from relay.queue.settling import Report, Settled, wants
 from relay.queue.spooling import Draft
 from relay.store.tables import Entry
-from relay.store.tables.queue import EntryState
+from relay.store.tables.queue import EntryState, Kind
 from relay.vault.blobs import FileBlobs
 
 _ENTRY = Entry.__table__  # type: ignore[attr-defined]
@@ -40,7 +43,7 @@ _DROPPED = local_answer("5.7.0", "taken out of the queue by the administrator")
 def drop(session: Session, ids: tuple[str, ...], yes: bool, silent: bool) -> None:
     """Take waiting entries out of the queue for good; each sender gets a report that it was not delivered.
 
-    All of them or, where one cannot be dropped, none.
+    All of them or, where one cannot be dropped, none. A reader's answer goes to the organisation's mailbox instead.
     """
     wanted = identifiers(ids)
     if not yes:
@@ -48,8 +51,11 @@ def drop(session: Session, ids: tuple[str, ...], yes: bool, silent: bool) -> Non
     with opened(session) as one:
         plans = [_plan(one, each, silent=silent) for each in wanted]
         dropped = one.store.run(lambda conn: sum(_take_out(conn, one, plan) for plan in plans))
-    told = sum(len(plan.reports) for plan in plans)
+    kinds = Counter(draft.entry_rows[0]["kind"] for plan in plans for draft in plan.reports)
+    answers, told = kinds[Kind.REPLY.value], kinds[Kind.DSN.value]
     say(f"Took {plural(dropped, 'entry', 'entries')} out of the queue.")
+    if answers:
+        say(f"{plural(answers, 'answer')} of readers to {one.configuration.fallback_mailbox} instead.")
     say(f"{plural(told, 'report')} to the sender." if told else "No sender was told.")
 
 
@@ -73,10 +79,15 @@ def _plan(one: Opened, item: bytes, *, silent: bool) -> _Plan:
         Settled(consignment, entry, Failed(_DROPPED), EntryState.DROPPED, entry.attempts, now, report=Report.FAILED)
         for consignment in consignments
         for entry in consignment.entries
-        if wants(Report.FAILED, entry, consignment.envelope)
+        if _redirected(consignment, entry) or (not silent and wants(Report.FAILED, entry, consignment.envelope))
     ]
-    drafts = [] if silent else [report.draft for report in _reports(one, blobs).draft(settled)]
+    drafts = [report.draft for report in _reports(one, blobs).draft(settled)]
     return _Plan(item, frozenset(row.id for row in waiting), tuple(drafts))
+
+
+def _redirected(consignment: Consignment, entry: QueuedEntry) -> bool:
+    """Tell whether this is a reader's answer to staff: its page says that the organisation's mailbox has it now."""
+    return entry.kind is Kind.REPLY and consignment.route == REPLIES
 
 
 def _take_out(conn: Connection, one: Opened, plan: _Plan) -> int:
@@ -99,10 +110,13 @@ def _waiting(conn: Connection, one: Opened, item: bytes, *, keep: bool = False) 
 
 def _reports(one: Opened, blobs: FileBlobs) -> Reports:
     configuration = one.configuration
+    letterhead, routes = letterhead_of(configuration), routes_of(configuration)
+    spooler = spooler_of(configuration, one.store, one.keyring, blobs)
     return Reports(
         one.store,
-        reporter_of(configuration, letterhead_of(configuration)),
-        spooler_of(configuration, one.store, one.keyring, blobs),
-        routes_of(configuration),
+        reporter_of(configuration, letterhead),
+        spooler,
+        routes,
         configuration.delivery.give_up_after,
+        lost_replies_of(configuration, letterhead, one.store, one.keyring, spooler, routes),
     )

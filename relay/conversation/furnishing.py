@@ -24,7 +24,7 @@ from relay.notices.holds import HoldNotices
 from relay.notices.letterhead import Letterhead
 from relay.notices.replies import ReplyNotices
 from relay.notices.reply_mail import ReplyMail
-from relay.outgoing import letterhead_of, notices_of, reporter_of, spooler_of
+from relay.outgoing import letterhead_of, lost_replies_of, notices_of, reporter_of, spooler_of
 from relay.queue.code_mails import CodeMails
 from relay.queue.errands import Clerk
 from relay.queue.lost_replies import LostReplies
@@ -95,9 +95,7 @@ class Workroom:
 
     def lost_replies(self) -> LostReplies:
         """Return what gives undeliverable answers to the organisation's own mailbox."""
-        mailbox = self.configuration.fallback_mailbox
-        notices = ReplyNotices(self.letterhead)
-        return LostReplies(self.store, self.keyring, notices, self.spooler, self.routes, mailbox, self._domain)
+        return lost_replies_of(self.configuration, self.letterhead, self.store, self.keyring, self.spooler, self.routes)
 
     def clerks(self, vault: Vault, audit: Audit) -> Mapping[RequestKind, Clerk]:
         """Return who carries out which of the portal's requests."""

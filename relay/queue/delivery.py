@@ -41,12 +41,14 @@ from relay.queue.steady import SteadyClock
 from relay.queue.transaction import Path, Transaction
 from relay.queue.transport import Transport
 from relay.store.audit import Audit
+from relay.store.tables.queue import Kind
 from relay.store.writer import Store
 from relay.vault.blobs import BlobStore
 from relay.vault.keyring import Keyring
 
 POLL_SECONDS = 1.0
 HOUSEKEEPING_POLLS = 15
+ABSENCE_POLLS = 3  # while another worker seems to be dead
 
 _log = structlog.get_logger()
 
@@ -65,8 +67,8 @@ class Delivery:
     ``owner`` names the worker, 16 octets, the same after each restart, so that it finds its own leases; two live
     workers never share it. ``couriers`` is how many transactions run at once per route, ``budget`` how many octets of
     handed-over messages are held in memory.
-    ``gone`` says whether another owner is dead for certain, so that its leases need not lapse. ``now`` and ``spread``
-    are injected by tests.
+    ``gone`` says whether another owner is not there; after a moment its leases need not lapse then. ``now`` and
+    ``spread`` are injected by tests.
     """
 
     def __init__(
@@ -212,7 +214,8 @@ class Delivery:
 
     async def _send(self, consignment: Consignment) -> tuple[Outcome, ...]:
         envelope = consignment.envelope
-        if envelope.until is not None and self._now() >= envelope.until:
+        lapsed = envelope.until is not None and self._now() >= envelope.until
+        if lapsed and consignment.entries[0].kind is not Kind.REPLY:  # an answer is tried once all the same
             return _for_all(consignment, "4.4.7", "it was not taken in time")
         mail = Transaction(
             reverse_path=envelope.reverse_path,
@@ -245,7 +248,7 @@ class Delivery:
         while not self._stopping:
             self._poll_now.clear()
             try:
-                if polls % HOUSEKEEPING_POLLS == 0:
+                if polls % (ABSENCE_POLLS if self._claims.somebody_is_absent else HOUSEKEEPING_POLLS) == 0:
                     await self._keep_house()
                 if await self._claim():
                     self._poll_now.set()

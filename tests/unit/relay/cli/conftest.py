@@ -56,6 +56,8 @@ class Home:
         message_id: str = "<4711@example.org>",
         at: datetime | None = None,
         sender: str = "anna@example.org",
+        kind: Kind = Kind.MAIL,
+        route: str = "outside",
     ) -> bytes:
         """Queue one accepted message, due in an hour, with its audit; return its id."""
         now = at or clock.now()
@@ -63,7 +65,7 @@ class Home:
             blobs = FileBlobs(one.configuration.storage.blobs)
             draft = Spooler(one.store, one.keyring, blobs, inline_limit=1 << 20, signer=Signer()).draft(
                 QueuedEnvelope(sender),
-                [NewEntry(Kind.MAIL, "outside", EntryEnvelope(recipient)) for recipient in recipients],
+                [NewEntry(kind, route, EntryEnvelope(recipient)) for recipient in recipients],
                 MAIL,
                 now=now,
                 direction=Direction.OUT,

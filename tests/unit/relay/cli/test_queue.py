@@ -4,6 +4,7 @@ import pytest
 
 from relay import clock
 from relay.queue.entries import claim
+from relay.store.tables.queue import Kind
 from tests.unit.relay.cli.conftest import Home
 
 
@@ -64,6 +65,17 @@ def test_drop_takes_all_that_is_named_or_nothing(home: Home) -> None:
     assert [entry["kind"] for entry in home.json("queue", "list")["entries"]] == ["mail", "mail"]
     text = home.run("queue", "drop", first, second, first, "--yes").stdout
     assert text == "Took 2 entries out of the queue.\n2 reports to the sender.\n"
+
+
+def test_a_readers_answer_that_is_dropped_goes_to_the_organisations_mailbox(home: Home) -> None:
+    """As its reader's page says; even without a word to senders. What was on its way there already causes no other."""
+    answer = clock.id_text(home.put("anna@example.org", kind=Kind.REPLY, route="replies"))
+    text = home.run("queue", "drop", answer, "--yes", "--silent").stdout
+    assert "1 answer of readers to postmaster@example.org instead.\nNo sender was told." in text
+    [mail] = home.json("queue", "list")["entries"]
+    assert (mail["kind"], mail["route"], mail["recipient"]) == ("reply", "inside", "postmaster@example.org")
+    home.run("queue", "drop", mail["id"], "--yes")
+    assert home.json("queue", "list")["entries"] == []
 
 
 def test_drop_can_be_silent_and_asks_first(home: Home) -> None:

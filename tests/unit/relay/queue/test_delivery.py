@@ -398,6 +398,21 @@ def test_a_code_that_lapsed_is_not_sent(yard: Yard) -> None:
     asyncio.run(work())
 
 
+def test_an_answer_that_waited_for_the_gateway_is_tried_once(yard: Yard) -> None:
+    """A gateway that was off, or mail that was paused, for longer than an answer may wait: its person gets it still."""
+    yard.queue("ann@example.org", envelope=QueuedEnvelope("", until=yard.clock() + DAY), kind=Kind.REPLY)
+    yard.clock.pass_(2 * DAY)
+
+    async def work() -> None:
+        async with NextHop() as hop:
+            worker = yard.delivery(yard.routes([hop]))
+            await worker.start()
+            await until(lambda: yard.states() == ["done"])
+            await worker.stop()
+
+    asyncio.run(work())
+
+
 def test_one_slow_route_holds_up_no_other(yard: Yard) -> None:
     """While a next hop never answers, with more mail for it than it has couriers, others get theirs."""
     for number in range(30):
