@@ -13,7 +13,7 @@ from relay.config.model import Configuration
 from relay.grouping import Grouped, Grouping, Letter, Reader
 from relay.judging import Judgement
 from relay.mailings import Mailings, receipt_lines
-from relay.message.headers import remove_authentication_results, remove_field
+from relay.message.headers import remove_authentication_results, remove_blind_copies
 from relay.message.loop_evidence import mark
 from relay.message.original import Original
 from relay.plan import Arrival, Change, Facts, Observed, Part, Plan, Received, Told
@@ -102,7 +102,7 @@ class Planner:
         arrival, routing, judgement = received.arrival, received.routing, received.judgement
         # A Bcc field that a client forgot to remove would tell everybody; our name on results that we did not make
         # would lend them our word. Nothing else is touched.
-        clean = remove_field(remove_authentication_results(arrival.original, self._name), b"Bcc")
+        clean = remove_blind_copies(remove_authentication_results(arrival.original, self._name))
         grouped = self._seal(received, clean.octets) if routing.going(Way.SEAL) else Grouped()
         copies, held = self._copies(received, clean)
         drafts = [copies, *self._records(received, grouped)]

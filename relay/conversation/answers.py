@@ -17,7 +17,7 @@ from relay.conversation.pickups import Pickups, Writer
 from relay.conversation.senders import Delegates
 from relay.errors import RefusedError
 from relay.judging import Judge, Judgement
-from relay.message.headers import remove_authentication_results, remove_field
+from relay.message.headers import remove_authentication_results, remove_blind_copies
 from relay.message.secret_address import SecretAddress
 from relay.notices.receipts import ReceiptLine
 from relay.plan import Arrival, Change, Part, Received, Told
@@ -177,7 +177,7 @@ class Answers:
             conversation_id=thread.conversation_id,
             message_id=new_queue_id(),
             reading=arrival.reading,
-            original=remove_field(remove_authentication_results(arrival.original, self.host_name), b"Bcc").octets,
+            original=remove_blind_copies(remove_authentication_results(arrival.original, self.host_name)).octets,
             author=Author.STAFF,
             author_id=thread.author.participant_id,
             to=readers,

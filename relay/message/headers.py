@@ -19,6 +19,7 @@ __all__ = [
     "prepend",
     "received_field",
     "remove_authentication_results",
+    "remove_blind_copies",
     "remove_field",
     "structured",
 ]
@@ -30,6 +31,11 @@ def prepend(new: Sequence[tuple[str, str]], original: bytes) -> bytes:
     Values are made safe and folded here. Raises ValueError for a name that is no field name.
     """
     return b"".join([*(field(name, value) for name, value in new), original])
+
+
+def remove_blind_copies(original: Original) -> Original:
+    """Return ``original`` without Bcc and Resent-Bcc: no recipient may see them (RFC 5322 sections 3.6.3 and 3.6.6)."""
+    return remove_field(remove_field(original, b"Bcc"), b"Resent-Bcc")
 
 
 def remove_field(original: Original, name: bytes) -> Original:

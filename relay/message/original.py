@@ -19,6 +19,7 @@ _OFTEN = frozenset(
         b"from",
         b"letterlock-trace",
         b"message-id",
+        b"resent-bcc",
         b"resent-date",
         b"resent-message-id",
         b"sender",

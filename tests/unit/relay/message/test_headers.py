@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.message.headers import field, header_value, named_address, phrase, prepend, remove_field, structured
+from relay.message.headers import (
+    field,
+    header_value,
+    named_address,
+    phrase,
+    prepend,
+    remove_blind_copies,
+    remove_field,
+    structured,
+)
 from relay.message.original import Original
 
 FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -140,6 +149,12 @@ def test_removing_touches_no_body(header: bytes, body: bytes) -> None:
     assert result.endswith(b"\r\n" + body)
     if b"bcc" not in original.lower():
         assert result == original
+
+
+def test_blind_copies_of_a_message_sent_again_go_too() -> None:
+    """Resent-Bcc tells as much as Bcc does (RFC 5322 section 3.6.6); other fields of the resending stay."""
+    mail = Original(b"Resent-To: a\r\nRESENT-BCC: b,\r\n c\r\nBcc: d\r\nTo: e\r\n\r\nResent-Bcc: f\r\n")
+    assert remove_blind_copies(mail).octets == b"Resent-To: a\r\nTo: e\r\n\r\nResent-Bcc: f\r\n"
 
 
 def test_a_field_with_another_name_is_not_removed() -> None:
