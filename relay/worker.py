@@ -26,11 +26,9 @@ from relay.queue.errands import Errands
 from relay.renewing import renew_on_hangup
 from relay.services import Service
 from relay.smtp.listener import watch_certificates
-from relay.store.slot import Slot
+from relay.store.slot import CHECKED_EVERY, Slot
 
 FINISH_WITHIN = 25.0  # seconds for transactions and deliveries that are under way; the supervisor waits 30
-
-NAME_CHECKED_EVERY = 5.0  # seconds
 
 _log = structlog.get_logger()
 
@@ -140,8 +138,8 @@ async def _watch_name(slot: Slot, stopping: asyncio.Event) -> None:
     while True:
         if not await asyncio.to_thread(slot.held):
             break
-        await asyncio.sleep(NAME_CHECKED_EVERY)
-    _log.error("lost the session that holds this process's name: stopping, to be started anew")
+        await asyncio.sleep(CHECKED_EVERY)
+    _log.error("another process has taken this process's name: stopping")
     stopping.set()
 
 

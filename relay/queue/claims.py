@@ -24,6 +24,7 @@ from relay.queue.destinations import Room
 from relay.queue.items import Consignment, QueuedEntry
 from relay.queue.recording import record_damaged
 from relay.queue.routes import domain_of
+from relay.store.slot import GRACE
 from relay.store.writer import Store
 from relay.vault.blobs import BlobStore
 from relay.vault.keyring import Keyring
@@ -32,8 +33,9 @@ _log = structlog.get_logger()
 
 
 class Claims:
-    """The leases of one worker, named by ``owner``; ``gone`` says whether another owner is dead for certain.
+    """The leases of one worker, named by ``owner``; ``gone`` says whether another owner is not there.
 
+    One that is not there for longer than `relay.store.slot.GRACE` is dead: its leases need not lapse.
     StoreError leaves every method that is asynchronous, except `keep_back`.
     """
 
@@ -52,11 +54,17 @@ class Claims:
         self._owner = owner
         self._gone = gone
         self._held: dict[tuple[bytes, int], datetime] = {}  # id and epoch of an entry -> end of its lease
+        self._absent: dict[bytes, datetime] = {}  # owner -> when it was first found not to be there
         self.paused: frozenset[str] = frozenset()  # domains to which an operator lets nothing leave, as last read
 
     def __len__(self) -> int:
         """Return how many entries this worker holds at the moment."""
         return len(self._held)
+
+    @property
+    def somebody_is_absent(self) -> bool:
+        """Tell whether another owner was not there at the last look, and should be looked for again soon."""
+        return bool(self._absent)
 
     def hold(self, entries: Iterable[QueuedEntry], until: datetime) -> None:
         """Note that these entries are leased to this worker until then."""
@@ -141,13 +149,16 @@ class Claims:
         """
         old = [lease for lease, until in self._held.items() if until < now + leases.LEASE * 2 / 3]
 
-        def work(conn: Connection) -> tuple[set[tuple[bytes, int]], int, list[str]]:
+        def work(conn: Connection) -> tuple[set[tuple[bytes, int]], int, dict[bytes, datetime], list[str]]:
             renewed = leases.renew(conn, self._owner, [entry_id for entry_id, _ in old], now)
             leases.bring_forward(conn, routes, now, longest)
-            returned = leases.return_lapsed(conn, now) + leases.return_those_of_the_dead(conn, self._owner, self._gone)
-            return renewed, returned, leases.other_routes(conn, routes)
+            absent = leases.absent_holders(conn, self._owner, self._gone)
+            since = {owner: self._absent.get(owner, now) for owner in absent}
+            dead = [owner for owner, at in since.items() if now - at >= GRACE]
+            returned = leases.return_lapsed(conn, now) + sum(leases.recover(conn, owner) for owner in dead)
+            return renewed, returned, since, leases.other_routes(conn, routes)
 
-        renewed, lapsed, unknown = await self._store.commit(work)
+        renewed, lapsed, self._absent, unknown = await self._store.commit(work)
         for lease in old:
             if self._held.pop(lease, None) and lease in renewed:
                 self._held[lease] = now + leases.LEASE

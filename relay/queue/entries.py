@@ -195,13 +195,10 @@ def recover(conn: Connection, owner: bytes) -> int:
     return conn.execute(update(_ENTRY).where(_ENTRY.c.lease_owner == owner, _held()).values(**_BACK_TO_DUE)).rowcount
 
 
-def return_those_of_the_dead(conn: Connection, owner: bytes, gone: Callable[[Connection, bytes], bool]) -> int:
-    """Make due again what workers held who are known to be dead, as on a machine that lost its power.
-
-    Return how many entries. ``owner`` is ourselves; ``gone`` says whether another owner is dead for certain.
-    """
+def absent_holders(conn: Connection, owner: bytes, gone: Callable[[Connection, bytes], bool]) -> list[bytes]:
+    """Return the owners of leases of whom ``gone`` says that they are not there; ``owner`` is ourselves."""
     holders = conn.execute(select(_ENTRY.c.lease_owner).where(_held(), _ENTRY.c.lease_owner != owner).distinct())
-    return sum(recover(conn, holder) for holder in holders.scalars().all() if gone(conn, holder))
+    return [holder for holder in holders.scalars().all() if gone(conn, holder)]
 
 
 def return_lapsed(conn: Connection, now: datetime) -> int:

@@ -4,7 +4,8 @@ An audit chain has one writer, and a lease has one owner: both go by the name of
 process goes on where it ended. Two that live under one name would fork the chain and send each other's mail. The
 name is therefore locked by something that dies with its holder: a file lock beside a SQLite database, a session's
 advisory lock on PostgreSQL. On PostgreSQL others see by that lock whether the holder lives, so that its mail need not
-wait for its leases to lapse.
+wait for its leases to lapse. A server that is restarted ends all sessions, and no process: each takes its name anew as
+soon as it can, and whoever looks has to find a name unheld for longer than that takes (`GRACE`).
 """
 
 import fcntl
@@ -13,6 +14,7 @@ import os
 import re
 import time
 from contextlib import suppress
+from datetime import timedelta
 
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -22,6 +24,9 @@ from relay.store.engine import database_file, open_engine
 from relay.store.faults import translate
 
 PATIENCE = 5.0  # seconds for a predecessor that was killed a moment ago to be gone
+CHECKED_EVERY = 2.0  # seconds between two calls of `held`
+GRACE = timedelta(seconds=5)  # a name that is unheld for longer is that of a dead process
+_ANEW = 20.0  # seconds until a server has missed a session whose network was cut, as `_session` asks it to
 _PAUSE = 0.1
 _UNFIT = re.compile(r"[^A-Za-z0-9.@_-]")
 
@@ -34,10 +39,12 @@ class Slot:
 
     def __init__(self, url: str, name: str, *, mark: bytes = b"", patience: float = PATIENCE) -> None:
         """Take ``name`` in the database at ``url``; StoreError when another process holds it, or for the database."""
+        self._url = url
         self._key = _key(mark or name.encode())
         file = database_file(url)
         self._descriptor = -1
         self._session: Connection | None = None
+        self._refused_at: float | None = None
         if file is not None:
             path = file.with_name(f"{file.name}.{_UNFIT.sub('_', name)}.slot")
             try:
@@ -57,27 +64,47 @@ class Slot:
             time.sleep(_PAUSE)
 
     def held(self) -> bool:
-        """Say whether the name is still ours: a lost session lets another process take it. Blocking, some seconds."""
-        if self._session is None:
+        """Say whether the name is still ours, and take it anew where the session was lost. Blocking, some seconds.
+
+        False when another process has it. While the server does not answer nobody can take it; and who seems to have it
+        may be our own lost session, until the server misses that.
+        """
+        if self._descriptor >= 0:
             return True
         try:
-            self._session.execute(text("SELECT 1"))
+            if self._session is not None and self._refused_at is None:
+                self._session.execute(text("SELECT 1"))
+                return True
         except SQLAlchemyError:
-            return False
-        return True
+            self._end_session()
+        try:
+            self._session = self._session or _session(self._url)
+            taken = self._try()
+        except StoreError:
+            self._end_session()
+            return True
+        if taken:
+            self._refused_at = None
+            return True
+        self._refused_at = self._refused_at or time.monotonic()
+        return time.monotonic() - self._refused_at < _ANEW
 
     def close(self) -> None:
         """Give the name back."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
-        if self._session is not None:
-            engine = self._session.engine
+        self._end_session()
+
+    def _end_session(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            engine = session.engine
             with suppress(SQLAlchemyError):  # by itself the server gives it back a moment after the session's end
-                self._session.execute(text("SELECT pg_advisory_unlock_all()"))
-            self._session.close()
+                session.execute(text("SELECT pg_advisory_unlock_all()"))
+            with suppress(SQLAlchemyError):
+                session.close()
             engine.dispose()
-            self._session = None
 
     def _try(self) -> bool:
         if self._session is None:
@@ -112,6 +139,10 @@ def _session(url: str) -> Connection:
     try:
         # No transaction stays open behind it: an old one would keep the server from cleaning up.
         engine = open_engine(url, writer=True, more=alive)
-        return engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        session = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        # The server misses us as soon: a machine that lost its power says no farewell.
+        for setting, value in (("idle", 5), ("interval", 2), ("count", 3)):
+            session.execute(text(f"SET tcp_keepalives_{setting} = {value}"))
     except SQLAlchemyError as error:
         raise translate(error) from error
+    return session

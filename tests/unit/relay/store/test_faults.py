@@ -4,7 +4,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from relay.errors import StoreError, StoreFullError
 from relay.store.duties import META
@@ -79,6 +79,7 @@ def test_each_result_code_of_sqlite_has_its_sentence(code: int, kind: type[Store
 def test_a_timeout_of_the_server_is_named(postgresql_url: str, limit: str) -> None:
     """Whoever set a limit at the server hears that it struck, not that the server stops or is read-only."""
     store = open_store(postgresql_url)
+    there = text("SELECT 1 FROM pg_stat_activity WHERE pid = :process")
 
     def slow(connection: Connection) -> None:
         connection.exec_driver_sql(f"SET LOCAL {limit} = 20")
@@ -87,8 +88,7 @@ def test_a_timeout_of_the_server_is_named(postgresql_url: str, limit: str) -> No
             connection.exec_driver_sql("SELECT pg_sleep(60)")
         while True:  # asked over another connection, so that this one stands still
             with store.read() as other:
-                statement = f"SELECT 1 FROM pg_stat_activity WHERE pid = {process}"
-                if not other.exec_driver_sql(statement).first():
+                if not other.execute(there, {"process": process}).first():
                     break
         connection.exec_driver_sql("SELECT 1")
 

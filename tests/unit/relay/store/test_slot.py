@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from relay.errors import StoreError
 from relay.store.slot import Slot, holder_is_gone
-from relay.store.writer import Store
+from relay.store.writer import Store, open_store
 
 
 def hold(url: str, taken: "multiprocessing.connection.Connection") -> None:
@@ -56,17 +56,46 @@ def test_the_dead_are_told_from_the_living(database_url: str, open_another: Call
     assert store.run(lambda conn: holder_is_gone(conn, b"owner of leases.")) is postgresql
 
 
-def test_a_lost_session_is_noticed(database_url: str, open_another: Callable[[], Store]) -> None:
-    """When the server ends the session, the holder knows that the name is not its own any more."""
+def end_sessions(store: Store) -> None:
+    """End every session that holds a name, and wait until it is gone."""
+    holders = "SELECT pg_terminate_backend(pid, 10000) FROM pg_locks WHERE locktype = 'advisory' AND granted"
+    store.run(lambda conn: conn.execute(text(holders)).all())
+
+
+def test_a_lost_session_is_replaced(database_url: str, open_another: Callable[[], Store]) -> None:
+    """When the server ends the session, as at a restart, the holder takes its name anew and works on."""
     store = open_another()
     slot = Slot(database_url, "relay-0")
     if database_url.startswith("postgresql"):
-        store.run(
-            lambda conn: conn.execute(
-                text("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted")
-            ).all()
-        )
-        assert not slot.held()
-    else:
-        assert slot.held(), "a file lock cannot be lost"
+        end_sessions(store)
+        assert store.run(lambda conn: holder_is_gone(conn, b"relay-0"))
+    assert slot.held()
+    with pytest.raises(StoreError):
+        Slot(database_url, "relay-0", patience=0)
+    slot.close()
+
+
+@pytest.mark.postgresql
+def test_a_name_that_another_took_is_not_ours_any_more(postgresql_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who was faster after a lost session keeps the name; at first it may seem to be our own session that lingers."""
+    store = open_store(postgresql_url)
+    slot = Slot(postgresql_url, "relay-0")
+    end_sessions(store)
+    other = Slot(postgresql_url, "relay-0")
+    assert slot.held(), "the server may not have missed our own session yet"
+    monkeypatch.setattr("relay.store.slot._ANEW", 0.0)
+    assert not slot.held()
+    other.close()
+    assert slot.held()
+    slot.close()
+    store.close()
+
+
+@pytest.mark.postgresql
+def test_the_server_is_asked_to_miss_a_silent_holder(postgresql_url: str) -> None:
+    """A machine that lost its power ends no session: the server has to look for it, and not after two hours."""
+    slot = Slot(postgresql_url, "relay-0")
+    assert slot._session is not None
+    settings = "SELECT source FROM pg_settings WHERE name LIKE 'tcp_keepalives%'"
+    assert set(slot._session.execute(text(settings)).scalars()) == {"session"}
     slot.close()
