@@ -6,10 +6,11 @@ Colours and lines appear at a terminal only, and never under NO_COLOR.
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import click
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -37,19 +38,31 @@ def print_json(value: Any) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> None:
-    """Print rows under columns; those named in ``right`` are numbers and stand to the right."""
+    """Print rows under columns; those named in ``right`` are numbers and stand to the right.
+
+    In a pipe each row is one line, however long.
+    """
+    cells = ([printable(str(cell)) for cell in row] for row in rows)
+    console = _console()
+    if not console.is_terminal:
+        click.echo("\n".join(_lines([list(columns), *cells], [column in right for column in columns])))
+        return
     table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    for row in cells:
+        table.add_row(*map(Text, row))
+    console.print(table)
+
+
+def _lines(rows: Sequence[Sequence[str]], right: Sequence[bool]) -> Iterator[str]:
+    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
-        table.add_row(*(Text(printable(str(cell))) for cell in row))
-    console = _console()
-    if console.is_terminal:
-        console.print(table)
-        return
-    with console.capture() as capture:
-        console.print(table)
-    click.echo("\n".join(line.rstrip() for line in capture.get().splitlines()))
+        blanks = [" " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)]
+        padded = (
+            blank + cell if at_right else cell + blank for cell, blank, at_right in zip(row, blanks, right, strict=True)
+        )
+        yield "  ".join(padded).rstrip()
 
 
 def examples(*lines: str) -> str:

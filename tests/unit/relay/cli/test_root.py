@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from relay.cli import main
 from relay.cli.root import UNEXPECTED, Commands
+from relay.cli.terminal import print_table
 from relay.errors import RefusedError
 from tests.unit.relay.cli.conftest import Home
 
@@ -134,6 +135,17 @@ def test_an_unexpected_error_is_named_without_its_content() -> None:
 def test_colours_are_for_terminals_only(home: Home) -> None:
     """A pipe gets plain text."""
     assert "\x1b" not in home.run("check").output
+
+
+def test_a_row_in_a_pipe_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """However long a server's reply is, so that grep and awk find what belongs together; columns stand in line."""
+    why = "please come again " * 40
+    print_table(("id", "size", "why"), [("a", "72 B", why), ("漢字", "1 B", "first try")], right=("size",))
+    assert capsys.readouterr().out.splitlines() == [
+        "id    size  why",
+        f"a     72 B  {why.strip()}",
+        "漢字   1 B  first try",
+    ]
 
 
 def test_version_tells_what_runs(home: Home) -> None:
