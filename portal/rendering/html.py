@@ -44,11 +44,12 @@ blockquote{margin:0 0 0 4px;padding-left:12px;border-left:3px solid #c4c9cf}
 a{color:#0b57a4}
 @media screen and (prefers-color-scheme:dark){body{background:#dfe3e6}a{color:#084a8c}}
 """
+# Where a link leads must be seen: everything that a sender could say of these is taken back, and nothing covers them.
 _STYLE_AFTER = """
-.ll-to,.ll-note{display:inline!important;visibility:visible!important;opacity:1!important;position:static!important;\
-float:none!important;font:400 13px/1.4 system-ui,-apple-system,"Segoe UI",Roboto,Arial,sans-serif!important;\
-color:#4a5058!important;background:#eef1f4!important;letter-spacing:0!important;text-transform:none!important;\
-text-indent:0!important;white-space:normal!important}
+.ll-to,.ll-note{all:initial!important;direction:ltr!important;unicode-bidi:isolate!important;\
+position:relative!important;z-index:2147483647!important;\
+font:400 13px/1.4 system-ui,-apple-system,"Segoe UI",Roboto,Arial,sans-serif!important;\
+color:#4a5058!important;background:#eef1f4!important}
 .ll-note{padding:2px 6px!important;border:1px solid #c4c9cf!important}
 """
 

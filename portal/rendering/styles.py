@@ -28,7 +28,7 @@ _RULES_LIMIT = 4000
 
 _PLAIN = (
     "background-color border-collapse border-radius border-spacing caption-side clear color direction "
-    "empty-cells float height letter-spacing line-height max-height max-width min-width opacity table-layout "
+    "empty-cells float height letter-spacing line-height max-height max-width min-width table-layout "
     "unicode-bidi vertical-align visibility white-space width word-break word-spacing word-wrap overflow-wrap "
     "background display hyphens text-align text-decoration text-decoration-color text-decoration-line "
     "text-decoration-style text-indent text-transform font font-family font-size font-stretch font-style "

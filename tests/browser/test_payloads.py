@@ -233,6 +233,32 @@ def test_nothing_is_drawn_outside_the_frame(page: Page, stand: Stand) -> None:
             assert page.screenshot(clip=around) == expected, (name, start)
 
 
+_COVERED = (
+    "<style>a+span{margin-left:-9999px}</style>%s",
+    "<style>span{padding:0 0 0 9999px;letter-spacing:-9px;word-spacing:-99px;vertical-align:9999px}</style>%s",
+    "<style>.ll-to{direction:rtl;unicode-bidi:bidi-override;width:0;float:right;clear:both;font:0/0 a}</style>%s",
+    '<div style="opacity:.001">%s</div>',
+    '<p style="margin:0">%s</p><div style="opacity:.9;background:#fff;margin-top:-30px;height:40px">[bank.test]</div>',
+    '<p>%s<span style="display:inline-block;background:#fff;margin-left:-90px;width:90px">&nbsp;</span></p>',
+)
+
+
+@pytest.mark.parametrize("around", _COVERED)
+def test_where_a_link_leads_is_seen(page: Page, around: str) -> None:
+    """No style of the sender moves, hides or covers our note behind a link that says something else."""
+    page.set_content(_safe(around % '<a href="https://evil.test/">https://bank.test</a>'))
+    seen = page.locator(".ll-to").evaluate(
+        """note => {
+          const box = note.getBoundingClientRect();
+          let shown = 1;
+          for (let e = note; e; e = e.parentElement) shown *= getComputedStyle(e).opacity;
+          return shown === 1 && note === document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+        }"""
+    )
+    assert seen
+    assert page.locator(".ll-to").inner_text() == "[evil.test]"
+
+
 def test_clicking_every_link_runs_nothing(page: Page, stand: Stand) -> None:
     """A reader who clicks on anything in a filtered mail opens a web page in a new tab, without a way back to ours."""
     trap = Trap(stand.origin)

@@ -91,7 +91,7 @@ def test_the_sender_cannot_hide_or_forge_our_notes() -> None:
     assert '<span class="x">forged</span>' in page
     assert "p{color:red}" in page
     assert "display:none!important" not in page
-    assert page.index("p{color:red}") < page.index(".ll-to,.ll-note{display:inline!important")
+    assert page.index("p{color:red}") < page.index(".ll-to,.ll-note{all:initial!important")
 
 
 def test_remote_images_are_named_and_counted() -> None:
