@@ -12,8 +12,10 @@ import fcntl
 import hashlib
 import os
 import re
+import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 
 from sqlalchemy import Connection, text
@@ -88,6 +90,26 @@ class Slot:
             return True
         self._refused_at = self._refused_at or time.monotonic()
         return time.monotonic() - self._refused_at < _ANEW
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Take the name anew whenever its session is lost, in a thread, for the block; close the slot after it."""
+        if self._descriptor >= 0:
+            yield
+            return
+        ended = threading.Event()
+
+        def keep() -> None:
+            while not ended.wait(CHECKED_EVERY):
+                self.held()
+
+        thread = threading.Thread(target=keep, name="slot-keeper", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
 
     def close(self) -> None:
         """Give the name back."""

@@ -76,6 +76,21 @@ def test_a_lost_session_is_replaced(database_url: str, open_another: Callable[[]
 
 
 @pytest.mark.postgresql
+def test_a_kept_name_is_taken_anew(postgresql_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who only holds a name, as the supervisor does, has it again after the server was restarted."""
+    monkeypatch.setattr("relay.store.slot.CHECKED_EVERY", 0.01)
+    store, slot = open_store(postgresql_url), Slot(postgresql_url, "supervisor", mark=b"supervisor")
+    with slot.kept():
+        end_sessions(store)
+        while store.run(lambda conn: holder_is_gone(conn, b"supervisor")):
+            pass
+    with pytest.raises(StoreError):
+        Slot(postgresql_url, "supervisor", patience=0)
+    slot.close()
+    store.close()
+
+
+@pytest.mark.postgresql
 def test_a_name_that_another_took_is_not_ours_any_more(postgresql_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who was faster after a lost session keeps the name; at first it may seem to be our own session that lingers."""
     store = open_store(postgresql_url)
