@@ -20,12 +20,12 @@ from relay.store.tables import MessageRead, Participant, Stanza
 from relay.store.tables.sealed import ReaderState
 from relay.vault.keyring import Keyring
 from relay.vault.opener import Link
+from relay.vault.people import Role
 from relay.vault.reader_names import seal_name
 
 _PARTICIPANT = Participant.__table__  # type: ignore[attr-defined]
 _READ = MessageRead.__table__  # type: ignore[attr-defined]
 _STANZA = Stanza.__table__  # type: ignore[attr-defined]
-_SENDER = 1  # participant.role
 
 _BEFORE_OPENED = (ReaderState.WAITING.value, ReaderState.NOTIFIED.value)
 _BEFORE_PROVED = (*_BEFORE_OPENED, ReaderState.LINK_OPENED.value)
@@ -64,7 +64,7 @@ class Trail:
         ).scalar_one()
         senders = conn.execute(
             select(_PARTICIPANT.c.address_hash).where(
-                _PARTICIPANT.c.conversation_id == link.conversation_id, _PARTICIPANT.c.role == _SENDER
+                _PARTICIPANT.c.conversation_id == link.conversation_id, _PARTICIPANT.c.role == Role.SENDER
             )
         )
         for sender in senders.scalars().all():

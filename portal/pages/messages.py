@@ -9,11 +9,11 @@ from markupsafe import Markup
 
 from portal.access.company import named
 from portal.access.visits import Guest
-from portal.pages.parts import octets_of, parts_of
+from portal.pages.parts import name_of, octets_of, parts_of
 from portal.rendering.frames import frame_size
 from portal.rendering.html import HTML_LIMIT
 from portal.rendering.images import ONE_IMAGE
-from portal.rendering.names import file_name, visible
+from portal.rendering.names import visible
 from portal.rendering.plain import html_to_text
 from portal.rendering.subjects import Subjects
 from portal.rendering.text import TEXT_LIMIT, text_to_html, without_quotation
@@ -102,8 +102,8 @@ class MessageViews:
             shortened=len(text) > TEXT_LIMIT or html_size > HTML_LIMIT,
             frame=f"{here}/formatted" if formatted else "",
             frame_size=frame_size(source, self.images(message, _IMAGE_START)) if formatted else 0,
-            files=tuple(_file(here, part, number) for number, part in enumerate(files, 1)),
-            original=_original(here, manifest.subject, originals[0]) if originals else None,
+            files=tuple(_file(here, message, part) for part in files),
+            original=_file(here, message, originals[0]) if originals else None,
             reply=reply,
         )
 
@@ -151,12 +151,6 @@ def _sent_at(date: str, created: int) -> datetime:
     return sent if abs((sent - sealed).total_seconds()) < 7 * 86400 else sealed
 
 
-def _file(here: str, part: PartEntry, number: int) -> FileView:
-    name = file_name(part.name, f"attachment-{number}")
+def _file(here: str, message: OpenedMessage, part: PartEntry) -> FileView:
+    name = name_of(message, part)
     return FileView(name, f"{here}/part/{id_text(part.id)}", part.size, kind_label(name))
-
-
-def _original(here: str, subject: str, part: PartEntry) -> FileView:
-    return FileView(
-        file_name(f"{subject[:80]}.eml", "message.eml"), f"{here}/part/{id_text(part.id)}", part.size, "EML"
-    )

@@ -13,7 +13,7 @@ from portal.access.headers import DOWNLOAD_POLICY
 from portal.access.ranges import Span, choose_span
 from portal.access.trail import Trail
 from portal.access.visits import Guest, Visits
-from portal.rendering.names import content_disposition, file_name, safe_type
+from portal.rendering.names import content_disposition, file_name, message_name, safe_type
 from portal.rendering.pages import Pages
 from relay.clock import id_from_text, id_text
 from relay.store.events import Event
@@ -26,6 +26,11 @@ _log = structlog.get_logger()
 def parts_of(message: OpenedMessage, role: PartRole) -> list[PartEntry]:
     """Return the parts of a message with this role, in the order of the manifest."""
     return [part for part in message.manifest.parts if part.kind is role]
+
+
+def name_of(message: OpenedMessage, part: PartEntry) -> str:
+    """Return the file name under which a part is shown and saved."""
+    return message_name(message.manifest.subject) if part.kind is PartRole.ORIGINAL else file_name(part.name)
 
 
 def octets_of(opener: Opener, message: OpenedMessage, part: PartEntry, limit: int | None = None) -> bytes:
@@ -88,7 +93,7 @@ class Letterbox:
         }
         if span is None:
             return Response(status_code=416, headers={**headers, "Content-Range": f"bytes */{part.size}"})
-        headers["Content-Disposition"] = content_disposition(_name(message, part))
+        headers["Content-Disposition"] = content_disposition(name_of(message, part))
         headers["Content-Length"] = str(span.length)
         if span.partial:
             headers["Content-Range"] = span.content_range
@@ -131,9 +136,3 @@ class Letterbox:
 
     def _not_here(self, request: Request) -> Response:
         return self.pages.respond(request, "error.html", 404, number=404, incident="")
-
-
-def _name(message: OpenedMessage, part: PartEntry) -> str:
-    if part.kind is PartRole.ORIGINAL:
-        return file_name(f"{message.manifest.subject[:80]}.eml", "message.eml")
-    return file_name(part.name, "attachment")

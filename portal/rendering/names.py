@@ -86,6 +86,11 @@ def file_name(name: str, fallback: str = "attachment") -> str:
     return stem.encode()[:room].decode(errors="ignore").rstrip(". ") + suffix
 
 
+def message_name(subject: str) -> str:
+    """Return the file name of a whole mail: its subject, which is no path ("12/03/2026")."""
+    return file_name(_FORBIDDEN.sub("_", subject[:80]), "message") + ".eml"
+
+
 def content_disposition(name: str) -> str:
     """Return the header value that makes a browser save under ``name`` (already a ``file_name``)."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode("ascii")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.rendering.names import breakable, content_disposition, file_name, safe_type, visible
+from portal.rendering.names import breakable, content_disposition, file_name, message_name, safe_type, visible
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,22 @@ from portal.rendering.names import breakable, content_disposition, file_name, sa
 def test_file_names(name: str, safe: str) -> None:
     """What a name becomes on the reader's disk."""
     assert file_name(name) == safe
+
+
+@pytest.mark.parametrize(
+    ("subject", "name"),
+    [
+        ("Thursday", "Thursday.eml"),
+        ("Appointment 12/03/2026", "Appointment 12_03_2026.eml"),
+        ("Re: report.pdf", "Re_ report.pdf.eml"),
+        ("", "message.eml"),
+        ("...", "message.eml"),
+        ("con", "_con.eml"),
+    ],
+)
+def test_a_subject_as_a_file_name(subject: str, name: str) -> None:
+    """What a whole mail is saved as: a slash in a subject leads nowhere."""
+    assert message_name(subject) == name
 
 
 def test_long_names_keep_their_suffix() -> None:
