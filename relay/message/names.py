@@ -11,6 +11,7 @@ MAX_NAME = 200  # characters
 _LONGEST_SUFFIX = 16  # characters behind the last dot; more is no suffix
 _NESTED = frozenset({"message/rfc822", "message/global", "message/news"})
 _SUBJECT = re.compile(rb"^subject[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)", re.IGNORECASE | re.MULTILINE)
+_SLASHES = re.compile(r"[/\\]")  # a subject is no path: "12/03/2026"
 _EXTENSIONS = {
     "application/pdf": ".pdf",
     "application/zip": ".zip",
@@ -40,7 +41,7 @@ def name_of(leaf: Leaf, data: bytes, number: int) -> str:
         return declared
     if leaf.type.word in _NESTED:
         match = _SUBJECT.search(data[:65_536])
-        title = clean_name(subject({b"subject": [match[1]]})) if match else ""
+        title = clean_name(_SLASHES.sub("_", subject({b"subject": [match[1]]}))) if match else ""
         return f"{title or 'message'}.eml"
     return f"attachment {number}{_EXTENSIONS.get(leaf.type.word, '')}"
 

@@ -78,6 +78,16 @@ def test_files_in_an_archive_are_attachments_too(extractor: Extractor) -> None:
     assert names == ["m.eml", "m.eml, in.csv"]
 
 
+@pytest.mark.parametrize(
+    ("subject", "name"),
+    [(b"Visit 12/03/2026", "Visit 12_03_2026.eml"), (b"a\\b", "a_b.eml"), (b"", "message.eml")],
+)
+def test_a_message_inside_is_named_by_its_subject(subject: bytes, name: str, extractor: Extractor) -> None:
+    """All of it: a subject is no path."""
+    mail = _mixed(b"Content-Type: message/rfc822\r\n\r\nSubject: " + subject + b"\r\n\r\nx")
+    assert [attachment.name for attachment in content_of(read(mail), extractor, SECONDS).attachments] == [name]
+
+
 def test_signatures_and_pictures_in_the_text_are_no_attachments(extractor: Extractor) -> None:
     """Only what a person would call one; a signature part with something else in it is."""
     signature = b"Content-Type: application/pgp-signature; name=signature.asc\r\n\r\n"
