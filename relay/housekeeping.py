@@ -37,6 +37,7 @@ PURGE_EVERY = 2.0  # files of messages that were sent
 SWEEP_EVERY = 600.0
 RECEIPTS_EVERY = 1.0
 HOLDS_EVERY = 10.0  # looking for questions whose time is over
+AFTER_FAILURE = 5.0  # a database that is away for an hour shall not fill the log
 FOLDED_AT_ONCE = 1000  # observations in one transaction
 
 
@@ -77,13 +78,15 @@ class Housekeeping:
 
     async def _every(self, seconds: float, duty: str, work: Callable[[], Awaitable[None]]) -> None:
         while True:
+            pause = max(seconds, AFTER_FAILURE)
             try:
                 await work()
+                pause = seconds
             except LetterlockError as error:
                 _log.warning("duty not done", duty=duty, reason=str(error))
             except Exception:  # noqa: BLE001  # one failing duty must not end the others; the log has the rest
                 _log.exception("duty failed", duty=duty)
-            await asyncio.sleep(seconds)
+            await asyncio.sleep(pause)
 
     def _do(self, duty: Duty) -> None:
         now = clock.now()

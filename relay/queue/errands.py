@@ -33,6 +33,7 @@ _REQUEST = PortalRequest.__table__  # type: ignore[attr-defined]
 _MESSAGE = QueuedMessage.__table__  # type: ignore[attr-defined]
 
 POLL_SECONDS = 0.25  # somebody is looking at a page that says "we have sent you a code"
+AFTER_FAILURE = 1.0  # while the database is away
 CODES_AT_ONCE = 50
 _CODE_OCTETS = 8192  # of a composed code mail: more than it ever has
 _DUTY_SECONDS = 60.0  # for one answer with its attachments
@@ -124,13 +125,14 @@ class Errands:
     async def _lane(self, work: Callable[[datetime], Awaitable[int]], which: ColumnElement[bool]) -> None:
         first = Prepared(select(_REQUEST.c.id).where(which).limit(1))
         while True:
+            pause = POLL_SECONDS
             try:
                 done = await work(clock.now()) if await self._store.look(lambda conn: first.rows(conn, {})) else 0
             except (StoreError, OvertakenError) as error:
                 _log.warning("requests not carried out", reason=str(error))
-                done = 0
+                done, pause = 0, AFTER_FAILURE if isinstance(error, StoreError) else POLL_SECONDS
             if not done:
-                await asyncio.sleep(POLL_SECONDS)
+                await asyncio.sleep(pause)
 
     async def _carry_out_codes(self, now: datetime) -> int:
         """Carry out requests for codes, and drop those that nobody knows."""
