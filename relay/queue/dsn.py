@@ -179,7 +179,7 @@ class _Words:
             lines.append(_("We go on trying until %(until)s.") % {"until": until})
         if one.action is not Report.RELAYED:
             if one.answer.code:
-                answer = header_value(f"{one.answer.code} {one.answer.enhanced} {one.answer.text}", 600)
+                answer = header_value(f"{one.answer.code} {one.answer.said}", 600)
                 lines.append(_("The mail server answered: %(answer)s") % {"answer": answer})
             else:  # our own words; their enhanced code stands in the part for machines
                 lines.append(_("The reason: %(reason)s") % {"reason": header_value(one.answer.text, 600)})
@@ -224,7 +224,7 @@ def _recipient_fields(one: ReportedRecipient) -> list[tuple[str, str]]:
     if one.answer.code and one.answer.next_hop:
         fields.append(("Remote-MTA", f"dns; {_host(one.answer.next_hop)}"))
     if one.answer.code:
-        fields.append(("Diagnostic-Code", f"smtp; {one.answer.code} {one.answer.enhanced} {one.answer.text}"))
+        fields.append(("Diagnostic-Code", f"smtp; {one.answer.code} {one.answer.said}"))
     fields.append(("Last-Attempt-Date", format_datetime(one.at)))
     if one.until is not None and one.action is Report.DELAYED:
         fields.append(("Will-Retry-Until", format_datetime(one.until)))

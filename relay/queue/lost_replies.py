@@ -75,7 +75,7 @@ class LostReplies:
             to=self.mailbox,
             reader=reader.address if reader else "",
             recipient=hashes.get(row.recipient_hash, ""),
-            why=f"{why.code or ''} {why.enhanced} {why.text}".strip(),
+            why=f"{why.code or ''} {why.said}".strip(),
             now=at,
             message_id=own_message_id(own_id, self.domain),
             answer=answer,

@@ -19,7 +19,8 @@ class Answer:
     ``code`` is the SMTP reply code, 0 when no reply came (the text is then our own). ``enhanced`` is the
     status of RFC 3463, always present. ``text`` is one line without control characters, at most 500
     characters. ``next_hop`` is ``host:port``, ``tls`` names version, cipher and whether the certificate was
-    verified; it is empty on a plain connection.
+    verified; it is empty on a plain connection. ``reply`` is what stood behind the reply code, in the same form: we
+    may give another status than the next hop did, but never put words into its mouth.
     """
 
     code: int
@@ -27,6 +28,12 @@ class Answer:
     text: str
     next_hop: str = ""
     tls: str = ""
+    reply: str = ""
+
+    @property
+    def said(self) -> str:
+        """Return the reply without its code, as the next hop said it; where it said nothing, status and text."""
+        return self.reply or f"{self.enhanced} {self.text}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +71,8 @@ def remote_answer(code: int, lines: str, next_hop: str, tls: str) -> Answer:
     text = one_line(lines)
     match = _ENHANCED.match(text)
     if match and match[1][0] == str(code)[0]:
-        return Answer(code, match[1], text[match.end() :].strip(), next_hop, tls)
-    return Answer(code, f"{str(code)[0]}.0.0", text, next_hop, tls)
+        return Answer(code, match[1], text[match.end() :].strip(), next_hop, tls, text)
+    return Answer(code, f"{str(code)[0]}.0.0", text, next_hop, tls, text)
 
 
 def outcome_of(answer: Answer) -> Deferred | Failed:

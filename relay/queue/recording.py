@@ -210,7 +210,7 @@ def _row(one: Settled, keyring: Keyring | None) -> dict[str, Any]:
 
 def _words(one: Settled) -> bytes:
     answer = one.answer
-    return f"{answer.enhanced} {answer.text} ({answer.next_hop})".encode()
+    return f"{answer.said} ({answer.next_hop})".encode()
 
 
 def _one_by_one(one: Settled) -> bool:

@@ -1,7 +1,7 @@
 """What an outcome means for an entry: finished, tried again, or given up, and who has to be told. Pure."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -66,7 +66,7 @@ def settle(
             if entry.kind is Kind.REPLY:  # its reader counts on it; of a code that lapsed nobody has to hear
                 report = Report.FAILED
         case Deferred(answer) if ladder.gives_up(attempts, now - entry.created_at):
-            outcome = Failed(Answer(answer.code, EXPIRED, answer.text, answer.next_hop, answer.tls))
+            outcome = Failed(replace(answer, enhanced=EXPIRED))
             state, due_at, report = EntryState.BOUNCED, None, Report.FAILED
         case Deferred():
             state, due_at = EntryState.DUE, now + ladder.pause(attempts, spread)

@@ -235,7 +235,9 @@ def test_the_last_attempt_ends_in_a_report(yard: Yard) -> None:
             text, status, headers = report_in(failed[0].content)
             assert "ann@example.net" in text
             assert "ben@example.net" in text
-            assert "5.4.7" in str(status)
+            assert "Status: 5.4.7" in str(status)  # ours; what the next hop said stays as it said it
+            assert "Diagnostic-Code: smtp; 451 4.7.1 not now" in str(status)
+            assert "451 4.7.1 not now" in text
             assert "Message-ID: <1@example.org>" in headers
             assert b"Dear Ann" not in failed[0].content
 

@@ -12,7 +12,7 @@ import pytest
 from relay.languages import load_languages
 from relay.notices.letterhead import catalogue_folders
 from relay.queue.dsn import ReportedRecipient, Reporter
-from relay.queue.outcomes import Answer, local_answer
+from relay.queue.outcomes import Answer, local_answer, remote_answer
 from relay.queue.settling import Report
 from relay.store.tables.queue import Kind
 
@@ -82,6 +82,14 @@ def test_the_status_fields_of_a_failure() -> None:
         "Last-Attempt-Date": "Sun, 22 Nov 2026 12:00:00 +0000",
     }
     assert "Diagnostic-Code" not in ben, "no mail server said this"
+
+
+def test_a_reply_without_a_status_is_quoted_without_one() -> None:
+    """The status field is ours to fill (RFC 3464 section 2.3.4); the diagnostic is the reply as it came (2.3.6)."""
+    _, parts = parsed(composed(recipient(answer=remote_answer(550, "No such user here", "mx.example.net:25", ""))))
+    fields = dict(list(parts[1].iter_parts())[1].items())
+    assert (fields["Status"], fields["Diagnostic-Code"]) == ("5.0.0", "smtp; 550 No such user here")
+    assert "answered: 550 No such user here" in parts[0].get_content()
 
 
 def test_a_delay_says_until_when() -> None:
