@@ -26,8 +26,11 @@ class AuthCommand(Connection):
     """AUTH. Who signs in sends as one of the users of this listener, under the addresses that the user has."""
 
     @abstractmethod
-    async def next_line(self) -> bytes:
-        """Return the client's next line without its CRLF; waits for it no longer than the client's patience allows."""
+    async def next_line(self, too_long: Reply = replies.LINE_TOO_LONG) -> bytes:
+        """Return the client's next line without its CRLF; waits for it no longer than the client's patience allows.
+
+        CommandError with ``too_long`` for a line that is longer than any may be.
+        """
 
     @property
     def mechanisms(self) -> tuple[str, ...]:
@@ -88,7 +91,7 @@ class AuthCommand(Connection):
         if initial:
             return b"" if initial == "=" else _decoded(initial.encode())
         self.say(Reply(334, "", b64encode(challenge.encode()).decode()))
-        line = await self.next_line()
+        line = await self.next_line(replies.RESPONSE_TOO_LONG)
         if line == _CANCEL:
             raise CommandError(replies.AUTH_CANCELLED)
         return _decoded(line)

@@ -86,7 +86,7 @@ class Conversation(TransactionCommands):
                 self.forget_transaction()
                 self.say(failure(error, **self.who()))
 
-    async def next_line(self) -> bytes:
+    async def next_line(self, too_long: Reply = replies.LINE_TOO_LONG) -> bytes:
         """Return the client's next line; waits for it no longer than the client's patience allows."""
         try:
             line = self.inbox.line()
@@ -99,7 +99,7 @@ class Conversation(TransactionCommands):
                 await self.inbox.more()
                 line = self.inbox.line()
         except LineTooLong:
-            raise CommandError(replies.LINE_TOO_LONG) from None
+            raise CommandError(too_long) from None
         except BareLineEnd:
             raise CommandError(replies.BARE_LINE_END) from None
         return line

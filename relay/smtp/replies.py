@@ -34,7 +34,7 @@ LOST_TRACK = Reply(421, "4.3.0", "cannot tell your message from your commands, c
 TOO_MANY_SIGN_INS = Reply(421, "4.7.0", "too many failed attempts to sign in")  # RFC 5321 7.8; RFC 4954 section 9
 
 # -- syntax and sequence --------------------------------------------------------------------------
-LINE_TOO_LONG = Reply(500, "5.5.6", "command line too long")  # RFC 5321 4.5.3.1.4, 4.5.3.1.9
+LINE_TOO_LONG = Reply(500, "5.5.2", "command line too long")  # RFC 5321 4.5.3.1.4, 4.5.3.1.9
 BARE_LINE_END = Reply(500, "5.5.2", "a command ends in <CRLF>, nothing else")  # RFC 5321 2.3.8, 4.1.1
 NOT_TEXT = Reply(500, "5.5.2", "a command is printable text")  # RFC 5321 2.4, 4.1.1
 UNKNOWN_COMMAND = Reply(500, "5.5.1", "command not recognised")  # RFC 5321 4.2.4
@@ -59,6 +59,7 @@ CHUNKS_BEGUN = Reply(503, "5.5.1", "this message comes in BDAT chunks")  # RFC 3
 TLS_FIRST = Reply(538, "5.7.11", "sign in over TLS only: say STARTTLS first")  # RFC 4954 section 4; X.7.11 of RFC 5248
 UNKNOWN_MECHANISM = Reply(504, "5.5.4", "sign in with PLAIN or LOGIN")  # RFC 4954 section 4
 AUTH_NOT_NOW = Reply(503, "5.5.1", "sign in once, and not during a transaction")  # RFC 4954 section 4
+RESPONSE_TOO_LONG = Reply(500, "5.5.6", "that is longer than any name or password")  # RFC 4954 sections 4 and 6
 AUTH_CANCELLED = Reply(501, "5.7.0", "cancelled")  # RFC 4954 section 4
 BAD_BASE64 = Reply(501, "5.5.2", "that is not base64")  # RFC 4954 section 4
 BAD_CREDENTIALS = Reply(535, "5.7.8", "name or password is wrong")  # RFC 4954 section 6
