@@ -8,6 +8,7 @@ sender that are not yet counted. The organisation's sums lag by the folder's pau
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
@@ -16,11 +17,12 @@ from sqlalchemy import Connection, Table, bindparam, select, text
 from policies.model import Acquaintance
 from relay.store.batch import insert_later
 from relay.store.prepared import PreparedForKeys
-from relay.store.tables import Observation, Pair
+from relay.store.tables import Observation, Pair, SenderCount
 from relay.store.types import Bytes
 
 _OBSERVATION: Table = cast("Any", Observation).__table__
 _PAIR: Table = cast("Any", Pair).__table__
+_SENDER: Table = cast("Any", SenderCount).__table__
 ORGANISATION = bytes(16)  # the party that stands for everybody inside; no keyed hash is all zero
 HASH = 16
 SENT, RECEIVED = 1, 2
@@ -40,6 +42,14 @@ _TAIL = PreparedForKeys(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class SenderHistory:
+    """How much a sender has written: too little is nothing to judge by."""
+
+    messages: int
+    contacts: int
+
+
 def observe_sent(connection: Connection, at: datetime, sender: bytes, recipients: Sequence[bytes]) -> None:
     """Note that ``sender`` (inside) wrote to ``recipients``; keyed hashes of 16 bytes. One row."""
     _observe(connection, at, SENT, sender, recipients)
@@ -51,7 +61,12 @@ def observe_received(connection: Connection, at: datetime, sender: bytes, recipi
 
 
 def acquaintances(
-    connection: Connection, sender: bytes, recipients: Sequence[bytes], *, exact: bool = True
+    connection: Connection,
+    sender: bytes,
+    recipients: Sequence[bytes],
+    organisation: bytes = ORGANISATION,
+    *,
+    exact: bool = True,
 ) -> dict[bytes, Acquaintance]:
     """Return what is known between ``sender`` and each of ``recipients``; those without any history are left out.
 
@@ -61,7 +76,7 @@ def acquaintances(
     """
     known: dict[bytes, list[float]] = {}
     wanted = tuple(dict.fromkeys(recipients))
-    parties = {"author": sender, "organisation": ORGANISATION}
+    parties = {"author": sender, "organisation": organisation}
     for party, other, sent, received in _COUNTS.rows(connection, wanted, parties):
         if party == sender:
             _add(known, other, sent, received, 0)
@@ -75,6 +90,12 @@ def acquaintances(
         for kind, writer, others in _TAIL.rows(connection, some, {"author": sender}):
             _add_uncounted(known, kind, writer, list(hashes(others)), sender=sender, asked=asked)
     return {recipient: Acquaintance(*counts) for recipient, counts in known.items()}
+
+
+def sender_history(connection: Connection, sender: bytes) -> SenderHistory:
+    """Return how much ``sender`` has written so far, without what is not yet counted."""
+    row = connection.execute(select(_SENDER.c.messages, _SENDER.c.contacts).where(_SENDER.c.sender == sender)).first()
+    return SenderHistory(0, 0) if row is None else SenderHistory(row.messages, row.contacts)
 
 
 def _observe(connection: Connection, at: datetime, kind: int, sender: bytes, recipients: Sequence[bytes]) -> None:

@@ -86,6 +86,7 @@ def contacts(measured: Line, effort: Effort) -> None:
         sender=iter([sender for sender, _ in parties]).__next__,
         recipient=iter([recipient for _, recipient in parties]).__next__,
         sent=1.0,
+        weight=1.0,
     )
 
 

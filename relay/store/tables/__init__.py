@@ -5,7 +5,7 @@ keyed hash, only domains, times, sizes and states are in clear (docs/threats.md)
 """
 
 from relay.store.tables.audit import AuditEvent, AuditKey, Checkpoint
-from relay.store.tables.history import Observation, Pair
+from relay.store.tables.history import Observation, Pair, SenderCount
 from relay.store.tables.queue import (
     Decision,
     Entry,
@@ -43,6 +43,7 @@ __all__ = [
     "QueuedMessage",
     "ReceiptPart",
     "Sealed",
+    "SenderCount",
     "Spool",
     "Stanza",
     "Thread",

@@ -38,3 +38,17 @@ class Pair(SQLModel, table=True):
     recipient: bytes = Field(primary_key=True, sa_type=Bytes)
     sent: float = 0.0
     received: float = 0.0
+    weight: float = 0.0  # decayed: w <- w * 2^(-dt / 60 d) + 1
+    first_at: datetime = Field(sa_type=Moment)
+    last_at: datetime = Field(sa_type=Moment)
+
+
+class SenderCount(SQLModel, table=True):
+    """Messages and contacts of one sender: tells whether there is enough history to judge by."""
+
+    __tablename__ = "sender_count"
+    __table_args__ = {"sqlite_with_rowid": False}
+    sender: bytes = Field(primary_key=True, sa_type=Bytes)
+    messages: int = 0
+    contacts: int = 0
+    last_at: datetime = Field(sa_type=Moment)

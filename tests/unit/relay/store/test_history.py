@@ -1,19 +1,31 @@
 """History: what is appended, what is counted, what judging sees."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import select
 
 from policies.model import Acquaintance
 from relay.store.folding import fold
-from relay.store.history import acquaintances, observe_received, observe_sent
+from relay.store.history import (
+    _PAIR,
+    ORGANISATION,
+    SenderHistory,
+    acquaintances,
+    observe_received,
+    observe_sent,
+    sender_history,
+)
 from relay.store.writer import Store
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 ANNA, BERT, JANE, JOE, KIM = (bytes([number]) * 16 for number in range(1, 6))
 
 
-def send(store: Store, sender: bytes, *recipients: bytes) -> None:
-    store.run(lambda connection: observe_sent(connection, NOW, sender, recipients))
+def send(store: Store, sender: bytes, *recipients: bytes, days_ago: float = 0) -> None:
+    at = NOW - timedelta(days=days_ago)
+    store.run(lambda connection: observe_sent(connection, at, sender, recipients))
 
 
 def receive(store: Store, sender: bytes, *recipients: bytes) -> None:
@@ -27,6 +39,13 @@ def fold_all(store: Store, limit: int = 1000) -> int:
 def known(store: Store, sender: bytes, *recipients: bytes) -> dict[bytes, Acquaintance]:
     with store.read() as connection:
         return acquaintances(connection, sender, recipients)
+
+
+def weight(store: Store, sender: bytes, recipient: bytes) -> float:
+    with store.read() as connection:
+        return connection.execute(  # type: ignore[no-any-return]
+            select(_PAIR.c.weight).where(_PAIR.c.sender == sender, _PAIR.c.recipient == recipient)
+        ).scalar_one()
 
 
 def test_stranger_has_no_history(store: Store) -> None:
@@ -78,6 +97,33 @@ def test_organisation_knows_what_colleagues_know(store: Store) -> None:
     fold_all(store)
     assert known(store, KIM, JANE) == {JANE: Acquaintance(0, 0, 2)}
     assert known(store, BERT, JANE) == {JANE: Acquaintance(0, 1, 2)}
+
+
+def test_weight_halves_in_sixty_days_in_whatever_order_messages_are_folded(store: Store) -> None:
+    """A weight is the sum of what each message is worth today."""
+    for days in (120, 0, 60):
+        send(store, ANNA, JANE, days_ago=days)
+        fold_all(store)
+    send(store, ANNA, JOE, days_ago=120)
+    send(store, ANNA, JOE, days_ago=0)
+    send(store, ANNA, JOE, days_ago=60)
+    fold_all(store)
+    assert weight(store, ANNA, JANE) == pytest.approx(1 + 0.5 + 0.25)
+    assert weight(store, ANNA, JOE) == pytest.approx(1 + 0.5 + 0.25)
+    assert weight(store, ORGANISATION, JOE) == pytest.approx(1.75)
+
+
+def test_sender_counts_messages_and_new_contacts(store: Store) -> None:
+    """Contacts are distinct people written to; mail received from somebody makes no contact."""
+    receive(store, KIM, ANNA)
+    send(store, ANNA, JANE, JOE)
+    send(store, ANNA, JANE)
+    fold_all(store, limit=1)
+    send(store, ANNA, KIM, JOE)
+    fold_all(store)
+    with store.read() as connection:
+        assert sender_history(connection, ANNA) == SenderHistory(messages=3, contacts=3)
+        assert sender_history(connection, BERT) == SenderHistory(0, 0)
 
 
 def test_two_folders_count_each_message_once(store: Store, open_another: Callable[[], Store]) -> None:
