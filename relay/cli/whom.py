@@ -26,7 +26,7 @@ class DestinationDomain(click.ParamType[str]):
         if "@" in text:
             self.fail(f'"{text}" is an address: write its domain alone', param, ctx)
         try:
-            return parse_mailbox(f"x@{text}").domain if text.startswith("[") else domain(text)
+            return parse_mailbox(f"x@{text}").domain.lower() if text.startswith("[") else domain(text)
         except ValueError:
             return self.fail(f'"{text}" is no domain: write one such as example.net', param, ctx)
 

@@ -24,6 +24,7 @@ from relay.queue.destinations import Room
 from relay.queue.items import Consignment, QueuedEntry
 from relay.queue.recording import record_damaged
 from relay.queue.routes import domain_of
+from relay.queue.spooling import Lease
 from relay.store.slot import GRACE
 from relay.store.writer import Store
 from relay.vault.blobs import BlobStore
@@ -54,6 +55,7 @@ class Claims:
         self._owner = owner
         self._gone = gone
         self._held: dict[tuple[bytes, int], datetime] = {}  # id and epoch of an entry -> end of its lease
+        self._ahead = timedelta()  # how far the clock by which leases end is ahead of ours
         self._absent: dict[bytes, datetime] = {}  # owner -> when it was first found not to be there
         self.paused: frozenset[str] = frozenset()  # domains to which an operator lets nothing leave, as last read
 
@@ -66,8 +68,12 @@ class Claims:
         """Tell whether another owner was not there at the last look, and should be looked for again soon."""
         return bool(self._absent)
 
+    def lease(self, now: datetime) -> Lease:
+        """Return a lease that begins now, as others see it."""
+        return Lease(self._owner, now + leases.LEASE + self._ahead)
+
     def hold(self, entries: Iterable[QueuedEntry], until: datetime) -> None:
-        """Note that these entries are leased to this worker until then."""
+        """Note that these entries are leased to this worker until then, by its own clock."""
         self._held.update(((entry.id, entry.epoch), until) for entry in entries)
 
     def let_go(self, entries: Iterable[QueuedEntry]) -> None:
@@ -79,9 +85,11 @@ class Claims:
         """Tell whether no lease of a consignment has lapsed: then nobody else may be sending it."""
         return all(self._held.get((entry.id, entry.epoch), now) > now for entry in consignment.entries)
 
-    async def recover(self) -> None:
+    async def recover(self, now: datetime) -> None:
         """Take back the leases of this worker's earlier life."""
-        recovered = await self._store.commit(lambda conn: leases.recover(conn, self._owner))
+        recovered, self._ahead = await self._store.commit(
+            lambda conn: (leases.recover(conn, self._owner), leases.ahead_of(conn, now))
+        )
         reached("queue: leases recovered")
         if recovered:
             _log.info("leases recovered", entries=recovered)
@@ -99,12 +107,14 @@ class Claims:
             return [], Counter()
 
         def work(conn: Connection) -> tuple[frozenset[str], list[Row[Any]]]:
-            paused = pauses.destinations(conn)
+            paused = pauses.destinations(conn, keep=True)
             pauses.put_aside(conn, paused, now)
             return paused, [
                 row
                 for room in rooms
-                for row in leases.claim(conn, self._owner, room.route, now, room.entries, but_for=room.full)
+                for row in leases.claim(
+                    conn, self._owner, room.route, now, room.entries, until=self.lease(now).until, but_for=room.full
+                )
             ]
 
         self.paused, rows = await self._store.commit(work)
@@ -149,16 +159,17 @@ class Claims:
         """
         old = [lease for lease, until in self._held.items() if until < now + leases.LEASE * 2 / 3]
 
-        def work(conn: Connection) -> tuple[set[tuple[bytes, int]], int, dict[bytes, datetime], list[str]]:
-            renewed = leases.renew(conn, self._owner, [entry_id for entry_id, _ in old], now)
+        def work(conn: Connection) -> tuple[timedelta, set[tuple[bytes, int]], int, dict[bytes, datetime], list[str]]:
+            ahead = leases.ahead_of(conn, now)
+            renewed = leases.renew(conn, self._owner, [entry_id for entry_id, _ in old], now + ahead)
             leases.bring_forward(conn, routes, now, longest)
             absent = leases.absent_holders(conn, self._owner, self._gone)
             since = {owner: self._absent.get(owner, now) for owner in absent}
             dead = [owner for owner, at in since.items() if now - at >= GRACE]
-            returned = leases.return_lapsed(conn, now) + sum(leases.recover(conn, owner) for owner in dead)
-            return renewed, returned, since, leases.other_routes(conn, routes)
+            returned = leases.return_lapsed(conn, now + ahead) + sum(leases.recover(conn, owner) for owner in dead)
+            return ahead, renewed, returned, since, leases.other_routes(conn, routes)
 
-        renewed, lapsed, self._absent, unknown = await self._store.commit(work)
+        self._ahead, renewed, lapsed, self._absent, unknown = await self._store.commit(work)
         for lease in old:
             if self._held.pop(lease, None) and lease in renewed:
                 self._held[lease] = now + leases.LEASE

@@ -21,6 +21,7 @@ from relay.store.tables.queue import EntryState
 _ENTRY = Entry.__table__  # type: ignore[attr-defined]
 _PAUSED = PausedDestination.__table__  # type: ignore[attr-defined]
 _DOMAINS = Prepared(select(_PAUSED.c.domain))
+_KEPT_DOMAINS = Prepared(select(_PAUSED.c.domain).with_for_update(read=True))
 _WAITS = {"state": EntryState.PAUSED.value, "lease_epoch": _ENTRY.c.lease_epoch + 1}
 _GOES_ON = {
     "state": EntryState.DUE.value,
@@ -40,9 +41,13 @@ class Pause:
     entries: int
 
 
-def destinations(conn: Connection) -> frozenset[str]:
-    """Return the domains to which nothing is to leave."""
-    return frozenset(domain for (domain,) in _DOMAINS.rows(conn, {}))
+def destinations(conn: Connection, *, keep: bool = False) -> frozenset[str]:
+    """Return the domains to which nothing is to leave.
+
+    With ``keep`` nobody lets one of them go on until this transaction has ended: what it puts aside for them would
+    stay behind. For transactions that write.
+    """
+    return frozenset(domain for (domain,) in (_KEPT_DOMAINS if keep else _DOMAINS).rows(conn, {}))
 
 
 def list_pauses(conn: Connection) -> tuple[Pause, ...]:

@@ -109,6 +109,9 @@ def test_a_wrong_id_is_a_sentence(home: Home, verb: str) -> None:
 
 def test_the_list_can_be_narrowed(home: Home) -> None:
     """By recipient or domain in any spelling, by sender, by age: together the options leave what fits all."""
+    home.put("kim@[IPv6:2001:DB8::1]")
+    [literal] = home.json("queue", "list", "--to", "[IPv6:2001:DB8::1]")["entries"]
+    assert literal["domain"] == "[ipv6:2001:db8::1]"
     home.put("jane@example.net", "ron@Example.COM", at=clock.now() - timedelta(hours=3))
     home.put("kim@example.com", sender="bob@example.org")
     options = ("--older", "2h", "--to", "EXAMPLE.com", "--from", "anna@example.org")

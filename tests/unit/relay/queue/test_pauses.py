@@ -1,6 +1,9 @@
 """What an operator keeps back does not leave, wherever it is at that moment, and goes on as if it had just come."""
 
 import asyncio
+from collections.abc import Iterator
+from concurrent.futures import Future
+from datetime import datetime
 from email import message_from_bytes
 from email.utils import format_datetime
 from pathlib import Path
@@ -13,9 +16,10 @@ from sqlalchemy import Connection, text
 from relay.errors import RefusedError
 from relay.queue import entries as leases
 from relay.queue import interventions, pauses
+from relay.queue.claims import Claims
 from relay.queue.spooling import insert_message
 from relay.store.tables.queue import EntryState
-from relay.store.writer import open_store
+from relay.store.writer import Store, open_store
 from tests.unit.relay.queue.nexthop import NextHop
 from tests.unit.relay.queue.yard import DAY, HOUR, START, Yard, until
 
@@ -118,12 +122,27 @@ def test_time_does_not_run_against_what_is_paused(yard: Yard, by_domain: bool) -
     asyncio.run(work())
 
 
+def waits(store: Store) -> bool:
+    """Tell whether a transaction waits for another, on PostgreSQL."""
+    with store.read() as conn:
+        return bool(conn.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar_one())
+
+
+@pytest.fixture
+def two_stores(postgresql_url: str) -> Iterator[tuple[Store, Store]]:
+    """One database on PostgreSQL, opened by two processes."""
+    stores = open_store(postgresql_url), open_store(postgresql_url)
+    yield stores
+    for store in stores:
+        store.close()
+
+
 @pytest.mark.postgresql
 def test_what_a_worker_takes_at_that_moment_is_not_called_paused_or_dropped(
-    postgresql_url: str, tmp_path: Path
+    two_stores: tuple[Store, Store], tmp_path: Path
 ) -> None:
     """Who pauses or drops waits for the worker's commit, learns that it is being sent, and tells no sender otherwise."""
-    store, beside = open_store(postgresql_url), open_store(postgresql_url)
+    store, beside = two_stores
     yard = Yard.build(store, tmp_path)
     message_id = yard.queue("ann@example.net").message_id
     claimed, go_on = Event(), Event()
@@ -133,24 +152,44 @@ def test_what_a_worker_takes_at_that_moment_is_not_called_paused_or_dropped(
         claimed.set()
         assert go_on.wait(10)
 
-    def waits() -> bool:
-        with store.read() as conn:
-            return bool(conn.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar_one())
-
     taking = beside.submit(claim)
     assert claimed.wait(10)
     acts = [
         store.submit(lambda conn, act=act: act(conn, yard.keyring, yard.audit, message_id, yard.clock()))  # type: ignore[misc]
         for act in (interventions.pause, interventions.drop, interventions.retry)
     ]
-    asyncio.run(until(waits))
+    asyncio.run(until(lambda: waits(store)))
     go_on.set()
     taking.result()
     for act in acts:
         with pytest.raises(RefusedError, match="being sent"):
             act.result()
-    store.close()
-    beside.close()
+
+
+@pytest.mark.postgresql
+def test_what_a_worker_puts_aside_at_that_moment_goes_on_too(
+    two_stores: tuple[Store, Store], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between reading which domains are paused and putting their mail aside, no operator lets one go on unnoticed."""
+    store, beside = two_stores
+    yard = Yard.build(store, tmp_path)
+    yard.store.run(lambda conn: interventions.pause_destination(conn, yard.audit, "example.net", yard.clock()))
+    yard.queue("ann@example.net")
+    resumed: list[Future[int]] = []
+
+    def late(conn: Connection, domains: frozenset[str], now: datetime) -> None:
+        resumed.append(
+            beside.submit(lambda conn: interventions.resume_destination(conn, yard.audit, "example.net", now))
+        )
+        asyncio.run(until(lambda: resumed[0].done() or waits(beside)))
+        put_aside(conn, domains, now)
+
+    put_aside = pauses.put_aside
+    monkeypatch.setattr(pauses, "put_aside", late)
+    claims = Claims(store, yard.keyring, yard.blobs, b"w" * 16, gone=lambda _conn, _owner: False)
+    asyncio.run(claims.claim([], yard.clock(), HOUR))
+    assert resumed[0].result() == 1
+    assert yard.states() == ["due"]
 
 
 def test_one_entry_of_a_paused_destination_cannot_go_alone(yard: Yard) -> None:
