@@ -35,17 +35,20 @@ class Conversation(TransactionCommands):
     commands = 0
     messages = 0
     session_end = 0.0
+    _refusals: frozenset[Reply] = frozenset()  # each is logged once in a session, however often it is said
 
     def message_came(self) -> None:
         """Give a client whose message took long the time to hear what became of it, and to go on."""
         self.session_end = max(self.session_end, self.door.now() + self.door.patience.command)
 
     def message_done(self, reply: Reply) -> None:
-        """Begin to count afresh after each message that was accepted."""
+        """Begin to count afresh after each message that was accepted, and leave in the log that one was not."""
         if reply.code < 300:  # noqa: PLR2004  # a 2xx reply
             self.messages += 1
             self.errors = self.commands = 0
             self.session_end = self.door.now() + self.door.patience.session
+        else:
+            _log.info("message-refused", **self.who(), code=reply.code, enhanced=reply.enhanced)
 
     async def _handle_client(self) -> None:
         self.session_end = self.door.now() + self.door.patience.session
@@ -132,6 +135,9 @@ class Conversation(TransactionCommands):
 
     def _refuse(self, reply: Reply) -> None:
         self.say(reply)
+        if reply not in self._refusals:
+            self._refusals |= {reply}
+            _log.info("command-refused", **self.who(), code=reply.code, enhanced=reply.enhanced, said=reply.text)
         if reply.code >= 500 or self._stranger:  # noqa: PLR2004  # staff's client goes on after 452: no error
             self.errors += 1
             if self.errors >= self.door.limits.errors:

@@ -16,6 +16,7 @@ from relay.smtp.access import Access, Limits, Occupancy
 from relay.smtp.certificates import TlsFiles, tls_context
 from relay.smtp.listener import Listener
 from relay.smtp.strangers import Allowance, Strangers
+from relay.smtp.values import Reply
 from tests.dialogues.stage import until
 from tests.unit.relay.smtp.in_memory import Intake, door
 
@@ -301,8 +302,31 @@ def test_nobody_waits_for_a_client_that_never_pauses() -> None:
 
 
 @LOOPS
+def test_a_message_that_is_refused_leaves_a_line(run: Run) -> None:
+    """The log has the codes that the client heard, not the words: a rule's reason stands in the audit."""
+
+    async def refuse(*_: object) -> Reply:
+        return Reply(550, "5.7.1", "Not accepted: it speaks of canaries")
+
+    async def body() -> None:
+        listener = Listener(door(refuse), "127.0.0.1", 0)
+        await listener.start()
+        reader, writer = await connect(listener)
+        writer.write(b"HELO c\r\nMAIL FROM:<>\r\nRCPT TO:<b@there.example>\r\nDATA\r\n.\r\nQUIT\r\n")
+        assert b"550 5.7.1" in await reader.read()
+        writer.close()
+        await listener.stop()
+
+    with capture_logs() as logs:
+        run(body())
+    [line] = [entry for entry in logs if entry["event"] == "message-refused"]
+    assert (line["code"], line["enhanced"], line["network"]) == (550, "5.7.1", "127.0.0.0/24")
+    assert "canaries" not in str(logs)
+
+
+@LOOPS
 def test_logs_hold_no_addresses(run: Run, caplog: pytest.LogCaptureFixture) -> None:
-    """Sessions good and bad leave neither a mailbox nor a full client address in any log."""
+    """Sessions good and bad leave what was refused in the log, once, but neither a mailbox nor a full client address."""
     caplog.set_level(logging.DEBUG)
 
     async def body() -> None:
@@ -317,6 +341,8 @@ def test_logs_hold_no_addresses(run: Run, caplog: pytest.LogCaptureFixture) -> N
     with capture_logs() as logs:
         run(body())
     assert {"too-many-errors", "conversation-ended"} <= {entry["event"] for entry in logs}
+    told = [entry["said"] for entry in logs if entry["event"] == "command-refused"]
+    assert told == ["you may not send through this server", "command not recognised"]
     logged = str(logs) + caplog.text
     assert "canary" not in logged
     assert "127.0.0.1" not in logged
