@@ -55,9 +55,13 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """Room in this worker's memory for one message, and the lease to draft it with. Offer it or cancel it."""
+    """Room in this worker's memory for one message, and the lease to draft it with. Offer it or cancel it.
+
+    ``until`` is the end of the lease by this worker's own clock.
+    """
 
     lease: Lease
+    until: datetime
     octets: int
 
 
@@ -95,7 +99,6 @@ class Delivery:
         self._transport = transport
         self._ladder = ladder
         self._recorder = Recorder(store, keyring, audit, reports, recorded=self._recorded, retry_seconds=retry_seconds)
-        self._owner = owner
         self._claims = Claims(store, keyring, blobs, owner, gone=gone)
         self._budget = Budget(budget)
         self._now = now or SteadyClock()
@@ -114,7 +117,7 @@ class Delivery:
 
     async def start(self) -> None:
         """Take back the leases of this worker's earlier life and begin to work; StoreError when that fails."""
-        await self._claims.recover()
+        await self._claims.recover(self._now())
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(self._poll()), loop.create_task(self._recorder.run())]
 
@@ -139,7 +142,8 @@ class Delivery:
         if self._stopping or not self._budget.take(octets):
             self._destinations.expect_more()
             return None
-        return Reservation(Lease(self._owner, self._now() + LEASE), octets)
+        now = self._now()
+        return Reservation(self._claims.lease(now), now + LEASE, octets)
 
     def cancel(self, reservation: Reservation) -> None:
         """Give a reservation back: the message was not committed."""
@@ -155,7 +159,7 @@ class Delivery:
         jobs = [part for consignment in leased for part in self._destinations.parts(consignment)]
         self._budget.occupy(reservation.octets, jobs)
         for job in jobs:
-            self._admit(job, reservation.lease.until, claimed=False)
+            self._admit(job, reservation.until, claimed=False)
 
     def renew(
         self,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, literal, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, func, literal, or_, select, update
 from sqlalchemy.engine import Row
 
 from relay.errors import LetterlockError
@@ -106,14 +106,32 @@ def any_due(conn: Connection, route: str, now: datetime) -> bool:
 
 
 def claim(
-    conn: Connection, owner: bytes, route: str, now: datetime, limit: int, *, but_for: Sequence[str] = ()
+    conn: Connection,
+    owner: bytes,
+    route: str,
+    now: datetime,
+    limit: int,
+    *,
+    until: datetime | None = None,
+    but_for: Sequence[str] = (),
 ) -> list[Row[Any]]:
     """Lease up to ``limit`` due entries of a route to ``owner``, the longest due first; `load` opens the rows.
 
-    None of the domains in ``but_for``: for them enough is in memory.
+    None of the domains in ``but_for``: for them enough is in memory. The leases end at ``until``, else after `LEASE`.
     """
-    values = {"of_route": route, "at": now, "most": limit, "owner": owner, "until": now + LEASE, "but_for": but_for}
-    return list(conn.execute(_CLAIM, values).all())
+    values = {"of_route": route, "at": now, "most": limit, "owner": owner, "but_for": but_for}
+    return list(conn.execute(_CLAIM, values | {"until": until or now + LEASE}).all())
+
+
+def ahead_of(conn: Connection, now: datetime) -> timedelta:
+    """Return how far the clock by which leases end is ahead of ``now``.
+
+    It is that of the database, where several machines share it; on SQLite there is one machine, and one clock.
+    """
+    if conn.dialect.name != "postgresql":
+        return timedelta()
+    there: datetime = conn.execute(select(func.clock_timestamp())).scalar_one()
+    return there - now
 
 
 def load(

@@ -18,6 +18,7 @@ from relay.queue.items import Consignment, QueuedEnvelope
 from relay.queue.outcomes import Answer, Deferred, Delivered, Failed, Outcome
 from relay.queue.recording import record, record_damaged
 from relay.queue.settling import Settled, settle
+from relay.queue.spooling import Lease
 from relay.store.audit import Audit
 from relay.store.slot import GRACE
 from relay.store.tables import Entry, Participant
@@ -153,25 +154,30 @@ def test_what_the_dead_held_is_due_again(any_yard: Yard) -> None:
     yard = any_yard
     for _ in range(3):
         yard.queue("ann@example.net")
-    (dead,) = claimed(yard, ONE, 1)
-    claimed(yard, TWO, 1)
-    mine = b"3" * 16
-    claimed(yard, mine, 1)
 
     def gone(_conn: Connection, owner: bytes) -> bool:
         return owner == ONE
 
-    claims = Claims(yard.store, yard.keyring, yard.blobs, mine, gone=gone)
-    asyncio.run(claims.keep_house(["outside"], yard.clock(), HOUR))
-    assert yard.states() == ["leased"] * 3, "its name may be taken anew in a moment: the database was restarted"
-    assert claims.somebody_is_absent
-    yard.clock.pass_(GRACE)
-    asyncio.run(claims.keep_house(["outside"], yard.clock(), HOUR))
-    assert yard.states() == ["due", "leased", "leased"]
-    asyncio.run(claims.keep_house(["outside"], yard.clock(), HOUR))
-    assert not claims.somebody_is_absent
-    write(yard, dead, YES)
-    assert yard.states() == ["due", "leased", "leased"]
+    async def work() -> None:
+        workers = [Claims(yard.store, yard.keyring, yard.blobs, owner, gone=gone) for owner in (ONE, TWO, b"3" * 16)]
+        held = []
+        for worker in workers:
+            await worker.recover(yard.clock())
+            ((consignment,), _) = await worker.claim([Room("outside", 1)], yard.clock(), HOUR)
+            held.append(consignment)
+        claims = workers[-1]
+        await claims.keep_house(["outside"], yard.clock(), HOUR)
+        assert yard.states() == ["leased"] * 3, "its name may be taken anew in a moment: the database was restarted"
+        assert claims.somebody_is_absent
+        yard.clock.pass_(GRACE)
+        await claims.keep_house(["outside"], yard.clock(), HOUR)
+        assert yard.states() == ["due", "leased", "leased"]
+        await claims.keep_house(["outside"], yard.clock(), HOUR)
+        assert not claims.somebody_is_absent
+        write(yard, held[0], YES)
+        assert yard.states() == ["due", "leased", "leased"]
+
+    asyncio.run(work())
 
 
 @pytest.mark.parametrize("jump", [timedelta(days=365), timedelta(days=-365)])
@@ -335,6 +341,42 @@ def test_an_old_entry_is_given_up_only_after_the_ladder(yard: Yard) -> None:
         yard.clock.pass_(2 * HOUR)
 
 
+@pytest.mark.postgresql
+@pytest.mark.parametrize("apart", [-HOUR, timedelta(minutes=-12), timedelta(minutes=7), HOUR])
+def test_clocks_of_two_machines_may_be_apart(postgresql_url: str, tmp_path: Path, apart: timedelta) -> None:
+    """Leases end by the database's clock: a machine whose own is wrong takes from no other what that is sending."""
+    store = open_store(postgresql_url)
+    yard = Yard.build(store, tmp_path)
+    yard.queue("ann@example.net")
+    yard.queue("ben@example.net", lease=Lease(TWO, yard.clock()))
+
+    async def work() -> None:
+        one, two = (
+            Claims(store, yard.keyring, yard.blobs, owner, gone=lambda _conn, _owner: False) for owner in (ONE, TWO)
+        )
+        await one.recover(yard.clock())
+        ((consignment,), _) = await one.claim([Room("outside", 1)], yard.clock(), HOUR)
+        one.hold(consignment.entries, yard.clock() + leases.LEASE)
+        await two.recover(yard.clock() + apart)
+        await two.keep_house(["outside"], yard.clock() + apart, HOUR)
+        assert yard.states() == ["due", "leased"]
+        yard.clock.pass_(leases.LEASE / 2)
+        await one.keep_house(["outside"], yard.clock(), HOUR)
+        assert one.still_ours(consignment, yard.clock())
+        await store.commit(_let_lapse)
+        await two.keep_house(["outside"], yard.clock() + apart, HOUR)
+        assert yard.states() == ["due", "due"]
+
+    asyncio.run(work())
+    store.close()
+
+
+def _let_lapse(conn: Connection) -> None:
+    """Let ten minutes pass on the database's clock."""
+    earlier = text("lease_until - 600000000")
+    conn.execute(update(ENTRY).where(ENTRY.c.lease_until.is_not(None)).values(lease_until=earlier))
+
+
 def test_a_lease_that_another_took_is_not_held_any_more(any_yard: Yard) -> None:
     """A worker learns that it has lost a lease when it renews; what it claims anew is another lease, for that alone."""
     yard = any_yard
@@ -360,9 +402,8 @@ def test_a_lease_that_another_took_is_not_held_any_more(any_yard: Yard) -> None:
     asyncio.run(work())
 
 
-def test_a_lease_that_lapsed_while_nobody_took_it_is_renewed(any_yard: Yard) -> None:
+def test_a_lease_that_lapsed_while_nobody_took_it_is_renewed(yard: Yard) -> None:
     """The database did not answer for longer than a lease: what the worker still has in hand stays its own."""
-    yard = any_yard
     yard.queue("ann@example.net")
     yard.queue("ben@example.net")
 
