@@ -38,8 +38,11 @@ _MESSAGE = QueuedMessage.__table__  # type: ignore[attr-defined]
 _ENTRY = Entry.__table__  # type: ignore[attr-defined]
 
 _NOT_AUTHORISED = Reply(550, "5.7.1", "Commands are taken only from the organisation's own mail servers and accounts")
+# One answer for a wrong secret, a wrong person and a time that is over; it must be true of each.
 _NOT_YOURS = Reply(
-    550, "5.7.1", "This address obeys only the sender of the message, who got it by mail: answer from that mailbox"
+    550,
+    "5.7.1",
+    "This address obeys only the sender of the message, from the mailbox that got it, until the message expires",
 )
 _ONE_AT_A_TIME = Reply(550, "5.5.1", "Please answer one mail at a time: this one has several addresses for commands")
 _NAMELESS = Reply(550, "5.7.1", "A command needs a Message-ID, so that it can never be carried out twice")

@@ -359,7 +359,9 @@ def test_an_expired_conversation_says_so(desk: Desk) -> None:
     """After its end nothing can be done: whose secret has expired is refused like any wrong one."""
     arrival = desk.arrival("recall")
     late = replace(arrival, at=NOW + timedelta(days=31))
-    assert isinstance(desk.take(late), Reply)
+    refusal = desk.take(late)
+    assert isinstance(refusal, Reply)
+    assert "until the message expires" in str(refusal), "who is the sender must not read that they are not"
 
 
 def test_the_audit_has_commands_and_outcomes_and_no_secret(desk: Desk) -> None:
