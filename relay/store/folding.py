@@ -2,8 +2,8 @@
 
 weight = sum over messages of 2^(-age / 60 days), as of ``last_at``
 
-Weights, moments and the counts of senders are read by nobody yet. They are what unfamiliar recipients will be scored by,
-and a history that was not counted cannot be had back.
+Weights, moments and the counts of senders are read by nobody yet. They are what unfamiliar recipients will be scored
+by, and a history that was not counted cannot be had back.
 """
 
 from collections import defaultdict
