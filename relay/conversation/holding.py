@@ -92,6 +92,8 @@ class Holding:
             except (LetterlockError, OSError) as error:
                 queue_id = clock.id_text(held.message_id)
                 _log.warning("a held message was not returned", queue_id=queue_id, reason=str(error))
+            except Exception:  # noqa: BLE001  # a defect of ours concerns this message alone
+                _log.exception("a held message was not returned", queue_id=clock.id_text(held.message_id))
         return done
 
     def _given_up(self, held: Held, now: datetime) -> Part:

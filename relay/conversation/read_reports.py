@@ -14,6 +14,7 @@ import structlog
 from sqlalchemy import Connection, Row, exists, select, update
 
 from relay.clock import id_text, new_queue_id
+from relay.errors import StoreError
 from relay.notices.receipts import ReadLine, ReceiptNotices
 from relay.queue.items import EntryEnvelope, QueuedEnvelope
 from relay.queue.own_mail import own_message_id, receipt_of
@@ -60,11 +61,12 @@ class ReadReports:
     def report(self, now: datetime) -> int:
         """Tell the senders; return how many messages were reported. Blocking; StoreError.
 
-        Where a row of the conversation was changed nobody is told: it is logged, and keeps no other report back.
+        Where a row of the conversation was changed, or a report fails through a defect, nobody is told: it is logged,
+        and keeps no other report back.
         """
         with self.store.read() as conn:
             rows = conn.execute(_AWAITED.limit(_AT_ONCE)).all()
-            drafts = [self._drafted(conn, row, now) for row in rows]
+        drafts = [self._drafted(row, now) for row in rows]
         written = [
             self.store.submit(partial(self._write, row=row, draft=draft))
             for row, draft in zip(rows, drafts, strict=True)
@@ -79,12 +81,17 @@ class ReadReports:
         remember(conn, self.keyring, row.conversation_id, own_message_id(draft.message_id, self.domain))
         return True
 
-    def _drafted(self, conn: Connection, row: Row[Any], now: datetime) -> Draft | None:
+    def _drafted(self, row: Row[Any], now: datetime) -> Draft | None:
         try:
-            return self._draft(conn, row, now)
+            with self.store.read() as conn:
+                return self._draft(conn, row, now)
         except SealingError as error:
             _log.warning("no read report is written", queue_id=id_text(row.id), reason=str(error))
-            return None
+        except StoreError:
+            raise
+        except Exception:  # noqa: BLE001  # a defect of ours concerns this report alone
+            _log.exception("no read report is written", queue_id=id_text(row.id))
+        return None
 
     def _draft(self, conn: Connection, row: Row[Any], now: datetime) -> Draft | None:
         """Return the mail; None where nobody is left to tell, or only the author has seen it."""

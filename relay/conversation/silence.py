@@ -16,6 +16,7 @@ import structlog
 from sqlalchemy import Connection, Row, Select, delete, exists, or_, select, update
 
 from relay.clock import id_text, new_queue_id
+from relay.errors import StoreError
 from relay.notices.letterhead import thread_fields
 from relay.notices.reminders import ReminderNotices, Silent
 from relay.queue.items import EntryEnvelope, QueuedEnvelope
@@ -152,7 +153,11 @@ class Silence:
                 return silent, self._drafts(conn, row, silent, now) if silent else []
         except SealingError as error:  # no other message's reminder is kept back for it
             _log.warning("nobody is reminded", queue_id=id_text(row.id), reason=str(error))
-            return [], []
+        except StoreError:
+            raise
+        except Exception:  # noqa: BLE001  # nor for a defect of ours
+            _log.exception("nobody is reminded", queue_id=id_text(row.id))
+        return [], []
 
     def _silent(self, conn: Connection, row: Row[Any]) -> list[Person]:
         """Return the readers for whom the message was sealed, who could read it, and who have not."""

@@ -1,5 +1,6 @@
 """Receipts wait, merge by message, survive a restart, and never keep each other back; reads are reported once."""
 
+from dataclasses import replace
 from datetime import timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -293,4 +294,28 @@ def test_a_changed_row_keeps_no_other_read_report_back(office: Office) -> None:
     assert duty.report(NOW) == 1
     [(_, mail)] = mails(office, Kind.CONTROL)
     assert BOB in text_of(mail)
+    assert not duty.waits(NOW)
+
+
+class Unreported(ReceiptNotices):
+    """A defect of ours that a report about Jane brings out."""
+
+    def read(self, **values: Any) -> Composed:
+        """Fail where Jane has read, compose otherwise."""
+        if any(line.reader == JANE for line in values["lines"]):
+            raise AttributeError("as from a defect")
+        return super().read(**values)
+
+
+def test_a_read_report_that_fails_through_a_defect_fails_alone(office: Office) -> None:
+    """The log has the id of its message, and the next sender hears as always."""
+    failing, sealed = office.seal(JANE), office.seal(BOB)
+    office.store.run(lambda conn: conn.execute(update(SEALED).values(notify_read=True)) and None)
+    was_read(office, failing, JANE)
+    was_read(office, sealed, BOB)
+    duty = replace(read_reports(office), notices=Unreported(letterhead()))
+    with capture_logs() as lines:
+        assert duty.report(NOW) == 1
+    assert [line["queue_id"] for line in lines] == [id_text(failing.message_id)]
+    assert len(mails(office, Kind.CONTROL)) == 1
     assert not duty.waits(NOW)

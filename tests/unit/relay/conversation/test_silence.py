@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -7,9 +8,11 @@ from typing import Any
 
 import pytest
 from sqlalchemy import insert
+from structlog.testing import capture_logs
 
+from relay.clock import id_text
 from relay.conversation.silence import Silence
-from relay.notices.letterhead import Letterhead
+from relay.notices.letterhead import Composed, Letterhead
 from relay.notices.reminders import ReminderNotices
 from relay.queue.items import SPOOL
 from relay.queue.own_mail import own_message_id
@@ -22,6 +25,12 @@ from tests.unit.relay.conversation.office import ANNA, BOB, DOMAIN, JANE, NOW, O
 
 DAY = timedelta(days=1)
 LATE = NOW + 3 * DAY + timedelta(minutes=1)
+LETTERHEAD = Letterhead(
+    organisation="Example Council",
+    contact="+44 20 7946 0000",
+    domain=DOMAIN,
+    base_url="https://portal.example.org",
+)
 _SENT = (Kind.REMINDER, Kind.CONTROL)
 Change = Callable[[Office, SealedDraft], None]
 
@@ -33,17 +42,11 @@ def office(store: Store, tmp_path: Path) -> Office:
 
 
 def duty(office: Office, *, after: timedelta | None = 3 * DAY, quiet: tuple[str, ...] = ()) -> Silence:
-    letterhead = Letterhead(
-        organisation="Example Council",
-        contact="+44 20 7946 0000",
-        domain=DOMAIN,
-        base_url="https://portal.example.org",
-    )
     return Silence(
         office.store,
         office.keyring,
         office.audit,
-        ReminderNotices(letterhead),
+        ReminderNotices(LETTERHEAD),
         office.spooler,
         office.routes,
         DOMAIN,
@@ -235,3 +238,24 @@ def test_a_changed_row_silences_its_own_conversation_alone(office: Office) -> No
     assert silence.look(LATE) == 2
     assert [mail["To"] for mail in sent(office, Kind.REMINDER)] == [BOB]
     assert not silence.waits(LATE)
+
+
+class Defective(ReminderNotices):
+    """A defect of ours that a reminder to Jane brings out."""
+
+    def reminder(self, *, reader: str, **values: Any) -> Composed:
+        """Fail for Jane, compose for everybody else."""
+        if reader == JANE:
+            raise AttributeError("as from a defect")
+        return super().reminder(reader=reader, **values)
+
+
+def test_a_defect_silences_one_message_alone(office: Office) -> None:
+    """The log has the id of the message that nobody is reminded of; all others are reminded of."""
+    silence = replace(begin(office), notices=Defective(LETTERHEAD))
+    sealed = office.seal(JANE, receipt=False)
+    office.seal(BOB, receipt=False)
+    with capture_logs() as lines:
+        assert silence.look(LATE) == 2
+    assert [line["queue_id"] for line in lines] == [id_text(sealed.message_id)]
+    assert [mail["To"] for mail in sent(office, Kind.REMINDER)] == [BOB]

@@ -1,19 +1,22 @@
 """Copies that wait for a person: the question, each answer, and the end of the time."""
 
 from collections.abc import Callable
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
 from sqlalchemy import delete, select, update
+from structlog.testing import capture_logs
 
 from relay import clock
 from relay.conversation.control.commands import Command, Verb, parse
-from relay.conversation.release import BY_ADMINISTRATOR
+from relay.conversation.release import BY_ADMINISTRATOR, Release
 from relay.errors import OvertakenError
 from relay.message.loop_evidence import FIELD
 from relay.message.reading import read
 from relay.message.secret_address import AddressKind
+from relay.plan import Part
 from relay.queue.holds import Held, list_holds
 from relay.queue.own_mail import control_address
 from relay.store.tables.queue import HoldState, Kind
@@ -273,6 +276,29 @@ def test_one_hold_that_cannot_be_read_keeps_no_other_back(house: House) -> None:
     house.gateway.store.run(lambda conn: conn.execute(gone) and None)
     house.take(ANNA, ["a@mail.example"], SOFT)
     assert house.gateway.holding.return_due(clock.now() + timedelta(days=10)) == 1
+    assert states(house) == {JANE: "held", "a@mail.example": "dropped"}
+
+
+class Defective(Release):
+    """A defect of ours that the report about Jane's copy brings out."""
+
+    def give_back(self, held: Held, *, by: str, now: datetime) -> Part:
+        """Fail for Jane."""
+        if held.addresses == (JANE,):
+            raise AttributeError("as from a defect")
+        return super().give_back(held, by=by, now=now)
+
+
+def test_one_hold_that_fails_through_a_defect_keeps_no_other_back(house: House) -> None:
+    """It waits on, with a line in the log that has its id; the next is returned."""
+    house.take(ANNA, [JANE], GOUT)
+    failing = the_hold(house)
+    house.take(ANNA, ["a@mail.example"], SOFT)
+    holding = house.gateway.holding
+    release = Defective(**{field.name: getattr(holding.release, field.name) for field in fields(holding.release)})
+    with capture_logs() as lines:
+        assert replace(holding, release=release).return_due(clock.now() + timedelta(days=10)) == 1
+    assert [line["queue_id"] for line in lines] == [clock.id_text(failing.message_id)]
     assert states(house) == {JANE: "held", "a@mail.example": "dropped"}
 
 
