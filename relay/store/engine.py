@@ -7,7 +7,6 @@ with ``BEGIN IMMEDIATE`` so that they never fail half-way for a lock. PostgreSQL
 
 import os
 import sqlite3
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -24,6 +23,9 @@ _WRITER_CACHE = 16_000  # KiB
 _READER_CACHE = 2_000  # KiB, for each of up to forty connections
 _READERS = 8
 _MORE_READERS = 32  # a portal's threads all read at once
+# Of libpq: a server that lost its power, or a network that was cut, shows within seconds. Else whoever waits for an
+# answer waits for two hours, as the kernel does, while another server has long taken over.
+_ALIVE = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
 
 
 def database_file(url: str) -> Path | None:
@@ -42,8 +44,8 @@ def database_file(url: str) -> Path | None:
     return Path(parsed.database)
 
 
-def open_engine(url: str, *, writer: bool, more: Mapping[str, int] | None = None) -> Engine:
-    """Return an engine for ``url``; no connection is made yet. ``more`` are parameters of libpq for PostgreSQL.
+def open_engine(url: str, *, writer: bool) -> Engine:
+    """Return an engine for ``url``; no connection is made yet.
 
     A writer's transactions take the write lock when they begin. Other engines refuse to write and see one
     snapshot from their first statement to their last. A SQLite file is never created here (``migrate`` does).
@@ -51,7 +53,7 @@ def open_engine(url: str, *, writer: bool, more: Mapping[str, int] | None = None
     file = database_file(url)
     if file is not None:
         return _sqlite(file, writer=writer)
-    return _postgresql(make_url(url), writer=writer, more=more or {})
+    return _postgresql(make_url(url), writer=writer)
 
 
 def _sqlite(file: Path, *, writer: bool) -> Engine:
@@ -90,7 +92,8 @@ def _sqlite(file: Path, *, writer: bool) -> Engine:
     return engine
 
 
-def _postgresql(url: URL, *, writer: bool, more: Mapping[str, int]) -> Engine:
+def _postgresql(url: URL, *, writer: bool) -> Engine:
+    alive = {name: value for name, value in _ALIVE.items() if name not in url.query}
     engine = create_engine(
         url.set(drivername="postgresql+psycopg"),
         hide_parameters=True,
@@ -99,7 +102,7 @@ def _postgresql(url: URL, *, writer: bool, more: Mapping[str, int]) -> Engine:
         max_overflow=0 if writer else _MORE_READERS,
         isolation_level="READ COMMITTED" if writer else "REPEATABLE READ",
         execution_options={} if writer else {"postgresql_readonly": True},
-        connect_args={"connect_timeout": 10, "application_name": "letterlock", **more},
+        connect_args={"connect_timeout": 10, "application_name": "letterlock", **alive},
     )
 
     def set_up(connection: Any, _record: object) -> None:

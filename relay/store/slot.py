@@ -156,13 +156,11 @@ def _key(mark: bytes) -> int:
 
 
 def _session(url: str) -> Connection:
-    # A network that is cut must show within seconds: without the session the name is no longer ours.
-    alive = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
     try:
         # No transaction stays open behind it: an old one would keep the server from cleaning up.
-        engine = open_engine(url, writer=True, more=alive)
+        engine = open_engine(url, writer=True)
         session = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-        # The server misses us as soon: a machine that lost its power says no farewell.
+        # The server shall miss us as soon as we miss it: a machine that lost its power says no farewell.
         for setting, value in (("idle", 5), ("interval", 2), ("count", 3)):
             session.execute(text(f"SET tcp_keepalives_{setting} = {value}"))
     except SQLAlchemyError as error:

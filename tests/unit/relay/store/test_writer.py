@@ -7,12 +7,14 @@ from collections.abc import Callable
 from concurrent.futures import Future, wait
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, make_url, select
 
 from relay.errors import RefusedError, StoreError
 from relay.store.batch import claim, insert_later
+from relay.store.engine import open_engine
 from relay.store.gate import Gate
 from relay.store.tables import Meta
 from relay.store.writer import Store, open_store
@@ -383,6 +385,20 @@ def test_transaction_that_loses_a_deadlock_is_run_again(postgresql_url: str) -> 
         assert set(connection.execute(select(META.c.value)).scalars()) == {"000"}
     one.close()
     two.close()
+
+
+@pytest.mark.postgresql
+def test_a_server_that_vanishes_is_missed_within_seconds(postgresql_url: str) -> None:
+    """The writer, and whoever reads, asks the kernel to look for a silent server; the address may say otherwise."""
+    url = make_url(postgresql_url)
+    for given, idle in ((url, "5"), (url.update_query_dict({"keepalives_idle": "60"}), "60")):
+        for writer in (True, False):
+            engine = open_engine(given.render_as_string(hide_password=False), writer=writer)
+            with engine.connect() as connection:
+                driver: Any = connection.connection.driver_connection
+                parameters = driver.info.get_parameters()
+            engine.dispose()
+            assert (parameters["keepalives_idle"], parameters["tcp_user_timeout"]) == (idle, "10000")
 
 
 def _add(connection: Connection, name: str) -> None:
