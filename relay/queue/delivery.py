@@ -23,7 +23,7 @@ from relay.clock import id_text
 from relay.errors import StoreError
 from relay.fail_points import reached
 from relay.memory import DELIVERY
-from relay.queue.backoff import Ladder
+from relay.queue.backoff import JITTER, Ladder
 from relay.queue.budget import Budget
 from relay.queue.claims import Claims
 from relay.queue.destinations import Destinations
@@ -238,8 +238,10 @@ class Delivery:
 
     def _settle(self, consignment: Consignment, outcomes: tuple[Outcome, ...]) -> None:
         now = self._now()
+        # One draw for all: what is put off together goes together again, in one transaction and one report.
+        drawn = self._spread(1 - JITTER, 1 + JITTER)
         self._recorder.add(
-            settle(consignment, entry, outcome, ladder=self._ladder, now=now, spread=self._spread)
+            settle(consignment, entry, outcome, ladder=self._ladder, now=now, spread=lambda _low, _high: drawn)
             for entry, outcome in zip(consignment.entries, outcomes, strict=True)
         )
         reached("delivery: settled")

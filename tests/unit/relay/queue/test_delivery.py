@@ -1,6 +1,7 @@
 """The delivery worker, from the queue to a real socket and back into the queue."""
 
 import asyncio
+import random
 from collections.abc import Callable
 from email import message_from_bytes
 from email.message import Message
@@ -211,6 +212,26 @@ def test_a_deferred_message_climbs_the_ladder(yard: Yard) -> None:
             await until(lambda: yard.states() == ["done"])
             await worker.stop()
             assert len(hop.taken) == 1
+
+    asyncio.run(work())
+
+
+def test_what_is_put_off_together_goes_together(yard: Yard) -> None:
+    """The jitter is that of the message: its recipients share the next transaction too, and the report of the delay."""
+    yard.queue("ann@example.net", "ben@example.net", "cat@example.net")
+
+    async def work() -> None:
+        async with NextHop({"RCPT": "451 4.7.1 not now"}) as hop, NextHop() as inside:
+            worker = yard.delivery(yard.routes([hop], [inside]), spread=random.uniform)
+            await worker.start()
+            await until(lambda: {row.attempts for row in yard.entries()} == {1})
+            assert len({row.due_at for row in yard.entries()}) == 1
+            yard.clock.pass_(4 * HOUR)
+            await until(lambda: len(inside.taken) == 1)
+            await until(lambda: yard.states() == ["done", "due", "due", "due"])
+            await worker.stop()
+            assert sum(command.startswith("MAIL") for command in hop.seen) == 2
+            assert inside.taken[0].content.count(b"Action: delayed") == 3
 
     asyncio.run(work())
 
