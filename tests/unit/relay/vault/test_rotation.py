@@ -63,6 +63,8 @@ def test_rows_under_an_older_row_key_are_still_checked(
         ("signing", "has one version"),
         ("kek-2026-13", "is no series of keys"),
         ("kek-26-01", "is no series of keys"),
+        ("kek-9999-12", "is no series of keys"),  # its month has no end: the sweep would stop there for ever
+        ("kek-0000-01", "is no series of keys"),
         ("../relay/row", "is no series of keys"),
         ("", "is no series of keys"),
     ],
