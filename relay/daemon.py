@@ -100,7 +100,8 @@ class _Supervisor:
         wishes = _Wishes()
         previous = {number: signal.signal(number, wishes.note) for number in _HEARD}
         try:
-            self._supervise(wishes, announce)
+            with slot.kept():
+                self._supervise(wishes, announce)
             service_manager.stopping()
             announce("Stopping: finishing what is under way…")
             forced = self._stop()
@@ -200,6 +201,8 @@ def run(path: Path, announce: Callable[[str], None]) -> int:
             # Relay processes share their port (SO_REUSEPORT): a second gateway would silently take half of the mail.
             if _answers(endpoint):
                 raise RefusedError(f"Something listens on {endpoint} already: stop it, or name another port in {path}.")
+            if reason := refusal(endpoint):
+                raise RefusedError(f"Nothing can listen on {endpoint} ({reason}): name another address in {path}.")
         supervisor = _Supervisor(nursery, source, configuration, children_of(configuration, services))
         return supervisor.run(announce)
     finally:
@@ -222,6 +225,26 @@ def endpoints(configuration: Configuration) -> list[Endpoint]:
     if configuration.demo:
         found += [configuration.demo.smtp, configuration.demo.web]
     return found
+
+
+def refusal(endpoint: Endpoint) -> str:
+    """Return why this machine lets nobody listen there; empty where it does, on one of several addresses at least."""
+    reason = ""
+    try:
+        found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        return str(error.strerror)
+    for family, kind, protocol, _name, address in found:
+        try:
+            with socket.socket(family, kind, protocol) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+                probe.bind(address)
+        except OSError as error:
+            reason = str(error.strerror)
+        else:
+            return ""
+    return reason
 
 
 def _answers(endpoint: Endpoint) -> bool:
