@@ -138,7 +138,10 @@ def _copy(file: Path, target: Path) -> None:
 def _new(target: Path) -> Iterator[None]:
     """Make a folder that was not there; it is removed again when the block fails, so that no half copy is left."""
     with _explained(target):
-        target.mkdir(mode=_FOLDERS)
+        try:
+            target.mkdir(mode=_FOLDERS)
+        except FileExistsError:
+            raise RefusedError(f"{target} is already there and stays as it is: name a new folder") from None
         try:
             yield
         except BaseException:

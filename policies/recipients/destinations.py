@@ -90,6 +90,8 @@ def read_destination(to: str, groups: Mapping[str, tuple[str, ...]]) -> Destinat
         if name not in groups:
             close = difflib.get_close_matches(name, groups, 1)
             raise ValueError(f'there is no group "{name}"' + (f'; did you mean "{close[0]}"?' if close else ""))
+        if not groups[name]:
+            raise ValueError(f'the group "{name}" is empty, so the rule could never do anything')
         return Destination(places=read_places(groups[name], addresses=True))
     names = [part.strip() for part in word.split(",")]
     for name in names:

@@ -65,7 +65,9 @@ def finding_json(one: Finding) -> dict[str, Any]:
 
 
 def _sentence(one: Finding) -> str:
-    return one.sentence if one.state in {State.RIGHT, State.DOUBTFUL} else f"{one.state.value.upper()}: {one.sentence}"
+    if one.state in {State.RIGHT, State.DOUBTFUL}:
+        return one.sentence
+    return f"{one.state.value.upper()}: {one.sentence.removeprefix('is missing: ')}"
 
 
 def _server(text: str) -> Endpoint | None:

@@ -9,6 +9,7 @@ import click
 from relay import clock
 from relay.cli.session import Session, pass_session
 from relay.cli.terminal import examples, say
+from relay.cli.whom import DestinationDomain
 from relay.config import Configuration
 from relay.config.demo import demo_text, word_lists
 from relay.config.starter import starter_text
@@ -29,7 +30,7 @@ _ANY_AGE = timedelta(days=1)  # ahead of now: whatever the clock said when a par
 )
 @click.option("--demo", is_flag=True, help="Write the demo: organisation example.org, everything on this machine.")
 @click.option("--name", help='Name of the organisation, such as "Example Council".')
-@click.option("--domain", help="Mail domain of the organisation, such as example.org.")
+@click.option("--domain", type=DestinationDomain(), help="Mail domain of the organisation, such as example.org.")
 @click.option("--contact", help="Telephone number or place where recipients ask whether a notice is genuine.")
 @pass_session
 def command(session: Session, demo: bool, name: str | None, domain: str | None, contact: str | None) -> None:
@@ -45,7 +46,7 @@ def command(session: Session, demo: bool, name: str | None, domain: str | None, 
     else:
         text = starter_text(
             name=name or click.prompt("Name of the organisation"),
-            domain=domain or click.prompt("Its mail domain"),
+            domain=domain or click.prompt("Its mail domain", type=DestinationDomain()),
             contact=contact or click.prompt("Telephone number of its help desk"),
         )
         _write(path, text)

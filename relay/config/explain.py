@@ -31,10 +31,18 @@ _KINDS = {
 
 def explain(error: ValidationError, document: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield one problem for each thing that pydantic found wrong in the document."""
+    problems = []
     for found in error.errors(include_url=False):
         path = _existing(found["loc"], document, keep_last=found["type"] == "missing")
         if found["type"] == "too_short" and found["input"]:
             continue  # it has items; each of them has a problem of its own
+        problems.append((found, path))
+    for found, path in problems:
+        others = [other for one, other in problems if one is not found]
+        if found["type"] == "string_type" and any(other[: len(path)] == path for other in others):
+            continue  # text or a list may stand here, and the list has a problem of its own
+        if found["type"] == "literal_error" and path in others and not any(_words(path)):
+            continue  # nothing or a value may stand here, and the value has a problem of its own
         yield _problem(found, path, document)
 
 
@@ -44,12 +52,28 @@ def _problem(found: ErrorDetails, path: Key, document: Mapping[str, Any]) -> Pro
             return _missing(path, document)
         case "extra_forbidden":
             return _unknown(path, document)
+        case "literal_error" if found["ctx"]["expected"] == "True":
+            sentence = f"{name_of(path, document)} must be true, not {shown(found['input'])}"
+            return Problem(path, sentence, "for the contrary write not = { … } around the condition")
         case "literal_error" | "enum":
             words = tuple(_words(path)) or (found["msg"],)
             sentence = f"{name_of(path, document)} must be {alternatives(words)}, not {shown(found['input'])}"
             return Problem(path, sentence, did_you_mean(found["input"], words))
-    hint = _description(path) if found["type"] in _EMPTY else ""
+    hint = _description(path) if found["type"] in _EMPTY else _brackets(found, path)
     return Problem(path, name_of(path, document) + _clause(found, path, document), hint)
+
+
+def _brackets(found: ErrorDetails, path: Key) -> str:
+    """Return how the header of a table is written where its brackets are the mistake; else nothing."""
+    match found["type"], found["input"]:
+        case "tuple_type", dict():
+            return f"write [[{dotted(path)}]]" if len(path) == 1 else ""
+        case "model_type" | "model_attributes_type" | "dict_type", [dict(), *_]:
+            return f"write [{dotted(path)}]"
+        case "model_type" | "model_attributes_type", _ if path[:-1] == ("listen",):
+            return "a listener has a name: write [listen.submission] above its keys"
+        case _:
+            return ""
 
 
 def _clause(found: ErrorDetails, path: Key, document: Mapping[str, Any]) -> str:
@@ -94,7 +118,8 @@ def _unknown(path: Key, document: Mapping[str, Any]) -> Problem:
     models = list(_models(Configuration, tuple(around)))
     fitting = [model for model in models if _names(model) & set(table)] or models
     known = {name for model in fitting for name in _names(model)}
-    guess = did_you_mean(key, known - set(table)) or f"known: {', '.join(sorted(known))}"
+    # A section is guessed though it stands in the file: one without any key, or one of several [[rules]].
+    guess = did_you_mean(key, known - set(table) if around else known) or f"known: {', '.join(sorted(known))}"
     if not around:
         return Problem(path, f'there is no section or key "{key}"', guess, at="key")
     where = name_of(tuple(around), document) if around[0] in _ARRAYS else f"[{dotted(tuple(around))}]"

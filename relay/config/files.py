@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from errno import EACCES
 from pathlib import Path
 from typing import TypeVar
 
@@ -52,13 +53,8 @@ def check_files(draft: Draft) -> tuple[list[Problem], list[Problem]]:
     for index, partner in draft.partner.items():
         _read(("partner", index, "authorities"), partner.authorities, read_certificate, draft, problems)
     doubts += _check_signing_keys(draft, problems)
-    problems += _check_database(draft)
-    if draft.keys and not draft.keys.folder.is_dir():
-        sentence = f"the folder of the keys is not there yet: {draft.written(draft.keys.folder)}"
-        doubts.append(Problem(("keys", "folder"), sentence, '"letterlock init" makes it'))
-    elif draft.keys and not draft.demo and not (draft.keys.folder / "public" / "recovery.pub").is_file():
-        sentence = "there is no recovery key: a message whose links are lost cannot be opened by anybody"
-        doubts.append(Problem(("keys", "folder"), sentence, '"letterlock keys recovery" makes one'))
+    problems += _check_storage(draft)
+    doubts += _check_keys(draft, problems)
     return problems, doubts
 
 
@@ -80,7 +76,7 @@ def _read(
     except FileNotFoundError:
         problems.append(Problem(path, f"{dotted(path)}: there is no file {name}", if_missing))
     except OSError as error:
-        problems.append(Problem(path, f"{dotted(path)}: {name} cannot be read ({error.strerror})"))
+        problems.append(Problem(path, f"{dotted(path)}: {name} cannot be read ({error.strerror})", _whose(error)))
     except ValueError as error:
         hint = f"chmod 600 {name}" if isinstance(error, ExposedError) else ""
         problems.append(Problem(path, f"{dotted(path)}: {name} {error}", hint))
@@ -118,16 +114,62 @@ def _doubt_users(path: Key, users: Mapping[str, User], draft: Draft) -> list[Pro
     ]
 
 
-def _check_database(draft: Draft) -> list[Problem]:
-    """Return a problem when there is no folder for the file of the database, and "letterlock init" makes none."""
+def _check_storage(draft: Draft) -> list[Problem]:
+    """Return problems of the places for database and blobs; the folder of the blobs is made by "letterlock init"."""
     storage = draft.storage
-    if storage is None or not storage.database.startswith(SQLITE):
+    if storage is None:
         return []
-    folder = Path(storage.database.removeprefix(SQLITE)).parent
-    if folder.is_dir() or folder in (storage.blobs, *storage.blobs.parents):
+    problems: list[Problem] = []
+    _is_folder(("storage", "blobs"), storage.blobs, draft, problems)
+    if not storage.database.startswith(SQLITE):
+        return problems
+    path: Key = ("storage", "database")
+    file = Path(storage.database.removeprefix(SQLITE))
+    name = draft.written(file.parent)
+    there = _is_folder(path, file.parent, draft, problems)
+    if there and file.is_dir():
+        problems.append(Problem(path, f"storage.database: {draft.written(file)} is a folder", "name a file in it"))
+    elif there is False and file.parent not in (storage.blobs, *storage.blobs.parents):
+        problems.append(Problem(path, f"storage.database: there is no folder {name}", f"mkdir -p {name}"))
+    return problems
+
+
+def _check_keys(draft: Draft, problems: list[Problem]) -> list[Problem]:
+    """Add what is wrong with the folder of the keys to ``problems``, and return doubts."""
+    if draft.keys is None:
         return []
-    name = draft.written(folder)
-    return [Problem(("storage", "database"), f"storage.database: there is no folder {name}", f"mkdir -p {name}")]
+    path: Key = ("keys", "folder")
+    folder = draft.keys.folder
+    there = _is_folder(path, folder, draft, problems)
+    if there is False:
+        sentence = f"the folder of the keys is not there yet: {draft.written(folder)}"
+        return [Problem(path, sentence, '"letterlock init" makes it')]
+    if not there or draft.demo or _is_folder(path, folder / "public", draft, problems) is None:
+        return []
+    if (folder / "public" / "recovery.pub").is_file():
+        return []
+    sentence = "there is no recovery key: a message whose links are lost cannot be opened by anybody"
+    return [Problem(path, sentence, '"letterlock keys recovery" makes one')]
+
+
+def _is_folder(path: Key, folder: Path, draft: Draft, problems: list[Problem]) -> bool | None:
+    """Return whether a folder is there and can be entered; None where it cannot be used and a problem was added."""
+    try:
+        (folder / "..").stat()  # refused where the folder may be seen and not entered
+    except FileNotFoundError:
+        return False
+    except NotADirectoryError:
+        problems.append(Problem(path, f"{dotted(path)}: {draft.written(folder)} is not a folder", "name a folder"))
+        return None
+    except OSError as error:
+        sentence = f"{dotted(path)}: {draft.written(folder)} cannot be opened ({error.strerror})"
+        problems.append(Problem(path, sentence, _whose(error)))
+        return None
+    return True
+
+
+def _whose(error: OSError) -> str:
+    return "call letterlock as the gateway's user; that user must have access" if error.errno == EACCES else ""
 
 
 def _doubt_certificate(path: Key, certificate: Certificate, draft: Draft) -> list[Problem]:

@@ -1,6 +1,5 @@
 """Rules, lists and groups of relay.toml as a compiled ruleset, or as problems at their lines."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from policies.faults import RuleFault
@@ -10,23 +9,25 @@ from relay.config.positions import Key
 from relay.config.problems import Problem, did_you_mean, dotted
 from relay.config.wordlists import read_terms
 
-# Stands for a list or group that is wrong itself, so that the rules which use it are not blamed as well.
+# Stand for a group or list that is wrong itself, so that the rules which use it are not blamed as well: a list has as
+# many terms as any rule may ask for.
 _STAND_IN = ("example.invalid",)
+_TERMS = tuple(f"term-{number}" for number in range(1000))
 
 
 def check_policy(draft: Draft) -> tuple[Ruleset | None, list[Problem], list[Problem]]:
     """Return the compiled ruleset (None where there are problems), problems, and doubts."""
     lists, problems = _lists(draft)
-    groups = {name: members or _STAND_IN for name, members in draft.groups.items()}
+    groups = {name: _STAND_IN if members is None else members for name, members in draft.groups.items()}
     mailing_lists = draft.organisation.mailing_lists if draft.organisation else _STAND_IN
     indices = tuple(draft.rules)
     try:
         ruleset = compile_rules(tuple(draft.rules.values()), lists=lists, groups=groups, mailing_lists=mailing_lists)
     except RulesError as error:
         known = (*lists, *groups)
-        problems += [_problem(fault, indices, draft.rules, known) for fault in error.faults]
+        problems += [_problem(fault, indices, draft, known) for fault in error.faults]
         return None, problems, []
-    doubts = [_problem(fault, indices, draft.rules, ()) for fault in ruleset.warnings]
+    doubts = [_problem(fault, indices, draft, ()) for fault in ruleset.warnings]
     doubts += _unused(draft)
     return (None if problems else ruleset), problems, doubts
 
@@ -35,7 +36,7 @@ def _lists(draft: Draft) -> tuple[dict[str, tuple[str, ...]], list[Problem]]:
     lists: dict[str, tuple[str, ...]] = {}
     problems = []
     for name, words in draft.lists.items():
-        lists[name] = _STAND_IN
+        lists[name] = _TERMS
         if words is None:
             continue
         path = ("lists", name, "file")
@@ -50,19 +51,20 @@ def _lists(draft: Draft) -> tuple[dict[str, tuple[str, ...]], list[Problem]]:
     return lists, problems
 
 
-def _problem(
-    fault: RuleFault, indices: tuple[int, ...], rules: Mapping[int, RuleSpec], known: tuple[str, ...]
-) -> Problem:
+def _problem(fault: RuleFault, indices: tuple[int, ...], draft: Draft, known: tuple[str, ...]) -> Problem:
     """Point at the place in the file: rules that could not be read at all were not compiled."""
     path: Key = fault.path
     if fault.rule is None:
-        return Problem(path, f"{dotted(path)}: {fault.sentence}")
+        words = draft.lists.get(str(path[1])) if path[0] == "lists" else None
+        return Problem(path, f"{dotted(path)}: {fault.sentence}", f"in {draft.written(words.file)}" if words else "")
     index = indices[fault.rule]
+    rule = draft.rules[index]
     path = ("rules", index, *path[2:])
     rest = dotted(path[2:])
-    sentence = f'rule "{rules[index].name}": {f"{rest}: " if rest else ""}{fault.sentence}'
-    hint = "" if "did you mean" in fault.sentence else did_you_mean(_written(rules[index], path[2:]), known)
-    return Problem(path, sentence, hint)
+    sentence = f'rule "{rule.name}": {f"{rest}: " if rest else ""}{fault.sentence}'
+    written = _written(rule, path[2:]) if path[-1] in {"to", "keywords"} else ""
+    guessed = not written or written in known or "did you mean" in fault.sentence
+    return Problem(path, sentence, "" if guessed else did_you_mean(written, known))
 
 
 def _written(rule: RuleSpec, path: Key) -> str:

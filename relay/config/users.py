@@ -30,6 +30,7 @@ NAME_LENGTH = 255  # octets of a name (RFC 4616 section 2)
 _PHC = re.compile(r"\$argon2id\$v=19\$m=(\d{1,7}),t=(\d{1,3}),p=(\d{1,2})\$[A-Za-z0-9+/]{11,}\$[A-Za-z0-9+/]{22,}")
 _MEMORY = 1 << 20  # KiB that one verification may ask for
 _PASSES = 100
+_SAID = {"missing": "is missing", "extra_forbidden": "is no key of this file"}
 _SPECIAL = frozenset('()<>[]:;@\\,"')  # what a local part would have to quote (RFC 5322 section 3.2.3)
 _LOCAL_LENGTH = 64  # octets, RFC 5321 section 4.5.3.1.1
 
@@ -126,7 +127,7 @@ def _by_name(document: Mapping[str, Any], text: str) -> dict[str, User]:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         path: Key = tuple(part for part in first["loc"] if part != "[key]")
-        said = first.get("ctx", {}).get("error") or first["msg"]
+        said = first.get("ctx", {}).get("error") or _SAID.get(first["type"]) or first["msg"]
         place = find_positions(text).of_value(path)
         where = "" if place == NOWHERE else f"at line {place.line} "
         raise ValueError(f"{where}is wrong: {dotted(path)}: {said}") from None

@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
@@ -236,10 +237,19 @@ def database(value: object, info: ValidationInfo) -> str:
         if path != value and path and not path.startswith(":") and "?" not in path and "\0" not in path:
             return f"{SQLITE}{_folder(info) / Path(path)}"
         if value.startswith(_POSTGRESQL) and value != _POSTGRESQL:
-            return value
+            return _url(value)
         if value.startswith(("postgresql:", "postgres:", "postgresql+")):
             raise ValueError(f'write "{_POSTGRESQL}user@host/name": psycopg is the driver that is used')
     raise ValueError('write "sqlite:///var/letterlock.db" or "postgresql+psycopg://user@host/name"')
+
+
+def _url(value: str) -> str:
+    try:
+        # Imported only here: that takes as long as a short command, and SQLite is what most have.
+        import_module("sqlalchemy.engine").make_url(value)
+    except ValueError:
+        raise ValueError(f'write "{_POSTGRESQL}user@host:5432/name": the port is a number') from None
+    return value
 
 
 def _folder(info: ValidationInfo) -> Path:

@@ -14,7 +14,7 @@ _SQLITE = {
     sqlite3.SQLITE_BUSY: "the database is locked by another program and was not released in time",
     sqlite3.SQLITE_LOCKED: "the database is locked by another program and was not released in time",
     sqlite3.SQLITE_READONLY: "the database cannot be written: the file or its folder is read-only",
-    sqlite3.SQLITE_CANTOPEN: "the database file is not there or cannot be opened",
+    sqlite3.SQLITE_CANTOPEN: "the database file is not there or cannot be opened: see storage.database",
     sqlite3.SQLITE_CORRUPT: "the database file is damaged: stop Letterlock and restore it from a backup",
     sqlite3.SQLITE_NOTADB: "the database file is damaged: stop Letterlock and restore it from a backup",
     sqlite3.SQLITE_IOERR: "the disk under the database reports an error",
@@ -52,7 +52,7 @@ def translate(error: BaseException) -> StoreError:
         return error
     cause = error.orig if isinstance(error, DBAPIError) else error
     name = (cause or error).__class__.__name__
-    sentence = f"the database does not answer ({name})"
+    sentence = f"the database does not answer ({name}): see that it runs, and that storage.database names it"
     if (code := getattr(cause, "sqlite_errorcode", None)) is not None:
         if code & 0xFF == sqlite3.SQLITE_FULL:
             return StoreFullError(_DISK_FULL)

@@ -64,13 +64,16 @@ def test_init_asks_for_what_a_real_organisation_needs(tmp_path: Path, monkeypatc
 
 
 def test_init_refuses_a_domain_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A wrong answer is named at its line in the file, and no keys are made for it."""
+    """A wrong word on the command line is a usage error, a wrong answer is asked for again; no file holds either."""
     monkeypatch.chdir(tmp_path)
     arguments = ["init", "--name", "Council", "--domain", "council", "--contact", "1"]
     result = CliRunner().invoke(main, arguments)
-    assert result.exit_code == 1
-    assert 'relay.toml:5:12: organisation.domains[0]: write a domain such as "example.org"' in result.stderr
-    assert not Path("var").exists()
+    assert result.exit_code == 2
+    assert '"council" is no domain: write one such as example.net' in result.stderr
+    assert not any(Path().iterdir())
+    answers = "Council\nhttps://council.example\ncouncil.example\n1\n"
+    assert CliRunner().invoke(main, ["init"], input=answers).exit_code == 0
+    assert load(Path("relay.toml")).organisation.domains == ("council.example",)
 
 
 def test_init_says_when_it_cannot_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

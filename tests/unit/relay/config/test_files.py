@@ -1,3 +1,5 @@
+import os
+import pwd
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -78,6 +80,21 @@ def test_a_key_that_others_may_read_is_refused(tmp_path: Path, inspect_with: Ins
     (tmp_path / "relay.key").chmod(0o644)
     [line] = inspect_with(TLS).problems
     assert line.endswith("every user of this machine may read or change relay.key (chmod 600 relay.key)")
+
+
+def test_whoever_may_not_look_at_the_keys_is_told_so(inspect_with: Inspect) -> None:
+    """An administrator who calls a command as another user reads a sentence, not of a fault."""
+    inspect_with()
+    text, own = Path("relay.toml").read_text(), os.geteuid()
+    Path("keys").chmod(0)
+    os.seteuid(own or pwd.getpwnam("nobody").pw_uid)
+    try:
+        problems = inspect(Path("relay.toml"), text).problems
+    finally:
+        os.seteuid(own)
+        Path("keys").chmod(0o700)
+    [line] = [problem for problem in problems if "keys.folder" in problem]
+    assert "keys cannot be opened (Permission denied) (call letterlock as the gateway's user" in line
 
 
 def test_a_key_with_a_password_is_refused(tmp_path: Path, inspect_with: Inspect) -> None:
