@@ -53,7 +53,7 @@ def test_keys_and_tombstones_are_never_overwritten(keys: Path, tmp_path: Path) -
     backup.copy_keys(keys, tmp_path / "copy")
     with pytest.raises(RefusedError, match="they are never overwritten"):
         backup.put_keys(tmp_path / "copy", keys)
-    with pytest.raises(RefusedError, match="File exists"):
+    with pytest.raises(RefusedError, match="is already there and stays as it is"):
         backup.copy_keys(keys, tmp_path / "copy")
     fresh = tmp_path / "fresh"
     fresh.mkdir(0o700)
