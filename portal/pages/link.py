@@ -219,7 +219,7 @@ class LinkPages:
     def _usable(self, conn: Connection, request: Request) -> Link | Response:
         """Return the link when it opens something, else the page that says why not."""
         link = self.lost.find(conn, request)
-        return link if link is not None and link.state is LinkState.LIVE else self.lost.page(request, link)
+        return link if link is not None and link.state is LinkState.LIVE else self.lost.page(conn, request, link)
 
 
 def _seconds(pause: timedelta) -> str:

@@ -1,7 +1,8 @@
 """The pages behind a link that opens nothing (any more), and asking the sender for a new one (R34).
 
 A wrong id and a wrong secret meet one page. Who holds the right secret is told plainly whether the link expired, was
-replaced or the message was taken back; but for the last, one button asks the sender, who answers by mail.
+replaced or the message was taken back. While there is something that a new link could open, one button asks the
+sender, who answers by mail.
 """
 
 from collections.abc import Callable, Mapping
@@ -47,19 +48,21 @@ class LostLinkPages:
         parsed = parse_link(request.path_params["link"], request.path_params["secret"])
         return self.opener.find_link(conn, *parsed, self.now()) if parsed else None
 
-    def page(self, request: Request, link: Link | None, *, stale: bool = False) -> Response:
+    def page(self, conn: Connection, request: Request, link: Link | None, *, stale: bool = False) -> Response:
         """Return the page for a link that is not live."""
         if link is None:
             return self.pages.respond(request, "link_unknown.html", 404)
         if link.state is LinkState.RECALLED:
             return self.pages.respond(request, "link_recalled.html", 410)
+        gone = not self.opener.anything_left(conn, link, self.now())
         return self.pages.respond(
             request,
             "link_over.html",
-            422 if stale else 410,
-            stale=stale,
-            expired=link.state is LinkState.EXPIRED,
-            at=link.expires_at,
+            422 if stale and not gone else 410,
+            stale=stale and not gone,
+            gone=gone,
+            expired=gone or link.state is LinkState.EXPIRED,
+            at=link.expires_at if link.expires_at <= self.now() else None,
             here=own_path(request),
             token=self.csrf.token(scope_of(request), self.now()),
         )
@@ -71,10 +74,12 @@ class LostLinkPages:
             return self.pages.respond(request, "foreign.html", 403)
         with self.store.read() as conn:
             link = self.find(conn, request)
-        if link is not None and link.state is LinkState.LIVE:
-            return RedirectResponse(own_path(request), 303)  # it works again: a recall was undone, or the time extended
-        if link is None or link.state is LinkState.RECALLED or verdict is Verdict.STALE:
-            return self.page(request, link, stale=True)
+            if link is not None and link.state is LinkState.LIVE:
+                return RedirectResponse(own_path(request), 303)  # a recall was undone, or the time extended
+            if link is None or link.state is LinkState.RECALLED or verdict is Verdict.STALE:
+                return self.page(conn, request, link, stale=True)
+            if not self.opener.anything_left(conn, link, self.now()):
+                return self.page(conn, request, link)
         client = network_of(request.client.host if request.client else "")
 
         def work(conn: Connection) -> None:

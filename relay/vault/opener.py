@@ -100,6 +100,12 @@ class Opener:
         """Return the link if ``key`` is its private key (out of a visit's row), else None."""
         return self._recognise(connection, link_id, pair_from_private(key), now)
 
+    def anything_left(self, connection: Connection, link: Link, now: datetime) -> bool:
+        """Say whether a message of the link's conversation can still be read: else no new link would open anything."""
+        live = (_SEALED.c.state == SealedState.LIVE.value, _SEALED.c.expires_at > now)
+        found = select(_SEALED.c.id).where(_SEALED.c.conversation_id == link.conversation_id, *live).limit(1)
+        return connection.execute(found).first() is not None
+
     def open_messages(self, connection: Connection, link: Link, now: datetime) -> Opened:
         """Open everything that ``link`` still opens; nothing for a link that is not live.
 

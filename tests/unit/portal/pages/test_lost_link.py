@@ -1,5 +1,7 @@
 """Links that open nothing any more: why, and asking the sender for a new one."""
 
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import delete, select, update
 
@@ -32,8 +34,10 @@ def revoke(stage: Stage, link: PickupLink) -> None:
 @pytest.mark.parametrize("how", ["expired", "replaced"])
 def test_one_button_asks_the_sender(stage: Stage, clock: Clock, guest: Guest, link: PickupLink, how: str) -> None:
     """The relay is asked once; looking asks nothing; the audit knows."""
-    if how == "expired":
-        clock.pass_time(days=31)
+    if how == "expired":  # of two, and the message was extended since
+        earlier = {"expires_at": stage.now() + timedelta(days=1)}
+        stage.store.run(lambda conn: conn.execute(update(_KEY).where(_KEY.c.id == link.link_id).values(earlier)))
+        clock.pass_time(days=2)
     else:
         revoke(stage, link)
     for _ in range(3):
@@ -50,6 +54,28 @@ def test_one_button_asks_the_sender(stage: Stage, clock: Clock, guest: Guest, li
         assert "new link asked for" in conn.execute(select(_AUDIT.c.event)).scalars().all()
     guest.get(f"{link.path}/new")
     assert guest.page.status_code == 410, "loading the page again shows the link's page"
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_nobody_is_asked_for_what_is_destroyed(
+    stage: Stage, clock: Clock, guest: Guest, link: PickupLink, replaced: bool
+) -> None:
+    """No new link can open what has expired: the page says so at once, instead of letting the reader wait for a mail."""
+    if replaced:
+        revoke(stage, link)
+    clock.pass_time(days=29, hours=23)
+    guest.get(link.path)
+    clock.pass_time(hours=1, seconds=1)
+    if replaced:  # the button of a page that was open
+        guest.post(f"{link.path}/new")
+        assert guest.page.status_code == 410
+    guest.get(link.path)
+    assert guest.page.status_code == 410
+    assert "This link has expired" in guest.text
+    assert "A new link could not open it." in guest.text
+    assert CONTACT in guest.text
+    assert "<button" not in guest.page.text
+    assert not stage.requests(RequestKind.LOST_LINK)
 
 
 def test_once_a_day(stage: Stage, clock: Clock, guest: Guest, link: PickupLink) -> None:
