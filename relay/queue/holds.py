@@ -121,7 +121,7 @@ def find_hold(conn: Connection, keyring: Keyring, hold_id: bytes) -> Held | None
 
 
 def list_holds(
-    conn: Connection, keyring: Keyring, *, due: datetime | None = None, decided: bool = False, limit: int = 1000
+    conn: Connection, keyring: Keyring, *, due: datetime | None = None, decided: bool = False, limit: int | None = None
 ) -> tuple[Held, ...]:
     """Return holds, those that end first on top: with ``due`` those whose time has ended, with ``decided`` all.
 

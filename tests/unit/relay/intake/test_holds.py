@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
-from sqlalchemy import delete, select, update
+from sqlalchemy import Connection, delete, select, update
 from structlog.testing import capture_logs
 
 from relay import clock
@@ -17,7 +17,7 @@ from relay.message.loop_evidence import FIELD
 from relay.message.reading import read
 from relay.message.secret_address import AddressKind
 from relay.plan import Part
-from relay.queue.holds import Held, list_holds
+from relay.queue.holds import Held, insert_hold, list_holds
 from relay.queue.own_mail import control_address
 from relay.store.tables.queue import HoldState, Kind
 from relay.vault.retention import sweep
@@ -277,6 +277,23 @@ def test_one_hold_that_cannot_be_read_keeps_no_other_back(house: House) -> None:
     house.take(ANNA, ["a@mail.example"], SOFT)
     assert house.gateway.holding.return_due(clock.now() + timedelta(days=10)) == 1
     assert states(house) == {JANE: "held", "a@mail.example": "dropped"}
+
+
+def test_many_that_were_decided_hide_none_that_waits(house: House) -> None:
+    """All are listed, whatever their number: those of a month stand before it."""
+    house.take(ANNA, [JANE], GOUT)
+    held, keyring = the_hold(house), house.gateway.keyring
+    earlier = replace(held, state=HoldState.RETURNED, until=held.until - timedelta(days=9), copies=())
+
+    def fill(conn: Connection) -> None:
+        for _ in range(1000):
+            insert_hold(conn, keyring, replace(earlier, id=clock.new_queue_id()))
+
+    house.gateway.store.run(fill)
+    with house.gateway.store.read() as conn:
+        assert [one.id for one in list_holds(conn, keyring, decided=True) if one.state is HoldState.WAITING] == [
+            held.id
+        ]
 
 
 class Defective(Release):
