@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, Table, select
 
 from relay.store.tables import Sealed
 from relay.store.tables import Stanza as StanzaTable
-from relay.store.tables.sealed import SealedState
+from relay.store.tables.sealed import ReaderState, SealedState
 from relay.vault.blobs import BlobStore
 from relay.vault.keyring import Keyring
 from relay.vault.links import KEY, LIVE_KEYS, PARTICIPANT, LinkState, state_of
@@ -143,18 +143,20 @@ class Opener:
 
     def _recognise(self, connection: Connection, link_id: bytes, pair: KeyPair, now: datetime) -> Link | None:
         row = connection.execute(
-            select(KEY, PARTICIPANT.c.recalled_at)
+            select(KEY, PARTICIPANT.c.recalled_at, PARTICIPANT.c.state.label("reader_state"))
             .join(PARTICIPANT, PARTICIPANT.c.id == KEY.c.participant_id)
             .where(KEY.c.id == link_id)
         ).one_or_none()
         known = same_key(pair, row.pk if row is not None else bytes(32))
         if row is None or not known or row.type != StanzaType.LINK:
             return None
+        # To a reader who was taken out for good it was taken back: no new link is to be asked for.
+        removed_at = row.revoked_at if row.reader_state == ReaderState.REMOVED.value else None
         return Link(
             row.id,
             row.conversation_id,
             row.participant_id,
-            state_of(row, now, row.recalled_at),
+            state_of(row, now, row.recalled_at or removed_at),
             row.expires_at,
             pair.public,
             pair.private_bytes(),

@@ -7,7 +7,8 @@ from sqlalchemy import delete, select, update
 
 from portal.pages.lost_link import CLIENT_HOUR
 from relay.queue.requests import RequestKind
-from relay.store.tables import AuditEvent, Key, PortalRequest
+from relay.store.tables import AuditEvent, Key, Participant, PortalRequest
+from relay.store.tables.sealed import ReaderState
 from relay.vault.control import recall, restore
 from relay.vault.vault import PickupLink
 from tests.letters import JANE, letter
@@ -15,6 +16,7 @@ from tests.portal_stage import CONTACT, Clock, Stage
 from tests.unit.portal.guest import Guest
 
 _KEY = Key.__table__  # type: ignore[attr-defined]
+_READER = Participant.__table__  # type: ignore[attr-defined]
 _AUDIT = AuditEvent.__table__  # type: ignore[attr-defined]
 
 
@@ -125,6 +127,16 @@ def test_a_message_that_was_taken_back(stage: Stage, guest: Guest, link: PickupL
     stage.store.run(lambda conn: restore(conn, [link.participant_id]))
     assert guest.get(path).status_code == 200
     assert "Your biopsy" in guest.text
+
+
+def test_who_was_taken_out_is_not_told_to_ask(stage: Stage, guest: Guest, link: PickupLink) -> None:
+    """The relay would ask nobody for them: to their link the message was taken back."""
+    revoke(stage, link)
+    stage.store.run(lambda conn: conn.execute(update(_READER).values(state=ReaderState.REMOVED.value)))
+    guest.get(link.path)
+    assert guest.page.status_code == 410
+    assert "The sender has taken this message back" in guest.text
+    assert "<button" not in guest.page.text
 
 
 def test_a_link_that_works_again_leads_on(stage: Stage, guest: Guest, link: PickupLink) -> None:
