@@ -49,7 +49,9 @@ def drop(session: Session, ids: tuple[str, ...], yes: bool, silent: bool) -> Non
     if not yes:
         click.confirm(f"Take {plural(len(wanted), 'item')} out of the queue for good?", abort=True, err=True)
     with opened(session) as one:
-        plans = [_plan(one, each, silent=silent) for each in wanted]
+        blobs = FileBlobs(one.configuration.storage.blobs)
+        reports = _reports(one, blobs)
+        plans = [_plan(one, blobs, reports, each, silent=silent) for each in wanted]
         dropped = one.store.run(lambda conn: sum(_take_out(conn, one, plan) for plan in plans))
     kinds = Counter(draft.entry_rows[0]["kind"] for plan in plans for draft in plan.reports)
     answers, told = kinds[Kind.REPLY.value], kinds[Kind.DSN.value]
@@ -68,9 +70,8 @@ class _Plan:
     reports: tuple[Draft, ...]
 
 
-def _plan(one: Opened, item: bytes, *, silent: bool) -> _Plan:
+def _plan(one: Opened, blobs: FileBlobs, reports: Reports, item: bytes, *, silent: bool) -> _Plan:
     """Return what dropping means for one entry or message; RefusedError, NotFoundError."""
-    blobs = FileBlobs(one.configuration.storage.blobs)
     with one.store.read() as conn:
         waiting = _waiting(conn, one, item)
         consignments, _damaged = load(conn, one.keyring, blobs, waiting)
@@ -81,7 +82,7 @@ def _plan(one: Opened, item: bytes, *, silent: bool) -> _Plan:
         for entry in consignment.entries
         if _redirected(consignment, entry) or (not silent and wants(Report.FAILED, entry, consignment.envelope))
     ]
-    drafts = [report.draft for report in _reports(one, blobs).draft(settled)]
+    drafts = [report.draft for report in reports.draft(settled)]
     return _Plan(item, frozenset(row.id for row in waiting), tuple(drafts))
 
 
