@@ -6,6 +6,7 @@ One line for each, ``kek <id, hex>``, in a file beside the keys. Lines are only 
 import os
 from pathlib import Path
 
+from relay.durable import sync_folder
 from relay.errors import KeyringError
 
 _KIND = "kek"
@@ -21,6 +22,7 @@ def bury(file: Path, kek_id: bytes) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+        sync_folder(file.parent)  # the first note makes the file
     except OSError as error:
         raise KeyringError(f"{file}: {error.strerror}") from error
 

@@ -235,6 +235,14 @@ def test_half_destroyed_key_is_destroyed_and_nothing_else_is_held_up(
     ]
 
 
+def test_the_first_tombstone_is_on_disk_with_its_name(key_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file and the folder are synced, in this order, before the key is destroyed that it speaks of."""
+    synced: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda number: synced.append(Path(f"/proc/self/fd/{number}").readlink().name))
+    bury(key_folder / "tombstones", bytes(16))
+    assert synced == ["tombstones", key_folder.name]
+
+
 def test_torn_line_of_the_tombstones_harms_no_other(key_folder: Path) -> None:
     """A crash in the middle of a line loses that line only."""
     tombstones = key_folder / "tombstones"
