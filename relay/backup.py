@@ -147,6 +147,7 @@ def _new(target: Path) -> Iterator[None]:
         except BaseException:
             shutil.rmtree(target, ignore_errors=True)
             raise
+        sync_folder(target)
         sync_folder(target.parent)
 
 

@@ -17,6 +17,7 @@ from typing import Any, cast
 
 from sqlalchemy import Connection, Row, Table, select
 
+from relay.durable import sync_folder
 from relay.errors import KeyringError, NotFoundError, RefusedError
 from relay.store.tables import Part, Sealed
 from relay.store.tables import Stanza as StanzaTable
@@ -66,7 +67,8 @@ class Original:
 def create_recovery(folder: Path, private_file: Path) -> bytes:
     """Make a recovery key pair: the private half into ``private_file``, the public half into the keyring ``folder``.
 
-    Returns the key id. RefusedError when one of the two files is already there: nothing is overwritten.
+    Returns the key id; both are durable then. RefusedError when one of the two files is already there: nothing is
+    overwritten. KeyringError when the disk does not take them.
     """
     public_file = folder / "public" / "recovery.pub"
     if public_file.exists():
@@ -82,10 +84,15 @@ def create_recovery(folder: Path, private_file: Path) -> bytes:
         raise RefusedError(f"{private_file} is already there: name a new file for the private half") from None
     except OSError as error:
         raise KeyringError(f"{private_file}: {error.strerror}") from error
-    with os.fdopen(descriptor, "w") as file:
-        file.write(line)
-        file.flush()
-        os.fsync(descriptor)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(line)
+            file.flush()
+            os.fsync(descriptor)
+        sync_folder(private_file.parent)  # from the next line on mail is sealed to it
+    except OSError as error:
+        private_file.unlink(missing_ok=True)
+        raise KeyringError(f"{private_file}: {error.strerror}") from error
     write_public(public_file, private.public.encode())
     return private.public.key_id
 

@@ -89,6 +89,16 @@ def test_a_copy_of_the_storage_says_that_it_is_one(sqlite_url: str, tmp_path: Pa
             backup.put_storage(tmp_path / "copy", database, tmp_path / "other/blobs")
 
 
+def test_a_copy_without_parts_is_on_disk_with_its_name(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder that names the database is synced too, where no part of a message makes it so."""
+    synced: list[str] = []
+    monkeypatch.setattr("relay.backup.sync_folder", lambda folder: synced.append(folder.name))
+    assert backup.copy_storage(sqlite_url, tmp_path / "blobs", tmp_path / "copy", NOW) == 0
+    assert synced == ["copy", tmp_path.name]
+
+
 def test_no_half_copy_is_left(sqlite_url: str, tmp_path: Path) -> None:
     """Where the database cannot be read, the new folder is gone again."""
     (tmp_path / "letterlock.db").write_bytes(b"no database at all" * 100)

@@ -1,5 +1,7 @@
 """New keys beside old ones, and the recovery key."""
 
+import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -97,6 +99,28 @@ def test_recovery_key_is_made_once_and_split(key_folder: Path, tmp_path: Path) -
     (key_folder / "public" / "recovery.pub").unlink()
     with pytest.raises(RefusedError, match="already there"):
         create_recovery(key_folder, private)
+
+
+def test_no_mail_is_sealed_to_a_recovery_key_that_the_disk_does_not_have(
+    key_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The private half is there with its name before the public one is; where that fails it can be tried again."""
+    synced: list[str] = []
+    stick = tmp_path / "stick"
+    stick.mkdir()
+
+    def fsync(number: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{number}").readlink().name)
+        if len(synced) == 2:
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(KeyringError, match="Input/output error"):
+        create_recovery(key_folder, stick / "recovery.private")
+    assert synced == ["recovery.private", "stick"]
+    assert Keyring.open(key_folder, role="relay").recovery is None
+    create_recovery(key_folder, stick / "recovery.private")
+    assert Keyring.open(key_folder, role="relay").recovery is not None
 
 
 @pytest.mark.parametrize("content", ["", "LETTERLOCK-RECOVERY-1 00 !!!", "LETTERLOCK-RECOVERY-1 00 AAAA", "x y z", "é"])
