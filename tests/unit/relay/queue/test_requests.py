@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from email import message_from_bytes, policy
+from functools import partial
 from typing import Any
 
 import pytest
@@ -264,3 +265,44 @@ def test_a_request_that_cannot_be_carried_out_keeps_no_other_waiting(office: Off
 
     asyncio.run(work())
     assert seen == [ids[0], ids[1], ids[0]]
+
+
+def test_a_request_whose_deed_fails_through_a_defect_fails_alone(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found only inside the commit: it is refused, those beside it are carried out, and the lane goes on after all."""
+    monkeypatch.setattr("relay.queue.errands.AFTER_FAILURE", 0.01)
+    asked = [office.ask() for _ in range(3)]
+    done: set[bytes] = set()
+    given_up: list[bytes] = []
+
+    class Clerk:
+        def prepare(self, errand: Errand) -> Deed:
+            return Deed(write=partial(self.write, errand.id))
+
+        def write(self, request_id: bytes, _conn: Connection) -> None:
+            if request_id == asked[1]:
+                raise AttributeError("as from a defect")
+            done.add(request_id)
+
+        def give_up(self, _conn: Connection, request_id: bytes) -> None:
+            given_up.append(request_id)
+            if len(given_up) == 1:
+                raise AttributeError("as from another")
+
+    async def work() -> None:
+        yard = office.yard
+        worker = yard.delivery(yard.routes([]), poll_seconds=3600)
+        clerks: dict[RequestKind, Any] = dict.fromkeys(RequestKind, Clerk())
+        lanes = asyncio.create_task(Errands(yard.store, yard.keyring, yard.audit, worker, clerks, b"o" * 16).run())
+        await until(lambda: office.waiting() == 0)
+        asked.append(office.ask())
+        await until(lambda: office.waiting() == 0)
+        lanes.cancel()
+        with suppress(asyncio.CancelledError):
+            await lanes
+
+    asyncio.run(work())
+    assert done == set(asked) - {asked[1]}
+    assert given_up == [asked[1]] * 2
+    assert len(office.refusals()) == 1
