@@ -50,7 +50,7 @@ def command(session: Session, demo: bool, name: str | None, domain: str | None, 
             contact=contact or click.prompt("Telephone number of its help desk"),
         )
         _write(path, text)
-    _prepare(session.configuration())
+    _prepare(session.configuration(keys_follow=True))
 
 
 def _prepare(configuration: Configuration) -> None:

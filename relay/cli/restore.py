@@ -47,7 +47,7 @@ def command(session: Session, keys: Path | None, storage: Path | None, unreadabl
     "letterlock queue resume" lets go on what is still to be sent. Keys and files that are missing are named. Until this
     was called, "letterlock run" starts nothing on such a database.
     """
-    configuration = session.configuration()
+    configuration = session.configuration(keys_follow=keys is not None)
     chosen = configuration.storage
     if keys is not None:
         backup.put_keys(keys, configuration.keys.folder)

@@ -15,9 +15,12 @@ class Session:
     config_path: Path
     debug: bool = False
 
-    def configuration(self) -> Configuration:
-        """Load the configuration; ConfigurationError names every problem."""
-        return load(self.config_path)
+    def configuration(self, *, keys_follow: bool = False) -> Configuration:
+        """Load the configuration; ConfigurationError names every problem.
+
+        With ``keys_follow`` files below the folder of the keys need not be there yet.
+        """
+        return load(self.config_path, keys_follow=keys_follow)
 
 
 pass_session = click.make_pass_decorator(Session)

@@ -1,6 +1,7 @@
 """``letterlock keys dkim``: a key that signs mail, and what is published for it."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -50,6 +51,9 @@ def dkim(  # noqa: PLR0917  # click passes them by name
     except ValueError as error:
         raise RefusedError(str(error)) from None
     place = (file or _place(session, domain, selector)).absolute()
+    if place.parent.name == _FOLDER:
+        with suppress(OSError):  # what is in the way is named when the key is written
+            place.parent.mkdir(mode=0o700, exist_ok=True)
     made = not place.exists() and write_new(place, new_pem(kind))
     key = open_key(DkimKey(domain=domain, selector=selector, key=place))
     if as_json:
@@ -67,7 +71,7 @@ def dkim(  # noqa: PLR0917  # click passes them by name
 
 
 def _place(session: Session, domain: str, selector: str) -> Path:
-    """Return where the key is or shall be; the folder is there then."""
+    """Return where the key is or shall be."""
     configuration = session.configuration()
     for named in configuration.dkim:
         if (named.domain, named.selector) == (domain, selector):
@@ -75,7 +79,6 @@ def _place(session: Session, domain: str, selector: str) -> Path:
     # A folder of keys without the gateway's own could not be filled by "letterlock init" any more.
     Keyring.open(configuration.keys.folder, role="cli")
     folder = configuration.keys.folder / _FOLDER
-    folder.mkdir(mode=0o700, exist_ok=True)
     return folder / f"{domain}.{selector}.pem"
 
 

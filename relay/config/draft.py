@@ -33,7 +33,8 @@ class Draft:
     """What could be read of each section; None, or missing in a mapping, where the section itself is wrong.
 
     ``folder`` is where the file stands. ``rules``, ``partner`` and ``dkim`` are keyed by the index in the file.
-    ``whole`` is there when every section is sound by itself.
+    ``whole`` is there when every section is sound by itself. With ``keys_follow`` the folder of the keys is about to
+    be filled: files below it are not missed.
     """
 
     folder: Path
@@ -52,6 +53,7 @@ class Draft:
     rules: Mapping[int, RuleSpec] = field(default_factory=dict)
     demo: Demo | None = None
     whole: Configuration | None = None
+    keys_follow: bool = False
 
     @classmethod
     def of(cls, whole: Configuration, folder: Path) -> "Draft":
@@ -74,6 +76,10 @@ class Draft:
             whole.demo,
             whole,
         )
+
+    def awaits(self, file: Path) -> bool:
+        """Tell whether a file is among those that are about to be put into the folder of the keys."""
+        return self.keys_follow and self.keys is not None and file.is_relative_to(self.keys.folder)
 
     def written(self, file: Path) -> str:
         """Return a path as it was most likely written: relative to the folder where it stands below it."""

@@ -74,7 +74,8 @@ def _read(
     try:
         return read(file)
     except FileNotFoundError:
-        problems.append(Problem(path, f"{dotted(path)}: there is no file {name}", if_missing))
+        if not draft.awaits(file):
+            problems.append(Problem(path, f"{dotted(path)}: there is no file {name}", if_missing))
     except OSError as error:
         problems.append(Problem(path, f"{dotted(path)}: {name} cannot be read ({error.strerror})", _whose(error)))
     except ValueError as error:

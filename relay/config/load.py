@@ -3,7 +3,7 @@
 import re
 import stat
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,22 +55,25 @@ class Inspection:
     text: str = field(default="", repr=False)
 
 
-def load(path: Path, text: str | None = None) -> Configuration:
+def load(path: Path, text: str | None = None, *, keys_follow: bool = False) -> Configuration:
     """Return the configuration in a file; ConfigurationError carries every problem at once.
 
-    ``text`` stands for what the file holds, where somebody has read it already.
+    ``text`` stands for what the file holds, where somebody has read it already. With ``keys_follow`` files below the
+    folder of the keys need not be there yet.
     """
-    inspection = inspect(path, text)
+    inspection = inspect(path, text, keys_follow=keys_follow)
     if inspection.configuration is None:
         raise ConfigurationError(inspection.problems)
     return inspection.configuration
 
 
-def inspect(path: Path, text: str | None = None, *, running: Configuration | None = None) -> Inspection:
+def inspect(
+    path: Path, text: str | None = None, *, running: Configuration | None = None, keys_follow: bool = False
+) -> Inspection:
     """Read a configuration file with everything it names; wrong content is reported, never raised.
 
-    ``text`` as for `load`. With ``running``, the configuration of a gateway that goes on, what it cannot change
-    without a restart is a problem too.
+    ``text`` and ``keys_follow`` as for `load`. With ``running``, the configuration of a gateway that goes on, what it
+    cannot change without a restart is a problem too.
     """
     try:
         text = _read(path) if text is None else text
@@ -78,6 +81,7 @@ def inspect(path: Path, text: str | None = None, *, running: Configuration | Non
     except _UnreadableError as error:
         return Inspection(None, None, (printable(f"{path}:{error.line}:{error.column}: {error}"),), ())
     draft, problems = _validate(document, path.absolute().parent)
+    draft = replace(draft, keys_follow=keys_follow)
     for check in CHECKS:
         problems += check(draft)
     faults, doubts = check_files(draft)

@@ -1,4 +1,5 @@
 import json
+import shlex
 import shutil
 import stat
 from pathlib import Path
@@ -74,6 +75,32 @@ def test_init_refuses_a_domain_that_is_none(tmp_path: Path, monkeypatch: pytest.
     answers = "Council\nhttps://council.example\ncouncil.example\n1\n"
     assert CliRunner().invoke(main, ["init"], input=answers).exit_code == 0
     assert load(Path("relay.toml")).organisation.domains == ("council.example",)
+
+
+def test_a_signing_key_comes_back_with_the_other_keys(home: Home) -> None:
+    """On an empty machine relay.toml names a DKIM key that only the backup of the keys holds: it is no mistake yet."""
+    made = home.json("keys", "dkim", "letter.example.org", "s1")
+    table = f'\n[[dkim]]\ndomain = "letter.example.org"\nselector = "s1"\nkey = "{made["file"]}"\n'
+    Path("relay.toml").write_text(Path("relay.toml").read_text() + table)
+    home.run("backup", "keys", "saved-keys")
+    home.run("backup", "storage", "saved-storage")
+    shutil.rmtree("var")
+    home.run("restore", code=1)
+    assert not Path("var").exists()
+    home.run("restore", "--keys", "saved-keys", "--storage", "saved-storage")
+    assert home.json("keys", "dkim", "letter.example.org", "s1")["value"] == made["value"]
+    home.run("check")
+
+
+def test_init_does_not_wait_for_a_signing_key_that_needs_its_folder(home: Home) -> None:
+    """A configuration with [[dkim]] and no keys yet: init makes the folder, and what check says then makes the key."""
+    shutil.rmtree("var")
+    table = '\n[[dkim]]\ndomain = "letter.example.org"\nselector = "s1"\nkey = "var/keys/dkim/s1.pem"\n'
+    Path("relay.toml").write_text(Path("relay.toml").read_text() + table)
+    home.run("init")
+    said = home.run("check", code=1).stderr
+    home.run(*shlex.split(said.partition('("letterlock ')[2].partition('"')[0]))
+    home.run("check")
 
 
 def test_init_says_when_it_cannot_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
