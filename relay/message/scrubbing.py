@@ -6,7 +6,8 @@ message within the message is searched, attached ones too, under its transfer en
 nothing is found keeps its octets, and so does everything around a find. What was changed no longer fits a signature
 over it (DKIM, S/MIME, OpenPGP); that is the lesser harm.
 
-Not searched: texts that the sender encrypted, and files that are no text (PDF, Office, .msg, winmail.dat).
+Not searched: texts that the sender encrypted, uuencoded ones, and files that are no text (PDF, Office, .msg,
+winmail.dat).
 """
 
 import binascii
