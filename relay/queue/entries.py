@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection, and_, bindparam, func, literal, or_, select, update
 from sqlalchemy.engine import Row
 
+from relay.clock import id_text
 from relay.errors import LetterlockError
 from relay.queue.content import Content, MemoryContent
 from relay.queue.items import (
@@ -34,6 +36,7 @@ from relay.vault.keyring import Keyring
 _ENTRY = Entry.__table__  # type: ignore[attr-defined]
 _MESSAGE = QueuedMessage.__table__  # type: ignore[attr-defined]
 _SPOOL = Spool.__table__  # type: ignore[attr-defined]
+_log = structlog.get_logger()
 
 LEASE = timedelta(minutes=10)  # a worker renews what it holds longer than a third of this
 
@@ -159,27 +162,35 @@ def load(
                     open_message(keyring, row.message_id, envelopes[row.message_id].envelope),
                     spooled_content(keyring, blobs, spool[row.message_id]),
                 )
-            envelope = open_entry(keyring, row.id, row.message_id, row.route, row.envelope)
+            entry = _opened(keyring, row)
         except (LetterlockError, KeyError, OSError, TypeError, ValueError):
             damaged.append(Damaged(row.id, row.message_id, row.lease_epoch, row.created_at, row.attempts))
             continue
-        groups.setdefault((row.message_id, row.route), []).append(
-            QueuedEntry(
-                id=row.id,
-                kind=Kind(row.kind),
-                envelope=envelope,
-                epoch=row.lease_epoch,
-                created_at=row.created_at,
-                attempts=row.attempts,
-                warned=row.warned_at is not None,
-                participant_id=row.participant_id,
-            )
-        )
+        except MemoryError:
+            raise
+        except Exception:  # noqa: BLE001  # a defect of ours concerns this entry alone, not the whole queue
+            _log.exception("a queue entry was not opened", entry=id_text(row.id), queue_id=id_text(row.message_id))
+            damaged.append(Damaged(row.id, row.message_id, row.lease_epoch, row.created_at, row.attempts))
+            continue
+        groups.setdefault((row.message_id, row.route), []).append(entry)
     consignments = [
         Consignment(message_id, route, *whole[message_id], tuple(entries))
         for (message_id, route), entries in groups.items()
     ]
     return consignments, damaged
+
+
+def _opened(keyring: Keyring, row: Row[Any]) -> QueuedEntry:
+    return QueuedEntry(
+        id=row.id,
+        kind=Kind(row.kind),
+        envelope=open_entry(keyring, row.id, row.message_id, row.route, row.envelope),
+        epoch=row.lease_epoch,
+        created_at=row.created_at,
+        attempts=row.attempts,
+        warned=row.warned_at is not None,
+        participant_id=row.participant_id,
+    )
 
 
 def renew(conn: Connection, owner: bytes, entry_ids: Sequence[bytes], now: datetime) -> set[tuple[bytes, int]]:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, select, text, update
+from structlog.testing import capture_logs
 
+from relay.clock import id_text
 from relay.queue import entries as leases
 from relay.queue.claims import Claims
 from relay.queue.destinations import Room
@@ -25,6 +27,7 @@ from relay.store.tables import Entry, Participant
 from relay.store.tables.queue import EntryState, Kind
 from relay.store.tables.sealed import ReaderState
 from relay.store.writer import Store, open_store
+from relay.vault.keyring import Keyring
 from tests.unit.relay.queue.yard import DAY, HOUR, LADDER, LETTER, MINUTE, Yard
 
 ENTRY = Entry.__table__  # type: ignore[attr-defined]
@@ -295,13 +298,13 @@ def test_a_notice_tells_how_far_its_reader_is(any_yard: Yard, outcome: Outcome, 
         assert conn.execute(select(READER.c.state)).scalar() == state.value
 
 
-@pytest.mark.parametrize("column", ["message_id", "route", "envelope"])
+@pytest.mark.parametrize("column", ["message_id", "route", "envelope", "kind"])
 def test_a_row_that_was_moved_is_kept_and_not_sent(any_yard: Yard, column: str) -> None:
     """An entry that somebody gave to another message or route does not open; it is put aside, never dropped."""
     yard = any_yard
     yard.queue("ann@example.net")
     other = yard.queue("eve@example.org")
-    changed = {"message_id": other.message_id, "route": "inside", "envelope": b"e" * 90}[column]
+    changed = {"message_id": other.message_id, "route": "inside", "envelope": b"e" * 90, "kind": "letter"}[column]
     yard.store.run(
         lambda conn: conn.execute(update(ENTRY).where(ENTRY.c.route == "outside").values({column: changed})).rowcount
     )
@@ -316,6 +319,26 @@ def test_a_row_that_was_moved_is_kept_and_not_sent(any_yard: Yard, column: str) 
     yard.store.run(lambda conn: record_damaged(conn, damaged, yard.clock() + HOUR))
     moved = next(row for row in yard.entries() if row.id == damaged[0].entry_id)
     assert (moved.state, moved.attempts, moved.due_at) == (EntryState.DUE, 1, yard.clock() + HOUR)
+
+
+def test_an_entry_that_fails_through_a_defect_keeps_no_other_back(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is put aside like one that cannot be read, and the log has its id; the rest of the queue is sent."""
+    bad = yard.queue("bad@example.net").message_id
+    yard.queue("ann@example.net")
+    open_message = leases.open_message
+
+    def defect(keyring: Keyring, message_id: bytes, sealed: bytes) -> QueuedEnvelope:
+        if message_id == bad:
+            raise AttributeError("as from a defect")
+        return open_message(keyring, message_id, sealed)
+
+    monkeypatch.setattr(leases, "open_message", defect)
+    rows = yard.store.run(lambda conn: leases.claim(conn, ONE, "outside", yard.clock(), 10))
+    with capture_logs() as lines, yard.store.read() as conn:
+        consignments, damaged = leases.load(conn, yard.keyring, yard.blobs, rows)
+    assert [entry.envelope.recipient for one in consignments for entry in one.entries] == ["ann@example.net"]
+    assert [one.message_id for one in damaged] == [bad]
+    assert [line["queue_id"] for line in lines] == [id_text(bad)]
 
 
 def test_nothing_readable_is_in_the_rows(yard: Yard) -> None:
