@@ -185,7 +185,7 @@ def _as_json(entry: ListedEntry) -> dict[str, Any]:
     return {
         "id": clock.id_text(entry.id),
         "message": clock.id_text(entry.message_id),
-        "kind": entry.kind.value,
+        "kind": entry.kind,
         "route": entry.route,
         "domain": entry.domain,
         "state": entry.state.value,

@@ -28,7 +28,7 @@ class ListedEntry:
 
     id: bytes
     message_id: bytes
-    kind: Kind
+    kind: str  # as it stands in the row, which somebody may have changed
     route: str
     domain: str
     state: EntryState
@@ -166,7 +166,7 @@ def _listed(keyring: Keyring, row: Row[Any]) -> ListedEntry:
     return ListedEntry(
         id=row.id,
         message_id=row.message_id,
-        kind=Kind(row.kind),
+        kind=row.kind,
         route=row.route,
         domain=row.domain,
         state=EntryState(row.state),

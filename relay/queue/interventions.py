@@ -123,6 +123,6 @@ def _in_state(
 
 
 def _audit(conn: Connection, audit: Audit, event: Event, entry: ListedEntry, now: datetime) -> None:
-    facts = {"entry": entry.id.hex(), "kind": entry.kind.value}
+    facts = {"entry": entry.id.hex(), "kind": entry.kind}
     personal = {} if entry.recipient == UNREADABLE else {"recipient": entry.recipient}
     audit.append(conn, event, entry.message_id, facts, personal, at=now)

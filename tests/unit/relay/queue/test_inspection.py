@@ -4,14 +4,18 @@ import asyncio
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from relay.errors import NotFoundError, RefusedError
 from relay.queue.inspection import Wanted, code_mail, count_entries, list_entries, show_entries
 from relay.queue.interventions import drop, retry
 from relay.queue.items import QueuedEnvelope
+from relay.store.tables import Entry
 from relay.store.tables.queue import EntryState, Kind
 from tests.unit.relay.queue.nexthop import NextHop
 from tests.unit.relay.queue.yard import HOUR, MINUTE, Yard, until
+
+ENTRY = Entry.__table__  # type: ignore[attr-defined]
 
 
 def deferred(yard: Yard) -> bytes:
@@ -110,6 +114,17 @@ def test_entries_whose_key_is_gone_are_still_listed(yard: Yard) -> None:
     assert entry.state is EntryState.DUE
     assert "not readable" in entry.recipient
     assert "not readable" in entry.reply
+
+
+def test_an_entry_that_was_changed_is_listed_and_dropped(yard: Yard) -> None:
+    """One row of a kind that nobody knows hides no other from an operator, and can be taken out."""
+    changed = yard.queue("ann@example.net").message_id
+    yard.queue("ben@example.net")
+    row = update(ENTRY).where(ENTRY.c.message_id == changed).values(kind="letter")
+    yard.store.run(lambda conn: conn.execute(row).rowcount)
+    with yard.store.read() as conn:
+        assert sorted(entry.kind for entry in list_entries(conn, yard.keyring)) == ["letter", "mail"]
+    assert yard.store.run(lambda conn: drop(conn, yard.keyring, yard.audit, changed, yard.clock())) == 1
 
 
 def test_the_code_page_learns_what_became_of_its_mail(any_yard: Yard) -> None:
