@@ -1,4 +1,4 @@
-"""What a file system needs to be told so that a name, or a file that others wrote, outlives a power cut."""
+"""What a file system needs to be told: so that names outlive a power cut, and that what root made is the gateway's."""
 
 import os
 from pathlib import Path
@@ -12,6 +12,19 @@ def sync_folder(folder: Path) -> None:
 def sync_file(file: Path) -> None:
     """Make durable what others have written to a file; OSError leaves."""
     _sync(file)
+
+
+def give_to_owner_of(like: Path, made: int | Path) -> None:
+    """Give what root has just made (a descriptor, or a path) to the owner of ``like``; for others nothing is done.
+
+    An administrator calls a command as root, and the gateway runs as the owner of the folder: a key that it could not
+    read would stop it. OSError leaves.
+    """
+    if os.geteuid() != 0:
+        return
+    status = like.stat()
+    if status.st_uid != os.stat(made).st_uid:  # noqa: PTH116  # of a descriptor, too
+        os.chown(made, status.st_uid, status.st_gid)
 
 
 def _sync(path: Path, flags: int = 0) -> None:

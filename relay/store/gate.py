@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from relay.durable import give_to_owner_of
 from relay.errors import StoreError
 
 _PAUSE = 0.05
@@ -89,6 +90,8 @@ def _slip_in(gate: int, patience: float) -> bool:
 
 def _open(file: Path) -> int:
     try:
-        return os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        give_to_owner_of(file.parent, descriptor)
     except OSError as error:
         raise StoreError(f"cannot open the write gate {file}: {error.strerror}") from error
+    return descriptor

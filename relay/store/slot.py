@@ -21,6 +21,7 @@ from datetime import timedelta
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from relay.durable import give_to_owner_of
 from relay.errors import StoreError
 from relay.store.engine import database_file, open_engine
 from relay.store.faults import translate
@@ -51,6 +52,7 @@ class Slot:
             path = file.with_name(f"{file.name}.{_UNFIT.sub('_', name)}.slot")
             try:
                 self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                give_to_owner_of(path.parent, self._descriptor)
             except OSError as error:
                 raise StoreError(f"cannot open {path}: {error.strerror}") from error
         else:

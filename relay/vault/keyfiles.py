@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from relay.durable import sync_folder
+from relay.durable import give_to_owner_of, sync_folder
 from relay.errors import KeyringError
 from relay.fail_points import reached
 
@@ -147,7 +147,7 @@ def write_new(file: Path, data: bytes, mode: int = 0o600) -> bool:
     """Create ``file`` with ``data``, durably and never half; False when there is a file already."""
     draft = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
     with _explained(file):
-        _write_draft(draft, data, mode)
+        _write_draft(draft, data, mode, like=file.parent)
         reached("key: draft synced")
         try:
             os.link(draft, file)  # unlike a rename, this fails when another process was first
@@ -164,7 +164,7 @@ def replace(file: Path, data: bytes) -> None:
     """Write ``file`` anew, durably; readers see the old content or the new, never a mixture."""
     draft = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
     with _explained(file):
-        _write_draft(draft, data, 0o600)
+        _write_draft(draft, data, 0o600, like=file if file.exists() else file.parent)
         draft.rename(file)
         sync_folder(file.parent)
 
@@ -188,9 +188,10 @@ def _require_private(file: Path, status: os.stat_result) -> None:
         raise KeyringError(f"{file} belongs to another user: run `chown` so that it is ours")
 
 
-def _write_draft(draft: Path, data: bytes, mode: int) -> None:
+def _write_draft(draft: Path, data: bytes, mode: int, *, like: Path) -> None:
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
+        give_to_owner_of(like, descriptor)
         os.write(descriptor, data)
         os.fsync(descriptor)
     finally:

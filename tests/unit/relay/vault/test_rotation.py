@@ -2,12 +2,14 @@
 
 import errno
 import os
+import pwd
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from relay.errors import KeyringError, NotFoundError, RefusedError
+from relay.store.gate import Gate
 from relay.store.writer import Store
 from relay.vault.keyring import Keyring
 from relay.vault.links import reader_of
@@ -132,3 +134,18 @@ def test_file_that_is_no_recovery_key_says_so(tmp_path: Path, content: str) -> N
         read_recovery(file)
     with pytest.raises(KeyringError):
         read_recovery(tmp_path / "missing")
+
+
+def test_what_root_makes_belongs_to_the_owner_of_the_folder(key_folder: Path, keyring: Keyring, tmp_path: Path) -> None:
+    """An administrator makes a key as root: the gateway, which runs as another user, can read it and goes on."""
+    keyring.kek_for(EXPIRES)
+    gateway = pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else os.geteuid()
+    for place in ("relay", "shared"):
+        os.chown(key_folder / place, gateway, -1)
+    for series in ("row", "kek-2026-12"):
+        activate(key_folder, new_version(key_folder, series).name)
+    made = ("relay/row-2.key", "relay/row.active", "shared/kek-2026-12-2.key", "shared/kek-2026-12.active")
+    os.chown(tmp_path, gateway, -1)
+    with Gate(tmp_path / "letterlock.db.gate").held(1):
+        owners = {file.stat().st_uid for file in (*(key_folder / name for name in made), *tmp_path.glob("*.gate*"))}
+    assert owners == {gateway}
