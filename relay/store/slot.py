@@ -86,6 +86,7 @@ class Slot:
             taken = self._try()
         except StoreError:
             self._end_session()
+            self._refused_at = None
             return True
         if taken:
             self._refused_at = None
