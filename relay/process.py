@@ -6,7 +6,6 @@ import resource
 import signal
 import sys
 from multiprocessing.connection import Connection
-from pathlib import Path
 
 import structlog
 
@@ -15,7 +14,7 @@ from relay.errors import LetterlockError
 from relay.logs import configure
 from relay.services import Service
 
-_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NAME = 1, 4, 15
 _M_ARENA_MAX = -8
 _log = structlog.get_logger()
 
@@ -37,7 +36,8 @@ def serve(nursery: Connection, parent: int, service: Service, number: int, sourc
     for known in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(known, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-    Path("/proc/self/comm").write_text(f"{service.name} {number}")  # what ps and top show
+    # What ps and top show. Not by /proc/self/comm: in a process that may not be dumped, that is root's.
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_NAME, f"{service.name} {number}".encode())
     configure()
     structlog.contextvars.bind_contextvars(service=service.name, number=number)
     try:
