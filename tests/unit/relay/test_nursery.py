@@ -1,10 +1,12 @@
 """The process that services are forked from."""
 
 import os
+import pwd
 import re
 import signal
 import time
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,17 @@ def _served(tell: Path, ending: str) -> Service:
             raise StoreError("nothing is there")
 
     return Service("clerk", lambda _configuration: 1, serve)
+
+
+def _served_to_anybody(tell: Path) -> Service:
+    """The same, where the test's folders are root's and the service is not."""
+    service = _served(tell, "ends")
+
+    def serve(configuration: Configuration, source: Source, number: int) -> None:
+        os.seteuid(os.getuid())
+        service.serve(configuration, source, number)
+
+    return Service("clerk", service.instances, serve)
 
 
 class _Anything(Source):
@@ -100,3 +113,17 @@ def test_services_end_with_the_nursery(nursery: Nursery, tmp_path: Path) -> None
     while Path(f"/proc/{pid}").exists():
         assert time.monotonic() < deadline, "the service outlived the nursery"
         time.sleep(0.02)  # between looks at another process
+
+
+def test_a_service_begins_as_any_user(tmp_path: Path) -> None:
+    """A gateway runs as a user of its own, to whom much below /proc is closed: of itself, too."""
+    own = os.geteuid()
+    import_module("multiprocessing.popen_fork")  # where root's Python lies, that user may not look
+    os.seteuid(own or pwd.getpwnam("nobody").pw_uid)
+    try:
+        nursery = Nursery({"clerk": _served_to_anybody(tmp_path)}, _Anything(tmp_path / "relay.toml"))
+    finally:
+        os.seteuid(own)
+    nursery.start(KEY)
+    assert _told(tmp_path).split()[2:4] == ["clerk", "3"]
+    nursery.close()
