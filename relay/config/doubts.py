@@ -88,6 +88,9 @@ def doubt_delivery(draft: Draft) -> list[Problem]:
     if delivery.warn_after is not None and delivery.warn_after >= delivery.give_up_after:
         sentence = "delivery.warn_after is not before delivery.give_up_after: nobody is told that mail is late"
         doubts.append(Problem(("delivery", "warn_after"), sentence, 'write "never" where that is meant'))
+    if not all(delivery.retry):
+        sentence = "delivery.retry: without a pause a next hop that is down is tried again and again, without end"
+        doubts.append(Problem(("delivery", "retry"), sentence))
     if any(later < earlier for earlier, later in pairwise(delivery.retry)):
         doubts.append(Problem(("delivery", "retry"), "delivery.retry: a pause is shorter than the one before it"))
     if limits.connections_per_client > limits.connections:

@@ -39,6 +39,7 @@ def test_a_sound_configuration_gives_no_warning(inspect_with: Inspect) -> None:
         ("[portal]", '[delivery]\ngive_up_after = "5h"\n[portal]', "19:17", "under a day"),
         ("[portal]", '[delivery]\nwarn_after = "5d"\n[portal]', "19:14", "nobody is told that mail is late"),
         ("[portal]", '[delivery]\nretry = ["5m", "1m"]\n[portal]', "19:9", "shorter than the one before it"),
+        ("[portal]", '[delivery]\nretry = ["0s"]\n[portal]', "19:9", "tried again and again, without end"),
         ("[portal]", "[limits]\nconnections = 10\n[portal]", "18:1", "one client can take them all"),
         ('action = "seal"', 'action = "seal"\nmode = "shadow"', "21:1", "no rule is live"),
         ("[[rules]]", '[groups]\nfriends = ["a.example"]\n[[rules]]', "22:1", 'no rule uses the group "friends"'),

@@ -36,8 +36,8 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("[users.anna\n", "is not TOML"),
-        ("[user.anna]\n", "at line 1 is wrong: user"),
-        (f'[users.anna]\npassword = "{HASH}"\n', "at line 1 is wrong: users.anna.senders"),
+        ("[user.anna]\n", "at line 1 is wrong: user: is no key of this file"),
+        (f'[users.anna]\npassword = "{HASH}"\n', "at line 1 is wrong: users.anna.senders: is missing"),
         (f'[users.anna]\npassword = "{HASH}"\nsenders = []\n', "at line 3 is wrong: users.anna.senders"),
         (f'[users.anna]\npassword = "{HASH}"\nsenders = ["a@b", "x"]\n', "at line 3 is wrong: users.anna.senders[0]"),
         (
