@@ -19,12 +19,12 @@ $(VENV)/.run: requirements-build.lock requirements.lock pyproject.toml
 	@echo "Setting up $(VENV) from the hashed lock files (about half a minute, once)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(PIP) install --require-hashes -r requirements-build.lock
-	@$(PIP) install --require-hashes --no-build-isolation -r requirements.lock
+	@$(PIP) install --use-pep517 --require-hashes --no-build-isolation -r requirements.lock
 	@$(PIP) install --no-build-isolation --no-deps --editable .
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.run requirements-test.lock
-	@$(PIP) install --require-hashes --no-build-isolation -r requirements-test.lock
+	@$(PIP) install --use-pep517 --require-hashes --no-build-isolation -r requirements-test.lock
 	@touch $@
 
 run: $(VENV)/.run ## Start the gateway with a demo organisation and inbox (Ctrl-C stops it)
