@@ -11,9 +11,9 @@ Between the final dot and that record lies the only window in which a crash send
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -30,7 +30,7 @@ from relay.queue.destinations import Destinations
 from relay.queue.entries import LEASE
 from relay.queue.exchangers import Exchangers
 from relay.queue.items import Consignment
-from relay.queue.outcomes import Deferred, Outcome, local_answer
+from relay.queue.outcomes import Deferred, Outcome, crowded_out, local_answer
 from relay.queue.patience import Patience
 from relay.queue.recorder import RETRY_SECONDS, Recorder
 from relay.queue.reports import Reports
@@ -196,25 +196,30 @@ class Delivery:
     async def _carry(self, consignment: Consignment) -> None:
         """Send one consignment and settle its entries. Whatever happens, each entry gets an outcome."""
         await self._recorder.room()
-        if not self._claims.still_ours(consignment, self._now()):
-            # This process was stopped for so long that somebody else may be sending it by now.
-            self._budget.sent(consignment)
-            self._claims.let_go(consignment.entries)
-            return
-        going = await self._claims.keep_back(consignment) if self._claims.paused else consignment
-        if going is None:
-            self._budget.sent(consignment)
-            return
-        reached("delivery: taken up")
-        outcomes = _for_all(going, "4.3.2", "the gateway was stopped while it was sending")
         try:
-            outcomes = await self._send(going)
-        except Exception:  # noqa: BLE001  # a defect of ours must neither lose an entry nor end the lane
-            _log.exception("sending failed", queue_id=id_text(going.message_id))
-            outcomes = _for_all(going, "4.3.0", "an error of this gateway; it is logged")
+            if not self._claims.still_ours(consignment, self._now()):
+                # This process was stopped for so long that somebody else may be sending it by now.
+                self._claims.let_go(consignment.entries)
+                return
+            going = await self._claims.keep_back(consignment) if self._claims.paused else consignment
+            while going is not None:
+                going = await self._attempt(going)
         finally:
             self._budget.sent(consignment)
-            self._settle(going, outcomes)
+
+    async def _attempt(self, consignment: Consignment) -> Consignment | None:
+        """Send once and settle what that decided; return what did not fit: it goes at once."""
+        reached("delivery: taken up")
+        outcomes = _for_all(consignment, "4.3.2", "the gateway was stopped while it was sending")
+        try:
+            outcomes = await self._send(consignment)
+        except Exception:  # noqa: BLE001  # a defect of ours must neither lose an entry nor end the lane
+            _log.exception("sending failed", queue_id=id_text(consignment.message_id))
+            outcomes = _for_all(consignment, "4.3.0", "an error of this gateway; it is logged")
+        finally:
+            left = crowded_out(outcomes)
+            self._settle(consignment, outcomes, but=left)
+        return replace(consignment, entries=tuple(consignment.entries[place] for place in left)) if left else None
 
     async def _send(self, consignment: Consignment) -> tuple[Outcome, ...]:
         envelope = consignment.envelope
@@ -236,13 +241,14 @@ class Delivery:
         )
         return await self._transport.send(self.routes[consignment.route], mail)
 
-    def _settle(self, consignment: Consignment, outcomes: tuple[Outcome, ...]) -> None:
+    def _settle(self, consignment: Consignment, outcomes: tuple[Outcome, ...], but: Sequence[int]) -> None:
         now = self._now()
         # One draw for all: what is put off together goes together again, in one transaction and one report.
         drawn = self._spread(1 - JITTER, 1 + JITTER)
         self._recorder.add(
             settle(consignment, entry, outcome, ladder=self._ladder, now=now, spread=lambda _low, _high: drawn)
-            for entry, outcome in zip(consignment.entries, outcomes, strict=True)
+            for place, (entry, outcome) in enumerate(zip(consignment.entries, outcomes, strict=True))
+            if place not in but
         )
         reached("delivery: settled")
 

@@ -5,10 +5,12 @@ again, ``Failed`` may not. Every outcome carries the answer it rests on.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 _TEXT_LIMIT = 500
 _UNPRINTABLE = re.compile(r"[^ -~\u00a1-\u1fff\u2c00-\ud7ff\uf900-\ufffd]+")
+_NO_MORE_ROOM, _FOR_RECIPIENTS = 452, ("4.5.3", "4.0.0")  # 452 with another status speaks of a full mailbox or disk
 _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?: |$)")
 
 
@@ -80,6 +82,21 @@ def outcome_of(answer: Answer) -> Deferred | Failed:
     return Failed(answer) if 500 <= answer.code <= 599 else Deferred(answer)  # noqa: PLR2004
 
 
+def crowded_out(outcomes: Sequence[Outcome]) -> list[int]:
+    """Return the places of those who did not fit into a transaction that went well for others.
+
+    They are to go in another one soon, not after a pause (RFC 5321 section 4.5.3.1.10). Where the message was delivered
+    to nobody another one would end no better: then the next hop means something else.
+    """
+    if not any(isinstance(one, Delivered) for one in outcomes):
+        return []
+    return [place for place, one in enumerate(outcomes) if _crowded(one.answer)]
+
+
 def one_line(text: str) -> str:
     """Return foreign text as one printable line of at most 500 characters: fit for logs, reports and terminals."""
     return " ".join(_UNPRINTABLE.sub(" ", text[: 4 * _TEXT_LIMIT]).split())[:_TEXT_LIMIT]
+
+
+def _crowded(answer: Answer) -> bool:
+    return answer.code == _NO_MORE_ROOM and answer.enhanced in _FOR_RECIPIENTS

@@ -471,6 +471,51 @@ def test_more_than_a_hundred_recipients_take_several_transactions(yard: Yard) ->
     assert yard.spooled() == 0
 
 
+@pytest.mark.parametrize("refusal", ["452 4.5.3 too many recipients", "452 too many"])
+def test_who_did_not_fit_goes_in_the_next_transaction(yard: Yard, refusal: str) -> None:
+    """A next hop that takes two recipients at a time gets five in three transactions, at once and on one connection."""
+    fits = "250 2.1.5 ok"
+    yard.queue(*(f"u{number}@example.net" for number in range(5)))
+
+    async def work() -> None:
+        async with NextHop({"RCPT": [fits, fits, refusal, refusal, refusal, fits, fits, refusal]}) as hop:
+            worker = yard.delivery(yard.routes([hop]))
+            await worker.start()
+            await until(lambda: yard.states() == ["done"] * 5)
+            await worker.stop()
+            assert hop.connections == 1
+            assert len(hop.taken) == hop.seen.count("DATA") == 3
+
+    asyncio.run(work())
+    assert {row.attempts for row in yard.entries()} == {1}
+    assert yard.spooled() == 0
+
+
+@pytest.mark.parametrize(
+    ("replies", "states"),
+    [
+        (["250 ok", "452 4.2.2 mailbox full"], ["done", "due"]),
+        (["452 4.5.3 too many", "452 4.5.3 too many"], ["due", "due"]),
+        (["250 ok", "452 4.5.3 too many", "452 4.5.3 too many today"], ["done", "due"]),
+    ],
+    ids=["a full mailbox", "nobody taken", "nobody taken any more"],
+)
+def test_a_next_hop_that_takes_nobody_more_is_asked_later(yard: Yard, replies: list[str], states: list[str]) -> None:
+    """452 that is about something else, or to all, is no lack of room in one transaction: the ladder's pause."""
+    yard.queue("ann@example.net", "ben@example.net")
+
+    async def work() -> None:
+        async with NextHop({"RCPT": list(replies)}) as hop:
+            worker = yard.delivery(yard.routes([hop]))
+            await worker.start()
+            await until(lambda: {row.attempts for row in yard.entries()} == {1})
+            await worker.stop()
+            assert yard.states() == states
+            assert sum(command.startswith("RCPT") for command in hop.seen) == len(replies)
+
+    asyncio.run(work())
+
+
 def test_a_graceful_stop_gives_back_what_was_not_begun(yard: Yard) -> None:
     """Stop with a slow next hop: what was not begun is due at once, what was begun is deferred; nothing is lost."""
     for number in range(20):
