@@ -13,6 +13,7 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+import structlog
 import uvicorn
 import uvloop
 from sqlalchemy import Connection
@@ -61,6 +62,8 @@ from relay.vault.blobs import FileBlobs
 from relay.vault.drafts import DraftLimits, Drafts
 from relay.vault.keyring import Keyring
 from relay.vault.opener import Opener
+
+_log = structlog.get_logger()
 
 _HEADER_LIMIT = 16 << 10  # octets of request line and header fields
 _IDLE_CONNECTION = 15  # seconds
@@ -253,21 +256,29 @@ def serve(configuration: Configuration, source: Source, number: int = 0) -> None
     app, store = open_portal(configuration, number)
     logging.getLogger("uvicorn.error").addFilter(_without_traceback)
     try:
-        uvloop.run(_serve(Exchangeable(app), configuration.portal.listen, source, store, number))
+        uvloop.run(_serve(Exchangeable(app), configuration.portal.listen, source, store, number, slot=slot))
     finally:
         store.close()
         slot.close()
 
 
-async def _serve(app: Exchangeable, listen: Endpoint, source: Source, store: Store, number: int) -> None:
+async def _serve(app: Exchangeable, listen: Endpoint, source: Source, store: Store, number: int, *, slot: Slot) -> None:
+    server = server_of(app, listen.host, listen.port)
+
     async def renew(configuration: Configuration) -> None:
         app.app, _ = await asyncio.to_thread(open_portal, configuration, number, store)
 
-    renewing = asyncio.create_task(renew_on_hangup(source, renew))
+    async def watch_name() -> None:
+        await slot.lost()
+        _log.error("another process has taken this process's name: stopping")
+        server.should_exit = True
+
+    watching = [asyncio.create_task(renew_on_hangup(source, renew)), asyncio.create_task(watch_name())]
     try:
-        await server_of(app, listen.host, listen.port).serve()
+        await server.serve()
     finally:
-        renewing.cancel()
+        for task in watching:
+            task.cancel()
 
 
 service = Service("portal", instances=lambda _configuration: 1, serve=serve)

@@ -26,7 +26,7 @@ from relay.queue.errands import Errands
 from relay.renewing import renew_on_hangup
 from relay.services import Service
 from relay.smtp.listener import watch_certificates
-from relay.store.slot import CHECKED_EVERY, Slot
+from relay.store.slot import Slot
 
 FINISH_WITHIN = 25.0  # seconds for transactions and deliveries that are under way; the supervisor waits 30
 
@@ -135,10 +135,7 @@ async def work(gateway: Gateway, source: Source) -> None:
 
 async def _watch_name(slot: Slot, stopping: asyncio.Event) -> None:
     """Stop this process once its name is no longer its own: another one may be sending what it holds."""
-    while True:
-        if not await asyncio.to_thread(slot.held):
-            break
-        await asyncio.sleep(CHECKED_EVERY)
+    await slot.lost()
     _log.error("another process has taken this process's name: stopping")
     stopping.set()
 

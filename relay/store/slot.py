@@ -8,6 +8,7 @@ wait for its leases to lapse. A server that is restarted ends all sessions, and 
 soon as it can, and whoever looks has to find a name unheld for longer than that takes (`GRACE`).
 """
 
+import asyncio
 import fcntl
 import hashlib
 import os
@@ -93,6 +94,13 @@ class Slot:
             return True
         self._refused_at = self._refused_at or time.monotonic()
         return time.monotonic() - self._refused_at < _ANEW
+
+    async def lost(self) -> None:
+        """Return once another process has the name; take it anew until then, whenever its session is lost."""
+        while True:
+            if not await asyncio.to_thread(self.held):
+                return
+            await asyncio.sleep(CHECKED_EVERY)
 
     @contextmanager
     def kept(self) -> Iterator[None]:

@@ -1,16 +1,22 @@
 """The portal on PostgreSQL: the same journey, and limits that hold when two processes count at one moment."""
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
+from portal.app import Exchangeable, _serve
+from relay.config.source import Source
+from relay.config.values import Endpoint
+from relay.store.slot import Slot
 from relay.store.tables import Code, Throttle
 from relay.store.throttle import Limit, ThrottledError, Throttles
 from relay.store.writer import open_store
+from tests.gateway import free_port
 from tests.letters import JANE, letter, photograph
 from tests.portal_stage import MONDAY, Clock, Stage
 from tests.postgresql import PostgreSQL
@@ -105,3 +111,20 @@ def test_ten_tries_at_one_moment_are_five(stage: Stage, guest: Guest) -> None:
     told = [browser.text for browser in browsers]
     assert sum("it was the last try" in text for text in told) == 1
     assert sum("no longer valid" in text for text in told) == 5
+
+
+def test_a_portal_stops_whose_name_another_took(
+    stage: Stage, server: PostgreSQL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It looks after its name while it serves: two that write one audit chain would fork it."""
+    monkeypatch.setattr("relay.store.slot._ANEW", 0.0)
+    database = server.new_database()
+    slot = Slot(database, "portal-0")
+    ended = text("SELECT pg_terminate_backend(pid, 10000) FROM pg_locks WHERE locktype = 'advisory' AND granted")
+    stage.store.run(lambda conn: conn.execute(ended).all())
+    other = Slot(database, "portal-0")
+    listen, source = Endpoint(host="127.0.0.1", port=free_port()), Source(tmp_path / "relay.toml")
+    app = Exchangeable(stage.app)
+    asyncio.run(asyncio.wait_for(_serve(app, listen, source, stage.store, 0, slot=slot), 20))
+    slot.close()
+    other.close()

@@ -1,5 +1,6 @@
 """Names that one process at a time works under."""
 
+import asyncio
 import multiprocessing
 import os
 import signal
@@ -99,6 +100,7 @@ def test_a_name_that_another_took_is_not_ours_any_more(postgresql_url: str, monk
     other = Slot(postgresql_url, "relay-0")
     assert slot.held(), "the server may not have missed our own session yet"
     monkeypatch.setattr("relay.store.slot._ANEW", 0.0)
+    asyncio.run(slot.lost())
     assert not slot.held()
     other.close()
     assert slot.held()
