@@ -132,7 +132,7 @@ class ControlNotices:
             tag,
             **self._frame(asked, language, now, message_id),
             heading=language.gettext("How it stands"),
-            done=[self._sentence(one, language) for one in done],
+            done=[self._sentence(one, language, readable=readable) for one in done],
             passed_over=[header_value(line, 200) for line in passed_over],
             recipients=[self._shown(one, language) for one in recipients],
             until=self._moment(until, language) if readable else "",
@@ -225,7 +225,7 @@ class ControlNotices:
             "choices": None,
         }
 
-    def _sentence(self, done: Done, language: Language) -> str:
+    def _sentence(self, done: Done, language: Language, *, readable: bool) -> str:
         _ = language.gettext
         words = {
             Outcome.RECALLED: _("%(about)s: taken back. It can no longer be read in the portal."),
@@ -259,6 +259,8 @@ class ControlNotices:
             Outcome.NOT_SEALED: _("This message left as an ordinary message: nothing can be done about it any more."),
             Outcome.EXPIRED: _("This message has expired: nobody can open it any more, and nothing was done."),
         }[done.outcome]
+        if done.until and not readable:  # everybody was taken back or out, perhaps further down in the same mail
+            words = _("It is kept until %(until)s, but nobody can read it: restore it for a reader, or add one.")
         until = language.moment(done.until, self._letterhead.zone) if done.until else ""
         return words % {"about": header_value(done.about, 254), "until": until}
 

@@ -220,6 +220,16 @@ def test_extending_stops_at_what_the_organisation_allows(desk: Desk) -> None:
     assert "That is as long as your organisation allows" in desk.says("extend 1")
 
 
+def test_extending_what_nobody_can_read_says_what_to_do(desk: Desk) -> None:
+    """It is kept longer, but no date to read until is promised before somebody can read again."""
+    kept = "It is kept until 5 January 2027, 12:00 UTC, but nobody can read it: restore it for a reader, or add one."
+    said = desk.says("extend 14\nrecall")
+    assert kept in said
+    assert "be read until" not in said
+    assert "be read until" not in desk.says("extend 1000")
+    assert "It can be read until 21 January 2027" in desk.says(f"extend 1\nrestore {BOB}")
+
+
 def test_adding_asks_the_rules(desk: Desk) -> None:
     """Colleagues are not readers, readers are not added twice, and the rules that refuse a recipient refuse a reader."""
     said = desk.says(f"add bob@example.org, {JANE}, {COMPETITOR}, {CAROL}")
