@@ -130,7 +130,7 @@ class Transport:
             if not isinstance(result, Unusable):
                 pool.doubt() if session.silent else pool.trust()
                 return result
-            if kept and result.hop_at_fault:
+            if kept and result.hop_at_fault and not session.silent:
                 # That the next hop closed a kept connection says nothing about the next hop.
                 fresh = True
                 continue

@@ -269,6 +269,20 @@ def test_a_host_that_falls_silent_is_tried_after_the_others(verb: str) -> None:
     run(work())
 
 
+def test_a_kept_connection_that_falls_silent_is_not_replaced_but_left() -> None:
+    """A host that closes a kept connection gets a new one; one that says nothing would only be waited for once more."""
+
+    async def work() -> None:
+        async with NextHop({"MAIL": ["250 ok", SILENCE]}) as first, NextHop() as spare:
+            client = transport(patience=replace(QUICK, command=0.05))
+            for _ in range(3):
+                assert isinstance((await client.send(route(first, spare), letter()))[0], Delivered)
+            await client.close()
+            assert (first.connections, len(spare.taken)) == (1, 2)
+
+    run(work())
+
+
 @pytest.mark.parametrize("reply", ["451 4.3.0 full", "421 4.3.2 bye"])
 def test_a_sender_refused_for_now_is_offered_to_the_next_hop(reply: str) -> None:
     """4xx to MAIL decides about nobody: the next host of the route is asked in the same attempt."""
