@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy import Connection
 
-from relay.clock import id_text
+from relay.clock import id_text, monotonic
 from relay.errors import StoreError
 from relay.fail_points import reached
 from relay.memory import DELIVERY
@@ -127,11 +127,12 @@ class Delivery:
         if not self._tasks:
             return
         self._poll_now.set()
+        until = monotonic() + seconds
         polling, recording = self._tasks
         await asyncio.wait([polling], timeout=seconds)
         polling.cancel()  # if the store does not answer, nothing more is claimed all the same
         left = await self._destinations.stop(seconds)
-        self._recorder.close()
+        self._recorder.close(until - monotonic())
         await recording
         with suppress(StoreError):  # if the store is gone, the next start recovers them
             await self._claims.release([entry.id for consignment in left for entry in consignment.entries])

@@ -10,7 +10,7 @@ from functools import partial
 
 import structlog
 
-from relay.clock import id_text
+from relay.clock import id_text, monotonic
 from relay.errors import StoreError
 from relay.fail_points import reached
 from relay.queue.recording import ReportDraft, record, record_plainly
@@ -55,6 +55,7 @@ class Recorder:
         self._has_room = asyncio.Event()
         self._has_room.set()
         self._closing = False
+        self._until = 0.0
 
     def report_with(self, reports: Reports) -> None:
         """Draft reports with another writer from now on."""
@@ -71,9 +72,9 @@ class Recorder:
             self._has_room.clear()
         self._something.set()
 
-    def close(self) -> None:
-        """Let `run` end when everything is recorded, or when the store refuses."""
-        self._closing = True
+    def close(self, seconds: float = 0.0) -> None:
+        """Let `run` end when everything is recorded, or when the store still refuses after so many ``seconds``."""
+        self._closing, self._until = True, monotonic() + seconds
         self._something.set()
         self._has_room.set()
 
@@ -129,7 +130,7 @@ class Recorder:
                 reached("outcome: recorded")
             except StoreError as error:
                 _log.warning("outcomes not recorded", entries=len(group), reason=str(error))
-                if self._closing:
+                if self._closing and monotonic() + self._retry_seconds > self._until:
                     return False
                 await asyncio.sleep(self._retry_seconds)
             else:

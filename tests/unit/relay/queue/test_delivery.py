@@ -16,6 +16,7 @@ from relay.queue.entries import LEASE
 from relay.queue.exchangers import Exchangers
 from relay.queue.items import EntryEnvelope, QueuedEnvelope
 from relay.queue.outcomes import Outcome
+from relay.queue.recorder import Recorder
 from relay.queue.recording import record
 from relay.queue.routes import Route
 from relay.queue.spooling import insert_message
@@ -600,6 +601,39 @@ def test_outcomes_wait_for_a_store_that_refuses(yard: Yard, monkeypatch: pytest.
             assert len(hop.taken) == 1
 
     asyncio.run(work())
+
+
+@pytest.mark.parametrize(("seconds", "state"), [(60, "done"), (0, "leased")], ids=["in time", "too late"])
+def test_a_stop_waits_for_a_store_that_refuses(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch, seconds: float, state: str
+) -> None:
+    """What was sent is recorded as long as the stop has time; else it would be sent again after the start."""
+    yard.queue("ann@example.net")
+    real, close = yard.store.commit, Recorder.close
+    refusals = [StoreError("the database is locked")] * 3
+    closed = asyncio.Event()
+
+    def closing(self: Recorder, *time: float) -> None:
+        close(self, *time)
+        closed.set()
+
+    async def work() -> None:
+        async with NextHop() as hop:
+
+            async def refusing(job: Any, **_more: Any) -> Any:
+                if "DATA" not in hop.seen or (closed.is_set() and not refusals):
+                    return await real(job)
+                raise refusals.pop() if closed.is_set() else StoreError("the database is locked")
+
+            monkeypatch.setattr(yard.store, "commit", refusing)
+            monkeypatch.setattr(Recorder, "close", closing)
+            worker = yard.delivery(yard.routes([hop]))
+            await worker.start()
+            await until(lambda: len(hop.taken) == 1)
+            await worker.stop(seconds)
+
+    asyncio.run(work())
+    assert yard.states() == [state]
 
 
 def test_a_lost_final_reply_is_deferred_and_may_arrive_twice(yard: Yard) -> None:
