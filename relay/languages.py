@@ -36,15 +36,15 @@ class Language:
 
     def moment(self, moment: datetime, zone: tzinfo) -> str:
         """Return a date with its time of day, to the minute, and the short name of ``zone``."""
-        return f"{self.date(moment, zone)}, {self.clock(moment, zone)} {self._name_of(zone, moment)}"
+        return f"{self.date(moment, zone)}, {self.clock(moment, zone)}"
 
     def date(self, moment: datetime, zone: tzinfo) -> str:
         """Return the day, in words, in ``zone``."""
         return _day_in_words(moment.astimezone(zone).date(), self._locale())
 
     def clock(self, moment: datetime, zone: tzinfo) -> str:
-        """Return the time of day (``14:02``) in ``zone``."""
-        return format_time(moment, "short", tzinfo=zone, locale=self._locale())
+        """Return the time of day in ``zone``, with its short name (``14:02 GMT``): readers may be in another."""
+        return f"{format_time(moment, 'short', tzinfo=zone, locale=self._locale())} {self._name_of(zone, moment)}"
 
     def size(self, octets: int) -> str:
         """Return a size as people read it: ``812 bytes``, ``1.4 MB`` (1 MB is 1,048,576 octets)."""

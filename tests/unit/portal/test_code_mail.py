@@ -36,13 +36,13 @@ def queue_code_mail(stage: Stage, participant_id: bytes, at: datetime, **columns
 @pytest.mark.parametrize(
     ("columns", "sentence"),
     [
-        ({}, "was handed over at 09:00 and is on its way"),
-        ({"state": "leased", "attempts": 1}, "was handed over at 09:00 and is on its way"),
+        ({}, "was handed over at 09:00 GMT and is on its way"),
+        ({"state": "leased", "attempts": 1}, "was handed over at 09:00 GMT and is on its way"),
         (
             {"state": "done", "attempts": 1, "finished_at": timedelta(minutes=2)},
-            "mail server accepted the mail with the code at 09:02",
+            "mail server accepted the mail with the code at 09:02 GMT",
         ),
-        ({"attempts": 1, "due_at": timedelta(minutes=5)}, "asked us to wait. We try again at 09:05"),
+        ({"attempts": 1, "due_at": timedelta(minutes=5)}, "asked us to wait. We try again at 09:05 GMT"),
         ({"state": "bounced", "attempts": 1}, "refused the mail with the code. Please ask Example Council for help"),
     ],
 )
@@ -52,7 +52,7 @@ def test_the_page_tells_what_happened(
     """On its way, accepted, put off or refused: with the time where there is one."""
     link = stage.seal(letter(to=[JANE]))[JANE]
     guest.ask(link)
-    assert "was handed over at 09:00" in guest.text
+    assert "was handed over at 09:00 GMT" in guest.text
     timed = {name: clock.now() + value if isinstance(value, timedelta) else value for name, value in columns.items()}
     queue_code_mail(stage, link.participant_id, clock.now(), **timed)
     guest.get(f"{link.path}/code")

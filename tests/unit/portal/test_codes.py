@@ -101,7 +101,7 @@ def test_send_again_sends_the_same_code_once_a_minute(stage: Stage, clock: Clock
     answer = guest.post(f"{link.path}/send")
     assert answer.status_code == 429
     assert answer.headers["Retry-After"] == "30"
-    assert "You can have it sent again from 09:01" in guest.text
+    assert "You can have it sent again from 09:01 GMT" in guest.text
     clock.pass_time(seconds=30)
     guest.post(f"{link.path}/send")
     first, second = stage.codes
@@ -129,7 +129,7 @@ def test_a_code_that_lapsed_just_after_its_mail(stage: Stage, clock: Clock, gues
     clock.pass_time(seconds=40)
     guest.post(f"{link.path}/send")
     assert guest.page.status_code == 429
-    assert "We have just sent a code. You can ask for the next one from 09:11." in guest.text
+    assert "We have just sent a code. You can ask for the next one from 09:11 GMT." in guest.text
     assert "Too many" not in guest.text
     clock.pass_time(seconds=20)
     assert guest.post(f"{link.path}/send").status_code == 200
@@ -147,7 +147,7 @@ def test_wrong_tries_do_not_lift_the_limit_of_an_hour(stage: Stage, guest: Guest
     assert len(stage.codes) == 5
     guest.ask(link)
     assert guest.page.status_code == 429
-    assert "You can ask for a new code from 23 November 2026, 10:00" in guest.text
+    assert "You can ask for a new code from 23 November 2026, 10:00 GMT" in guest.text
 
 
 def test_the_hour_is_not_told_as_a_moment(stage: Stage, clock: Clock, guest: Guest) -> None:
@@ -171,7 +171,7 @@ def test_five_mails_an_hour_for_a_link(stage: Stage, clock: Clock, guest: Guest)
         clock.pass_time(minutes=11)
     guest.ask(link)
     assert guest.page.status_code == 429
-    assert "You can ask for a new code from 23 November 2026, 10:00" in guest.text
+    assert "You can ask for a new code from 23 November 2026, 10:00 GMT" in guest.text
     assert len(stage.codes) == 5
     clock.pass_time(minutes=6)
     guest.ask(link)

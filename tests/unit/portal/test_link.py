@@ -44,7 +44,7 @@ def test_a_scanner_that_presses_the_button_costs_nothing(stage: Stage, guest: Gu
         scanner.ask(link)
     assert len(stage.codes) == 1
     guest.get(link.path)
-    assert "A code was sent to your mailbox at 09:00. It is valid until 09:10." in guest.text
+    assert "A code was sent to your mailbox at 09:00 GMT. It is valid until 09:10 GMT." in guest.text
     guest.get(f"{link.path}/code")
     assert guest.enter(link, stage.codes[0].code).url.path.startswith("/c/")
 

@@ -31,7 +31,7 @@ def test_the_page_says_who_wrote_when_and_what(stage: Stage, guest: Guest) -> No
     guest.read(stage.seal(sent)[JANE])
     assert "Results <3>" in guest.text
     assert f"From Anna Baker {ANNA}" in guest.text.replace("@ ", "@").replace(". ", ".")
-    assert "Sent 22 November 2026, 12:00" in guest.text
+    assert "Sent 22 November 2026, 12:00 GMT" in guest.text
     for address in (ANNA, JANE, "john@example.net", "clinic@example.com"):
         assert address in guest.text.replace("@ ", "@").replace(". ", ".")
     assert '<a href="https://www.example.org/aftercare" rel="noopener noreferrer nofollow"' in guest.page.text

@@ -196,7 +196,7 @@ def test_people_who_share_a_mailbox_see_who_was_there(stage: Stage, clock: Clock
     colleague = Guest(stage)
     colleague.read(link)
     assert "Opened before with this link" in colleague.text
-    assert (name.replace("\u202e", "") or "without a name") + " , 23 November 2026, 09:00" in colleague.text
+    assert (name.replace("\u202e", "") or "without a name") + " , 23 November 2026, 09:00 GMT" in colleague.text
     assert "<b>Joy" not in colleague.page.text
     with stage.store.read() as conn:
         sealed = [row for row in conn.execute(select(_VISIT.c.name)).scalars() if row]

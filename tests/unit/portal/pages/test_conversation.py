@@ -72,11 +72,11 @@ def test_headings_carry_no_tag_and_no_repetition(stage: Stage, clock: Clock, gue
         ({"state": "leased", "attempts": 1}, "It is being sent."),
         (
             {"state": "due", "attempts": 1},
-            "The mail server of Example Council asks us to wait. We try again on 23 November 2026 at 09:08",
+            "The mail server of Example Council asks us to wait. We try again on 23 November 2026 at 09:08 GMT;",
         ),
         (
             {"state": "done", "finished_at": MONDAY + timedelta(minutes=2)},
-            "Handed over to the mail server of Example Council on 23 November 2026 at 09:02.",
+            "Handed over to the mail server of Example Council on 23 November 2026 at 09:02 GMT.",
         ),
         ({"state": "bounced"}, "so we gave it to a mailbox of Example Council that somebody looks after."),
     ],

@@ -89,7 +89,7 @@ def test_once_a_day(stage: Stage, clock: Clock, guest: Guest, link: PickupLink) 
     guest.get(link.path)
     guest.post(f"{link.path}/new")
     assert guest.page.status_code == 429
-    assert "You can ask once more from 24 November 2026, 09:00." in guest.text
+    assert "You can ask once more from 24 November 2026, 09:00 GMT." in guest.text
     assert CONTACT in guest.text
     assert len(stage.requests(RequestKind.LOST_LINK)) == 1
     requests = PortalRequest.__table__  # type: ignore[attr-defined]

@@ -94,7 +94,7 @@ def test_the_page_shows_the_answer_at_once(guest: Guest, path: str) -> None:
     """It stands among the messages as being sent, and the form is empty again."""
     guest.answer(path, text=TEXT, files=[("a.txt", "text/plain", b"hello")])
     assert "Thank you. Your answer was sent." in guest.text
-    assert "Your answer Written 23 November 2026, 09:00" in guest.text
+    assert "Your answer Written 23 November 2026, 09:00 GMT" in guest.text
     assert "Thursday is fine." in guest.text
     assert "TXT a.txt 5 bytes" in guest.text
     assert "It is being sent." in guest.text
@@ -174,7 +174,7 @@ def test_a_draft_is_found_again_with_a_new_code(
     other.enter(sealed.links[JANE], code)
     assert TEXT in other.page.text
     assert "first" not in other.text
-    assert "Saved on 23 November 2026 at 09:00. It is kept until 30 November 2026" in other.text
+    assert "Saved on 23 November 2026 at 09:00 GMT. It is kept until 30 November 2026" in other.text
     assert "TXT a.txt 5 bytes" in other.text
 
 
@@ -335,7 +335,7 @@ def test_answers_are_slowed_down(stage: Stage, clock: Clock, guest: Guest, path:
         assert guest.page.status_code == 200
     guest.answer(path, text=TEXT)
     assert guest.page.status_code == 422
-    assert "we wait a little before the next answer. You can go on from 23 November 2026, 10:00." in guest.text
+    assert "we wait a little before the next answer. You can go on from 23 November 2026, 10:00 GMT." in guest.text
     assert len(stage.requests(RequestKind.REPLY)) == SENT_HOUR.count
     assert pieces(stage) == 1
     clock.pass_time(minutes=15)
