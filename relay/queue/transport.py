@@ -130,8 +130,10 @@ class Transport:
             if not isinstance(result, Unusable):
                 pool.doubt() if session.silent else pool.trust()
                 return result
-            if kept and result.hop_at_fault and not session.silent:
-                # That the next hop closed a kept connection says nothing about the next hop.
+            if kept and result.hop_at_fault:
+                # That the next hop closed a kept connection says nothing about the next hop; that it is silent does.
+                if session.silent:
+                    pool.doubt()
                 fresh = True
                 continue
             if result.answer.code in _TO_AVOID:

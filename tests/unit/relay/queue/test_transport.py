@@ -269,16 +269,22 @@ def test_a_host_that_falls_silent_is_tried_after_the_others(verb: str) -> None:
     run(work())
 
 
-def test_a_kept_connection_that_falls_silent_is_not_replaced_but_left() -> None:
-    """A host that closes a kept connection gets a new one; one that says nothing would only be waited for once more."""
+def test_a_kept_connection_that_falls_silent_is_the_first_sign() -> None:
+    """One message finds out on a new connection what its silence meant; those behind it go to the next host."""
 
     async def work() -> None:
-        async with NextHop({"MAIL": ["250 ok", SILENCE]}) as first, NextHop() as spare:
-            client = transport(patience=replace(QUICK, command=0.05))
-            for _ in range(3):
-                assert isinstance((await client.send(route(first, spare), letter()))[0], Delivered)
+        answers: dict[str, str | list[str]] = {"MAIL": ["250 ok", SILENCE], "GREETING": ["220 hop.test", SILENCE]}
+        async with NextHop(answers) as first, NextHop() as spare:
+            client = transport(patience=replace(QUICK, command=0.1, greeting=60))
+            both = route(first, spare)
+            await client.send(both, letter())
+            finding_out = asyncio.create_task(client.send(both, letter()))
+            await until(lambda: first.connections == 2)
+            assert isinstance((await client.send(both, letter()))[0], Delivered)
+            finding_out.cancel()
+            await asyncio.gather(finding_out, return_exceptions=True)
             await client.close()
-            assert (first.connections, len(spare.taken)) == (1, 2)
+            assert (first.connections, len(spare.taken)) == (2, 1)
 
     run(work())
 
