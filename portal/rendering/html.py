@@ -45,9 +45,10 @@ a{color:#0b57a4}
 @media screen and (prefers-color-scheme:dark){body{background:#dfe3e6}a{color:#084a8c}}
 """
 # Where a link leads must be seen: everything that a sender could say of these is taken back, and nothing covers them.
+# Sticky, because wide padding, lines that never break or a wide table would carry them out of view sideways.
 _STYLE_AFTER = """
 .ll-to,.ll-note{all:initial!important;direction:ltr!important;unicode-bidi:isolate!important;\
-position:relative!important;z-index:2147483647!important;\
+position:sticky!important;left:0!important;right:0!important;z-index:2147483647!important;\
 font:400 13px/1.4 system-ui,-apple-system,"Segoe UI",Roboto,Arial,sans-serif!important;\
 color:#4a5058!important;background:#eef1f4!important}
 .ll-note{padding:2px 6px!important;border:1px solid #c4c9cf!important}

@@ -113,6 +113,8 @@ def _declarations(nodes: list[Node]) -> str:
         text = _written(value).strip()
         if node.lower_name == "display" and text.lower() not in _DISPLAY:
             continue
+        if node.lower_name.startswith("margin") and "-" in text:
+            continue  # would pull a note of where a link leads over the edge, where nobody can scroll
         if text:
             # Never !important: our own notes in the document must win.
             kept.append(f"{node.lower_name}:{text}")

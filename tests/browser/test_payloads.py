@@ -240,6 +240,11 @@ _COVERED = (
     '<div style="opacity:.001">%s</div>',
     '<p style="margin:0">%s</p><div style="opacity:.9;background:#fff;margin-top:-30px;height:40px">[bank.test]</div>',
     '<p>%s<span style="display:inline-block;background:#fff;margin-left:-90px;width:90px">&nbsp;</span></p>',
+    "<style>div{white-space:nowrap}a{padding-right:9999px}</style><div>%s</div>",
+    "<style>div{width:20000px;text-align:right}a{float:left}</style><div>%s</div>",
+    "<style>div{direction:rtl;white-space:nowrap}a{padding-left:9999px}</style><div>%s</div>",
+    "<style>div{margin-left:-500px;width:90px;white-space:nowrap}a{padding-left:510px;margin-right:-700px}</style><div>%s</div>",
+    "<style>a{display:block;margin-bottom:calc(1px - 500px)}</style>%s",
 )
 
 
