@@ -11,11 +11,9 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from cryptography.x509.oid import ExtensionOID
 
+from relay.config.contents import contents
+
 _LARGEST = 1 << 20  # octets of a PEM file
-
-
-class ExposedError(ValueError):
-    """A private key lies in a file that others may read or change: ``chmod 600`` is the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +32,9 @@ class Certificate:
 
 def read_certificate(path: Path) -> Certificate:
     """Return the first certificate of a PEM file; ``ValueError`` with a clause where there is none."""
+    pem = contents(path, _LARGEST)
     try:
-        leaf = x509.load_pem_x509_certificates(_read(path))[0]
+        leaf = x509.load_pem_x509_certificates(pem)[0]
     except ValueError:
         raise ValueError("holds no certificate in PEM form") from None
     try:
@@ -51,7 +50,8 @@ def read_certificate(path: Path) -> Certificate:
 
 def read_public_of_key(path: Path) -> bytes:
     """Return the public half (SubjectPublicKeyInfo, DER) of a private key file; ``ValueError`` with a clause."""
-    return private_key(_read(path)).public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    public = private_key(contents(path, _LARGEST)).public_key()
+    return public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def private_key(pem: bytes) -> PrivateKeyTypes:
@@ -67,8 +67,3 @@ def private_key(pem: bytes) -> PrivateKeyTypes:
 def readable_by_others(path: Path) -> bool:
     """Whether the permissions let every user of the machine read or change a file."""
     return bool(path.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH))
-
-
-def _read(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(_LARGEST)

@@ -11,11 +11,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from relay import clock
 from relay.config.certificates import (
     Certificate,
-    ExposedError,
     read_certificate,
     read_public_of_key,
     readable_by_others,
 )
+from relay.config.contents import ExposedError
 from relay.config.draft import Draft
 from relay.config.positions import Key
 from relay.config.problems import Problem, dotted

@@ -1,13 +1,12 @@
 """DKIM keys as files: read only where nobody but the gateway's user can do so too."""
 
-import os
-import stat
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from relay.config.certificates import ExposedError, private_key
+from relay.config.certificates import private_key
+from relay.config.contents import contents
 
 SMALLEST, LARGEST = 2048, 4096  # bits of an RSA key: what RFC 8301 section 3.2 recommends, what every verifier takes
 _LONGEST = 1 << 16  # octets of a PEM file
@@ -19,10 +18,7 @@ def read_signing_key(path: Path) -> RSAPrivateKey | Ed25519PrivateKey:
     ``ValueError`` says in a clause why it cannot be used (`ExposedError`: others may read or change the file);
     ``OSError`` leaves as it is.
     """
-    with path.open("rb") as file:
-        if os.fstat(file.fileno()).st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise ExposedError("may be read or changed by other users of this machine")
-        key = private_key(file.read(_LONGEST))
+    key = private_key(contents(path, _LONGEST, secret=True))
     if isinstance(key, Ed25519PrivateKey):
         return key
     if not isinstance(key, RSAPrivateKey):

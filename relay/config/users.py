@@ -8,9 +8,7 @@ Names are compared without regard to case. ``senders`` are addresses, or domains
 """
 
 import json
-import os
 import re
-import stat
 import tomllib
 import unicodedata
 from collections.abc import Iterable, Mapping
@@ -20,7 +18,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationError
 
-from relay.config.certificates import ExposedError
+from relay.config.contents import contents
 from relay.config.positions import NOWHERE, Key, find_positions
 from relay.config.problems import dotted
 from relay.config.values import Many, Strictly, domain, mail_address
@@ -105,10 +103,7 @@ def read_users(path: Path) -> Mapping[str, User]:
     ``ValueError`` says in a clause, with the line, what is wrong with the content (`ExposedError`: others may read or
     change the file); ``OSError`` leaves as it is.
     """
-    with path.open("rb") as file:
-        if os.fstat(file.fileno()).st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise ExposedError("may be read or changed by other users of this machine")
-        raw = file.read(LARGEST + 1)
+    raw = contents(path, LARGEST + 1, secret=True)
     if len(raw) > LARGEST:
         raise ValueError(f"is larger than {LARGEST >> 20} MiB")
     try:

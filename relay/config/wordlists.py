@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from relay.config.contents import contents
 from relay.config.model import Configuration
 
 LARGEST = 16 << 20  # octets; a list of 50,000 terms has about one mebibyte
@@ -18,8 +19,7 @@ def read_terms(path: Path) -> tuple[str, ...]:
     ``ValueError`` says in a clause what is wrong with the content (no UTF-8, no term, too large); ``OSError``
     leaves as it is.
     """
-    with path.open("rb") as file:
-        raw = file.read(LARGEST + 1)
+    raw = contents(path, LARGEST + 1)
     if len(raw) > LARGEST:
         raise ValueError(f"is larger than {LARGEST >> 20} MiB")
     try:

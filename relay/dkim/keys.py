@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from relay import clock
-from relay.config.certificates import ExposedError
+from relay.config.contents import ExposedError
 from relay.config.model import DkimKey
 from relay.config.signing_keys import read_signing_key
 from relay.dkim.record import record_name, record_value
