@@ -3,6 +3,8 @@
 import asyncio
 import threading
 import time
+from itertools import count
+from types import SimpleNamespace
 
 import pytest
 
@@ -118,8 +120,10 @@ def test_who_comes_alone_waits_for_the_end_of_the_turn() -> None:
     asyncio.run(loop_turns())
 
 
-def test_company_that_does_not_end_is_not_waited_for() -> None:
+def test_company_that_does_not_end_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """A loop whose every turn brings somebody hands them over all the same after a fiftieth of a second."""
+    looks = count()
+    monkeypatch.setattr("relay.store.line.time", SimpleNamespace(monotonic=lambda: next(looks) / 1000))
 
     async def loop_turns() -> None:
         line, loop = Line(), asyncio.get_running_loop()
