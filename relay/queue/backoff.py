@@ -1,6 +1,6 @@
 """How long to wait before the next attempt, and when to give up (RFC 5321 section 4.5.4.1). Pure."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -18,12 +18,12 @@ class Ladder:
     give_up_after: timedelta
     warn_after: timedelta | None = None
 
-    def pause(self, attempts: int, spread: Callable[[float, float], float]) -> timedelta:
+    def pause(self, attempts: int, spread: float) -> timedelta:
         """Return how long to wait after ``attempts`` (>= 1) failures.
 
-        ``spread(low, high)`` draws the jitter factor; ``random.uniform`` in service, a constant in tests.
+        ``spread`` is the jitter factor, 1 - JITTER to 1 + JITTER: one draw for all recipients of an attempt.
         """
-        return self.pauses[min(attempts, len(self.pauses)) - 1] * spread(1 - JITTER, 1 + JITTER)
+        return self.pauses[min(attempts, len(self.pauses)) - 1] * spread
 
     def gives_up(self, attempts: int, age: timedelta) -> bool:
         """Tell whether the attempt just made was the last one.

@@ -245,9 +245,9 @@ class Delivery:
     def _settle(self, consignment: Consignment, outcomes: tuple[Outcome, ...], but: Sequence[int]) -> None:
         now = self._now()
         # One draw for all: what is put off together goes together again, in one transaction and one report.
-        drawn = self._spread(1 - JITTER, 1 + JITTER)
+        spread = self._spread(1 - JITTER, 1 + JITTER)
         self._recorder.add(
-            settle(consignment, entry, outcome, ladder=self._ladder, now=now, spread=lambda _low, _high: drawn)
+            settle(consignment, entry, outcome, ladder=self._ladder, now=now, spread=spread)
             for place, (entry, outcome) in enumerate(zip(consignment.entries, outcomes, strict=True))
             if place not in but
         )

@@ -1,6 +1,6 @@
 """What an outcome means for an entry: finished, tried again, or given up, and who has to be told. Pure."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -48,9 +48,9 @@ def settle(
     *,
     ladder: Ladder,
     now: datetime,
-    spread: Callable[[float, float], float],
+    spread: float,
 ) -> Settled:
-    """Return what one outcome means. ``spread`` draws jitter (`relay.queue.backoff.Ladder.pause`)."""
+    """Return what one outcome means. ``spread`` is the jitter factor (`relay.queue.backoff.Ladder.pause`)."""
     attempts = entry.attempts + 1
     if isinstance(outcome, Failed) and _last_resort(consignment, entry):
         # It has nowhere else to go: it waits for somebody to mend the mailbox, and the administrator hears of it.

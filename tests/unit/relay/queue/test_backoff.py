@@ -5,26 +5,22 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.queue.backoff import ladder
+from relay.queue.backoff import JITTER, ladder
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 LADDER = ladder([MINUTE, 5 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR], 5 * DAY, 4 * HOUR)
 
 
-def even(low: float, high: float) -> float:
-    return (low + high) / 2
-
-
 def test_pauses_grow_and_then_stay() -> None:
     """One, five, fifteen, thirty minutes, then hourly."""
-    assert [LADDER.pause(attempts, even) / MINUTE for attempts in range(1, 8)] == [1, 5, 15, 30, 60, 60, 60]
+    assert [LADDER.pause(attempts, 1) / MINUTE for attempts in range(1, 8)] == [1, 5, 15, 30, 60, 60, 60]
 
 
 @given(attempts=st.integers(1, 10_000), draw=st.floats(0, 1))
 def test_jitter_is_a_tenth(attempts: int, draw: float) -> None:
     """No pause is more than a tenth off its rung, and none is longer than the longest."""
-    pause = LADDER.pause(attempts, lambda low, high: low + (high - low) * draw)
-    rung = LADDER.pause(attempts, even)
+    pause = LADDER.pause(attempts, 1 - JITTER + 2 * JITTER * draw)
+    rung = LADDER.pause(attempts, 1)
     assert rung * 0.899 <= pause <= rung * 1.101
     assert pause <= LADDER.longest
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from relay.queue.backoff import JITTER
 from relay.queue.content import MemoryContent
 from relay.queue.items import Consignment, EntryEnvelope, QueuedEntry, QueuedEnvelope
 from relay.queue.outcomes import Deferred, Delivered, Failed, Outcome, local_answer
@@ -20,7 +21,7 @@ def settled(outcome: Outcome, *, route: str = "replies", now: datetime = NOW) ->
     consignment = Consignment(
         b"m" * 16, route, QueuedEnvelope("b@letter.example.org", until=NOW + DAY), MemoryContent(b"x"), (entry,)
     )
-    return settle(consignment, entry, outcome, ladder=LADDER, now=now, spread=lambda low, _high: low)
+    return settle(consignment, entry, outcome, ladder=LADDER, now=now, spread=1 - JITTER)
 
 
 CASES = [
