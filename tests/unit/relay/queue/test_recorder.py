@@ -8,6 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from relay.clock import id_text
+from relay.queue.backoff import JITTER
 from relay.queue.dsn import ReportedRecipient, Reporter
 from relay.queue.entries import claim, load
 from relay.queue.outcomes import Answer, Failed
@@ -73,7 +74,7 @@ def test_a_report_that_fails_through_a_defect_fails_alone(yard: Yard, monkeypatc
         consignments, _ = load(conn, yard.keyring, yard.blobs, rows)
     refused = Failed(Answer(550, "5.1.1", "no such user", "hop.test:25"))
     group = [
-        settle(one, entry, refused, ladder=LADDER, now=yard.clock(), spread=lambda low, _high: low)
+        settle(one, entry, refused, ladder=LADDER, now=yard.clock(), spread=1 - JITTER)
         for one in consignments
         for entry in one.entries
     ]

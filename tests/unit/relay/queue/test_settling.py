@@ -18,7 +18,7 @@ REFUSED = Answer(550, "5.1.1", "no such user", "hop.test:25")
 
 def settled(entry: QueuedEntry, outcome: Outcome, age: timedelta) -> Settled:
     mail = Consignment(b"m" * 16, "outside", QueuedEnvelope("bob@example.org"), MemoryContent(b""), (entry,))
-    return settle(mail, entry, outcome, ladder=LADDER, now=START + age, spread=lambda low, high: (low + high) / 2)
+    return settle(mail, entry, outcome, ladder=LADDER, now=START + age, spread=1.0)
 
 
 @pytest.mark.parametrize(
