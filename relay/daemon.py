@@ -50,6 +50,7 @@ class _Child:
     started_at: float = 0.0
     start_at: float = 0.0
     pause: float = FIRST_PAUSE
+    ends: int = 0  # in a row, without a minute of life between them
 
     def start(self, nursery: Nursery) -> None:
         nursery.start(self.key)
@@ -60,6 +61,7 @@ class _Child:
         """Plan the next start after an end that nobody asked for."""
         settled = monotonic() - self.started_at >= SETTLED_AFTER
         self.pause = FIRST_PAUSE if settled else min(self.pause * 2, LONGEST_PAUSE)
+        self.ends = 1 if settled else self.ends + 1
         self.start_at = monotonic() + self.pause
         self.running = False
 
@@ -75,6 +77,14 @@ class _Wishes:
         # SIGHUP also says that the terminal was closed in which somebody started us: then they want us gone.
         left = self._began_at_terminal and not _at_terminal()
         (self.renew if number == signal.SIGHUP and not left else self.stop).set()
+
+
+def _signal_name(number: int) -> str:
+    """Return what ended a process from outside: SIGKILL is mostly the kernel's, for want of memory."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time one has no name
+        return f"signal {number}"
 
 
 def _at_terminal() -> bool:
@@ -137,7 +147,15 @@ class _Supervisor:
         for key, code in self._nursery.ended():
             [child] = (child for child in self._children if child.key == key)
             child.schedule()
-            _log.error("process ended", service=key[0], number=key[1], code=code, pause=child.pause)
+            _log.error(
+                "process ended",
+                service=key[0],
+                number=key[1],
+                code=code,
+                **({"by": _signal_name(-code)} if code < 0 else {}),
+                times=child.ends,
+                pause=child.pause,
+            )
         for child in self._children:
             if not child.running and monotonic() >= child.start_at:
                 child.start(self._nursery)

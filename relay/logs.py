@@ -4,9 +4,12 @@ Redaction comes first: an event is a fixed text, facts are keyword arguments, an
 away a person or a secret are masked before anything is written (R45 in docs/threats.md). The same holds for
 libraries that use ``logging``: their records pass the same processors, and only from WARNING.
 
+What nobody caught, in a task, a thread or a destructor, would write its text past all that: it is brought here too.
+
 A log whose disk is full, or whose reader is gone, loses lines and nothing else: no mail fails for it.
 """
 
+import hashlib
 import io
 import logging
 import re
@@ -49,6 +52,7 @@ _PRIVATE_WORDS = frozenset(
 _SMTP_CODES = range(-64, 1000)  # a reply code or an exit code; a one-time code is a text of eight digits
 _ADDRESS = re.compile(r"""[^\s<>()\[\],;:"'=]+@[^\s<>()\[\],;:"'@]+""")
 _PICKUP = re.compile(r"(/p/[a-z2-7]{1,40})/[^\s?#\"']+", re.IGNORECASE)
+_BEHIND = re.compile(r"\n|\(| <")
 _ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _LONGEST = 2000  # characters of one value
 _FRAMES = 12  # of one exception, the innermost
@@ -76,6 +80,7 @@ def configure(*, stream: TextIO | None = None, json: bool | None = None) -> None
     )
     logging.raiseExceptions = False  # a library's line that cannot be written is lost as quietly
     handler = logging.StreamHandler(out)
+    handler.addFilter(_heading)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -83,6 +88,37 @@ def configure(*, stream: TextIO | None = None, json: bool | None = None) -> None
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+
+
+def catch_strays() -> None:
+    """Log what nobody catches in this process, instead of Python's traceback with the exception's text."""
+
+    def in_thread(stray: threading.ExceptHookArgs) -> None:
+        if not isinstance(stray.exc_value, SystemExit | None):
+            _tell_stray("a thread ended by a defect", stray.exc_value, thread=stray.thread.name if stray.thread else "")
+
+    threading.excepthook = in_thread
+    sys.excepthook = lambda _kind, error, _traceback: _tell_stray("ended by a defect", error)
+    sys.unraisablehook = lambda stray: _tell_stray("an exception that nobody could be told", stray.exc_value)
+
+
+def _tell_stray(event: str, error: BaseException | None, **facts: str) -> None:
+    structlog.get_logger().error(event, **facts, exc_info=error, **({"fault": fault(error)[0]} if error else {}))
+
+
+def fault(error: BaseException) -> tuple[str, str]:
+    """Return the number of an unexpected error, the same wherever the same line fails, and its kind and place."""
+    frames = traceback.extract_tb(error.__traceback__)[-1:]
+    places = "".join(f" at {Path(frame.filename).name}:{frame.lineno} in {frame.name}" for frame in frames)
+    place = type(error).__name__ + places
+    return hashlib.sha256(place.encode()).hexdigest()[:8], place
+
+
+def _heading(record: logging.LogRecord) -> bool:
+    """Keep the heading of asyncio's records: behind it stand arguments, exceptions' texts and clients' addresses."""
+    if record.name == "asyncio":
+        record.msg, record.args = _BEHIND.split(record.getMessage(), maxsplit=1)[0], ()
+    return True
 
 
 class Lines:

@@ -11,16 +11,17 @@ import structlog
 
 from relay.config.source import Source
 from relay.errors import LetterlockError
-from relay.logs import configure
+from relay.logs import catch_strays, configure, fault
 from relay.services import Service
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NAME = 1, 4, 15
 _M_ARENA_MAX = -8
+UNEXPECTED = 70  # EX_SOFTWARE of sysexits.h
 _log = structlog.get_logger()
 
 
 def serve(nursery: Connection, parent: int, service: Service, number: int, source: Source) -> None:
-    """Run one service until it is told to stop, then exit with 0, or with the code of what stopped it.
+    """Run one service until it is told to stop, then exit with 0, or with the code of what stopped it: 70 for a defect.
 
     To be called in a child that process ``parent`` just forked with SIGTERM and SIGHUP blocked. ``nursery`` is the
     parent's pipe, which a child must not keep open.
@@ -39,12 +40,17 @@ def serve(nursery: Connection, parent: int, service: Service, number: int, sourc
     # What ps and top show. Not by /proc/self/comm: in a process that may not be dumped, that is root's.
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_NAME, f"{service.name} {number}".encode())
     configure()
+    catch_strays()
     structlog.contextvars.bind_contextvars(service=service.name, number=number)
     try:
         service.serve(source.load(), source, number)
     except LetterlockError as error:
         _log.error("service stopped", reason=str(error))  # the sentence is the whole report
         sys.exit(error.exit_code)
+    except Exception as error:  # noqa: BLE001  # the edge of the process
+        # One line, as of everything: Python's own traceback would hold the exception's text, which may be anybody's.
+        _log.exception("service failed by a defect: please report this line", fault=fault(error)[0])
+        sys.exit(UNEXPECTED)
 
 
 def _leave_no_core() -> None:

@@ -1,6 +1,5 @@
 """The root of the command line: finds commands, and turns every error into one sentence and an exit code."""
 
-import hashlib
 import traceback
 from collections.abc import Mapping
 from functools import cache
@@ -15,6 +14,7 @@ from relay.cli.session import Session
 from relay.cli.terminal import examples, printable
 from relay.config.problems import did_you_mean
 from relay.errors import ConfigurationError, LetterlockError
+from relay.logs import fault
 
 GROUP = "letterlock.commands"  # entry points of click groups whose commands are added
 UNEXPECTED = 70  # EX_SOFTWARE of sysexits.h
@@ -98,9 +98,7 @@ def _loaded(entry: EntryPoint) -> click.Group | None:
 
 def _unexpected(error: Exception, *, debug: bool) -> NoReturn:
     """Name a fault of ours by kind and place only: its message may hold content."""
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    place = f"{type(error).__name__} at {Path(frame.filename).name}:{frame.lineno} in {frame.name}"
-    number = hashlib.sha256(place.encode()).hexdigest()[:8]
+    number, place = fault(error)
     if debug:
         traceback.print_exception(error)
     hint = "" if debug else "; --debug before the command shows where"

@@ -7,7 +7,7 @@ import click
 from relay.cli.session import Session, pass_session
 from relay.cli.terminal import examples
 from relay.daemon import run
-from relay.logs import configure
+from relay.logs import catch_strays, configure
 
 
 @click.command(epilog=examples("letterlock -c /etc/letterlock/relay.toml run"))
@@ -21,6 +21,7 @@ def command(ctx: click.Context, session: Session) -> None:
     more is accepted, what was accepted is kept.
     """
     configure()
+    catch_strays()
     ctx.exit(run(session.config_path, announce=_tell))
 
 

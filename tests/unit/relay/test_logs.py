@@ -1,6 +1,10 @@
+import asyncio
+import gc
 import io
 import json
 import logging
+import sys
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -76,6 +80,50 @@ def test_an_exception_is_told_by_kind_and_place_only(written: Callable[[], list[
         assert "Jane" not in json.dumps(line)
         assert str(line["exception"]).startswith("RuntimeError at test_logs.py:")
         assert "from ValueError at" in str(line["exception"])
+
+
+@pytest.fixture
+def strays() -> Iterator[None]:
+    """Have what nobody catches logged for the test, as in a service."""
+    before = threading.excepthook, sys.excepthook, sys.unraisablehook
+    logs.catch_strays()
+    yield
+    threading.excepthook, sys.excepthook, sys.unraisablehook = before
+
+
+@pytest.mark.usefixtures("strays")
+def test_what_nobody_catches_is_told_without_its_text(written: Callable[[], list[dict[str, object]]]) -> None:
+    """A task that nobody waits for, a callback, a thread and a destructor: one line each, and no word of the text."""
+
+    def fail(*_arguments: str) -> None:
+        raise ValueError("Dear Jane")
+
+    class Fragile:
+        def __del__(self) -> None:
+            fail()
+
+    async def fail_later() -> None:
+        fail()
+
+    async def work() -> None:
+        asyncio.get_running_loop().call_soon(fail, "Dear Jane")
+        task = asyncio.create_task(fail_later())
+        await asyncio.wait([task])
+
+    asyncio.run(work())
+    gc.collect()
+    thread = threading.Thread(target=fail, name="store-writer")
+    thread.start()
+    thread.join()
+    Fragile()
+    lines = written()
+    assert "Jane" not in json.dumps(lines)
+    assert [(line["event"], line.get("thread")) for line in lines[-2:]] == [
+        ("a thread ended by a defect", "store-writer"),
+        ("an exception that nobody could be told", None),
+    ]
+    assert {str(line["event"])[:21] for line in lines[:-2]} == {"Exception in callback", "Task exception was ne"}
+    assert {str(line["exception"]).partition(":")[0] for line in lines} == {"ValueError at test_logs.py"}
 
 
 def test_a_terminal_gets_one_line_without_control_characters() -> None:

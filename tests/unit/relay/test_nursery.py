@@ -1,5 +1,6 @@
 """The process that services are forked from."""
 
+import json
 import os
 import pwd
 import re
@@ -15,6 +16,7 @@ from relay.config.model import Configuration
 from relay.config.source import Source
 from relay.errors import LetterlockError, StoreError
 from relay.nursery import Nursery
+from relay.process import UNEXPECTED
 from relay.services import Service
 
 KEY = ("clerk", 3)
@@ -32,6 +34,8 @@ def _served(tell: Path, ending: str) -> Service:
             signal.pause()
         if ending == "fails":
             raise StoreError("nothing is there")
+        if ending == "breaks":
+            raise ValueError("Dear Jane")
 
     return Service("clerk", lambda _configuration: 1, serve)
 
@@ -98,6 +102,18 @@ def test_an_error_of_ours_is_an_exit_code(nursery: Nursery) -> None:
     """What stopped a service is known by its code; the sentence stands in the log."""
     nursery.start(KEY)
     assert list(nursery.ended(20)) == [(KEY, StoreError.exit_code)]
+
+
+def test_a_defect_is_one_line_of_the_log_without_its_text(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """What a service breaks of is known by kind, place and number; Python's traceback would hold what it read."""
+    nursery = Nursery({"clerk": _served(tmp_path, "breaks")}, _Anything(tmp_path / "relay.toml"))
+    nursery.start(KEY)
+    assert list(nursery.ended(20)) == [(KEY, UNEXPECTED)]
+    nursery.close()
+    [line] = map(json.loads, capfd.readouterr().err.splitlines())
+    assert "Jane" not in json.dumps(line)
+    assert line["exception"].startswith("ValueError at test_nursery.py:")
+    assert (line["service"], line["number"], len(line["fault"])) == ("clerk", 3, 8)
 
 
 @pytest.mark.parametrize("nursery", ["waits"], indirect=True)
