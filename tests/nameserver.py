@@ -36,7 +36,8 @@ class NameServer:
             name, _, kind, data = line.split(" ", 3)
             found = dns.rrset.from_text(name, 60, "IN", kind, data.strip("() ") if kind == "TXT" else data)
             known = self.records.setdefault((found.name, found.rdtype), found)
-            known.update(found)
+            for data in found:
+                known.add(data)
 
     def withdraw(self, name: str, kind: str) -> None:
         """Take all records of one type under a name away."""

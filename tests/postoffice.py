@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
-from typing import cast
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
@@ -23,14 +22,14 @@ class Delivered:
     @property
     def message(self) -> EmailMessage:
         """The mail as a mail client reads it."""
-        return cast("EmailMessage", message_from_bytes(self.content, policy=SMTP_POLICY))
+        return message_from_bytes(self.content, policy=SMTP_POLICY)
 
     @property
     def text(self) -> str:
         """Its plain text."""
         body = self.message.get_body(("plain",))
         assert body is not None, "the mail has no plain text"
-        return cast("EmailMessage", body).get_content()
+        return str(body.get_content())
 
 
 class _Server(SMTP):

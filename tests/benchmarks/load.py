@@ -148,7 +148,15 @@ def measure(
     own = sum(map(_tree_cpu, roots))
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
         record = Path(folder) / "load"
-        command = [HERE / "bin" / "smtpload", "-p", str(port), "-c", str(connections), "-n", str(count)]
+        command: list[str | Path] = [
+            HERE / "bin" / "smtpload",
+            "-p",
+            str(port),
+            "-c",
+            str(connections),
+            "-n",
+            str(count),
+        ]
         command += ["-l", letters, "-m", "0" if kept else "1", "-o", record, "-t", "90"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
         load = json.loads(done.stdout)

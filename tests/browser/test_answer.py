@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, FilePayload, Page, expect
 
 from relay.queue.requests import RequestKind
 from relay.vault.unfinished import read_draft
@@ -60,7 +60,7 @@ def test_jane_answers_with_files(served: Served, page: Page, conversation: Seale
     expect(page.get_by_text("At most 20 files; text and files together at most 25 MB.")).to_be_visible()
     page.get_by_label("Your text").fill(TEXT)
     page.get_by_label(BROTHER).check()
-    photo = {"name": "Stra\u00dfenplan.png", "mimeType": "image/png", "buffer": PHOTO}
+    photo: FilePayload = {"name": "Stra\u00dfenplan.png", "mimeType": "image/png", "buffer": PHOTO}
     page.get_by_label("Attach files").set_input_files([photo, NOTES])
     page.get_by_role("button", name="Attach", exact=True).click()
     expect(page.get_by_text("The files are attached.")).to_be_in_viewport()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, FilePayload, Page
 from sqlalchemy import update
 
 from relay import clock
@@ -156,7 +156,8 @@ def writing(served: Served, page: Page, _link: PickupLink) -> None:
     enter(served, page, talk(served.stage).links[JANE], "Jane")
     page.get_by_label("Your text").fill("Thank you.\n\nWe will both come.")
     page.get_by_label(BROTHER).check()
-    page.get_by_label("Attach files").set_input_files([{**NOTES, "name": f"{LONG}.txt"}, NOTES])
+    renamed: FilePayload = {**NOTES, "name": f"{LONG}.txt"}
+    page.get_by_label("Attach files").set_input_files([renamed, NOTES])
     page.get_by_role("button", name="Attach", exact=True).click()
     page.get_by_text("The files are attached.").wait_for()
 

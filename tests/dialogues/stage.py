@@ -6,7 +6,7 @@ import contextlib
 import re
 import ssl
 import struct
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from ipaddress import ip_network
 from itertools import groupby
 from socket import SO_LINGER, SOL_SOCKET
@@ -21,6 +21,7 @@ from relay.smtp.access import Access, Limits, Occupancy
 from relay.smtp.connection import Connection
 from relay.smtp.door import Door
 from relay.smtp.listener import Listener
+from relay.smtp.overflow import OnDisk
 from relay.smtp.own_addresses import OwnAddresses
 from relay.smtp.signing_in import SignIns
 from relay.smtp.strangers import Allowance, Strangers
@@ -104,8 +105,9 @@ class Stage:
         self.sent = 0
         self.split = 0
 
-    async def accept(self, envelope: SmtpEnvelope, content: bytes, client: ClientFacts) -> Reply:
+    async def accept(self, envelope: SmtpEnvelope, content: bytes | OnDisk, client: ClientFacts) -> Reply:
         await self.gate.wait()
+        assert isinstance(content, bytes)
         self.accepted.append((envelope, content, client))
         if isinstance(self.answer, Exception):
             raise self.answer
@@ -289,7 +291,7 @@ class Stage:
         self.stopping = asyncio.create_task(self.listener.stop(grace=600))
         await until(lambda: self.door.stopping)
 
-    directions: dict[str, Callable[["Stage", str], object]] = {  # noqa: RUF012
+    directions: dict[str, Callable[["Stage", str], Awaitable[None]]] = {  # noqa: RUF012
         "half-close": half_close,
         "drop": drop,
         "tls": tls,

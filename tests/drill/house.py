@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic, sleep
+from typing import Any
 
 from relay.store.engine import open_engine
 from relay.vault.keyring import Keyring
@@ -52,7 +53,7 @@ class House:
         """New clients, not started, who send to every machine."""
         return Clients([gateway.smtp for gateway in self.machines], name=f"{len(self.ledger.kills)}-")
 
-    def begin(self, service: str, number: int = 0, *, fail_at: str = "", **more: str | int) -> Life:
+    def begin(self, service: str, number: int = 0, *, fail_at: str = "", **more: Any) -> Life:
         """Fork a process of one machine, to die at a place or to live on."""
         assert self.stable is not None
         return self.stable.start(service, self.machines[number].folder, fail_at=fail_at, **more)

@@ -99,12 +99,12 @@ class Ledger:
             assert len(taken[one.letter.mark]) <= most, f"{one.letter.mark} was taken more than once"
             for recipient in one.letter.recipients:
                 end = books.end_of(one, self._named((one.queue_id, recipient)))
-                copy = arrived.get((one.queue_id, recipient))
+                found = arrived.get((one.queue_id, recipient))
                 if end == "delivered":
-                    assert copy is not None, f"{one.letter.mark} did not arrive"
-                    assert copy.subject == one.letter.mark
+                    assert found is not None, f"{one.letter.mark} did not arrive"
+                    assert found.subject == one.letter.mark
                 else:
-                    assert copy is None, f"{one.letter.mark} left, and is {end}"
+                    assert found is None, f"{one.letter.mark} left, and is {end}"
                 ends[end] += 1
             for mail in books.expected_mail(one):
                 told = (mail, ANNA) in arrived or (mail, one.letter.recipients[0]) in arrived

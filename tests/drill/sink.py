@@ -30,7 +30,7 @@ class Copy:
     @property
     def text(self) -> str:
         """The plain text of a small mail."""
-        body = message_from_bytes(self.content, policy=SMTP).get_body(("plain",))  # type: ignore[attr-defined]
+        body = message_from_bytes(self.content, policy=SMTP).get_body(("plain",))
         return "" if body is None else str(body.get_content())
 
 

@@ -58,6 +58,7 @@ def test_a_relay_that_stands_still_inside_the_gate(house: House, end: signal.Sig
         with pytest.raises(smtplib.SMTPDataError) as refused:
             good.send(ANNA, [reader], again)
         assert refused.value.smtp_code == 451
+        assert isinstance(refused.value.smtp_error, bytes)
         assert refused.value.smtp_error.startswith(b"4.3.0")
     health = httpx2.get(f"http://127.0.0.1:{good.portal}/healthz", timeout=30)
     assert health.status_code == 503

@@ -1,12 +1,14 @@
 """A restart with a long queue: the gateway answers and sends at once, and everything leaves once."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from time import monotonic
 
 import pytest
+from sqlalchemy import Connection
 
 from relay.clock import new_id, now
 from relay.dkim.signer import Signer
@@ -96,5 +98,10 @@ def _fill(house: House, count: int) -> None:
 
     drafts = map(draft, range(count))
     while some := list(islice(drafts, _AT_ONCE)):
-        store.run(lambda connection, some=some: [insert_message(connection, one) for one in some])  # type: ignore[misc]
+        store.run(partial(_insert, drafts=some))
     store.close()
+
+
+def _insert(connection: Connection, drafts: Sequence[Draft]) -> None:
+    for draft in drafts:
+        insert_message(connection, draft)

@@ -72,7 +72,7 @@ def test_a_second_gateway_on_the_same_storage_is_refused(own: Gateway) -> None:
         for port in (own.smtp, own.portal):
             text = text.replace(f":{port}", f":{free_port()}")
         (own.folder / "other.toml").write_text(text)
-        command = [program, "-c", "other.toml", "run"]
+        command: list[str | Path] = [program, "-c", "other.toml", "run"]
         other = subprocess.run(command, cwd=own.folder, capture_output=True, text=True, timeout=60, check=False)
         assert other.returncode == 1
         assert "nother process works as supervisor-0" in other.stderr

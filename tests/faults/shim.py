@@ -76,7 +76,7 @@ class Shim:
         try:
             yield
         finally:
-            self.set(**dict.fromkeys(orders, 0))
+            self.set(watched=None, **dict.fromkeys(orders, 0))
 
     def end_faults(self) -> None:
         """Take every order back."""

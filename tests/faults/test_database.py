@@ -6,10 +6,12 @@ import smtplib
 import sqlite3
 import threading
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import httpx2
 import pytest
+from sqlalchemy import Connection
 
 from relay.errors import StoreError
 from relay.store.schema import migrate
@@ -113,7 +115,7 @@ def test_a_damaged_page_costs_no_row(tmp_path: Path) -> None:
     store.run(lambda conn: conn.exec_driver_sql("CREATE TABLE queue_of_the_test (id INTEGER PRIMARY KEY, data BLOB)"))
     for start in range(0, 400, 100):
         rows = [(number, bytes([number % 256]) * 900) for number in range(start, start + 100)]
-        store.run(lambda conn, rows=rows: conn.exec_driver_sql("INSERT INTO queue_of_the_test VALUES (?, ?)", rows))
+        store.run(partial(_insert, rows=rows))
     store.close()
     _damage(tmp_path / "letterlock.db", bytes([200]) * 900)
 
@@ -136,3 +138,7 @@ def _damage(file: Path, octets: bytes) -> None:
     with file.open("r+b") as opened:
         opened.seek(page)
         opened.write(b"\xff" * 100)
+
+
+def _insert(conn: Connection, rows: list[tuple[int, bytes]]) -> None:
+    conn.exec_driver_sql("INSERT INTO queue_of_the_test VALUES (?, ?)", rows)

@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Iterable
 from ipaddress import ip_network
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import trustme
@@ -147,7 +148,7 @@ SIGN_INS = SignIns(FAILURES)
 LOOPBACK = (ip_network("127.0.0.0/8"),)
 
 
-async def _talk(pieces: list[bytes], **options: object) -> object:
+async def _talk(pieces: list[bytes], **options: Any) -> object:
     FAILURES.forget()
     occupancy = Occupancy(memory=1 << 20)
     said, accepted = await converse(pieces, occupancy=occupancy, **options)

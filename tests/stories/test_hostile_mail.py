@@ -20,6 +20,7 @@ def test_a_letter_that_goes_round_in_circles_is_stopped(gateway: Gateway, world:
     with pytest.raises(smtplib.SMTPDataError) as refusal:
         gateway.send(ANNA, [JANE], hop * 51 + letter(to=[JANE]))
     assert refusal.value.smtp_code == 554
+    assert isinstance(refusal.value.smtp_error, bytes)
     assert refusal.value.smtp_error.startswith(b"5.4.6")
 
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.story
 def test_a_terminal_shows_lines_for_people_and_the_end(installed: Gateway) -> None:
     """No process writes JSON to a terminal, and Ctrl-C is answered before and after what is under way ends."""
     ours, theirs = os.openpty()
-    command = [Path(sys.executable).parent / "letterlock", "run"]
+    command: list[str | Path] = [Path(sys.executable).parent / "letterlock", "run"]
     process = subprocess.Popen(command, cwd=installed.folder, stdout=theirs, stderr=theirs)
     os.close(theirs)
     try:
@@ -56,7 +56,7 @@ def test_files_in_the_folder_of_the_start_are_no_modules(installed: Gateway) -> 
     mark = installed.folder / "was-run"
     for name in ("portal.py", "email.py"):
         (installed.folder / name).write_text(f"open({str(mark)!r}, 'w').close()", encoding="utf-8")
-    command = [Path(sys.executable).parent / "letterlock", "run"]
+    command: list[str | Path] = [Path(sys.executable).parent / "letterlock", "run"]
     process = subprocess.Popen(command, cwd=installed.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait_for_port(installed.smtp, process)

@@ -28,9 +28,10 @@ class Randomness:
     def __init__(self, case: str) -> None:
         self.case, self.count = case, 0
 
-    def __call__(self, length: int) -> bytes:
+    def __call__(self, nbytes: int | None = None) -> bytes:
+        assert nbytes is not None
         self.count += 1
-        return named(f"{self.case} draw {self.count}", length)
+        return named(f"{self.case} draw {self.count}", nbytes)
 
 
 class Recorder:

@@ -6,6 +6,7 @@ the tried stanza row other values.
 """
 
 import json
+from typing import Any
 
 from material import Recorder, named, repeatable
 from positive import JANE, JOHN, KEKS, SEED, STAFF, Reader, Sealed, other_dek, reseal
@@ -48,7 +49,8 @@ class Cases:
     """Collects the negative cases of one message."""
 
     def __init__(self, name: str, sealed: Sealed) -> None:
-        self.name, self.sealed, self.found = name, sealed, []
+        self.name, self.sealed = name, sealed
+        self.found: list[dict[str, Any]] = []
 
     def add(self, what, error, change=None, *, stanza=0, by=None) -> None:
         by = by or opener(JANE)
@@ -70,7 +72,7 @@ def _header_error(at: int, recovery: bool) -> str:
     return "stanza" if recovery else "outer key"
 
 
-def headers(made: dict[str, Sealed]) -> list[dict]:
+def headers(made: dict[str, Sealed]) -> list[dict[str, Any]]:
     cases = Cases(TWO, made[TWO])
     header = made[TWO].header
     for at in range(96):
@@ -94,7 +96,7 @@ def headers(made: dict[str, Sealed]) -> list[dict]:
     return cases.found
 
 
-def outer_keys(made: dict[str, Sealed]) -> list[dict]:
+def outer_keys(made: dict[str, Sealed]) -> list[dict[str, Any]]:
     cases = Cases(TWO, made[TWO])
     wrapped, kek_id = made[TWO].outer.wrapped, made[TWO].outer.kek_id
     for at in (0, 31, 32, 63, 64, 95, 96, 111):
@@ -117,7 +119,7 @@ def outer_keys(made: dict[str, Sealed]) -> list[dict]:
     return cases.found
 
 
-def stanzas(made: dict[str, Sealed], recorder: Recorder) -> list[dict]:
+def stanzas(made: dict[str, Sealed], recorder: Recorder) -> list[dict[str, Any]]:
     sealed = made[TWO]
     cases = Cases(TWO, sealed)
     link, sender, recovery = sealed.stanzas[0], sealed.stanzas[2], sealed.stanzas[3]
@@ -187,7 +189,7 @@ def stanzas(made: dict[str, Sealed], recorder: Recorder) -> list[dict]:
     return cases.found + moved.found
 
 
-def blobs(made: dict[str, Sealed]) -> list[dict]:
+def blobs(made: dict[str, Sealed]) -> list[dict[str, Any]]:
     sealed = made[LARGE]
     cases = Cases(LARGE, sealed)
     part_id = sealed.manifest.parts[0].id
@@ -231,7 +233,7 @@ def blobs(made: dict[str, Sealed]) -> list[dict]:
     return cases.found
 
 
-def small_blobs(made: dict[str, Sealed]) -> list[dict]:
+def small_blobs(made: dict[str, Sealed]) -> list[dict[str, Any]]:
     sealed = made[TWO]
     cases = Cases(TWO, sealed)
     text, logo = sealed.manifest.parts
@@ -283,7 +285,7 @@ def small_blobs(made: dict[str, Sealed]) -> list[dict]:
     return cases.found
 
 
-def keys() -> list[dict]:
+def keys() -> list[dict[str, Any]]:
     """Public keys that nothing is sealed to."""
     found = [
         {"name": f"X25519: {what}", "public": point.hex(), "error": "key"}
@@ -308,7 +310,7 @@ def keys() -> list[dict]:
     return found
 
 
-def ranges(made: dict[str, Sealed]) -> list[dict]:
+def ranges(made: dict[str, Sealed]) -> list[dict[str, Any]]:
     """Range reads of the large part: what was fetched is not what the span asked for."""
     sealed = made[LARGE]
     part_id = sealed.manifest.parts[0].id
@@ -330,7 +332,7 @@ def ranges(made: dict[str, Sealed]) -> list[dict]:
     ]
 
 
-def manifests(made: dict[str, Sealed]) -> list[dict]:
+def manifests(made: dict[str, Sealed]) -> list[dict[str, Any]]:
     """Bytes that are no manifest."""
     good = made[TWO].manifest.encode()
     value = json.loads(good)
@@ -419,7 +421,7 @@ def manifests(made: dict[str, Sealed]) -> list[dict]:
     return found
 
 
-def bundles(full: bytes, made: dict[str, Sealed]) -> list[dict]:
+def bundles(full: bytes, made: dict[str, Sealed]) -> list[dict[str, Any]]:
     """Changes to the full bundle of the message with two readers."""
     sealed = made[TWO]
     found = []
@@ -537,7 +539,7 @@ def bundles(full: bytes, made: dict[str, Sealed]) -> list[dict]:
     return found
 
 
-def records(good: dict) -> list[dict]:
+def records(good: dict[str, Any]) -> list[dict[str, Any]]:
     """Changes to rows, queue item, spooled item, ticket and visit."""
     found = []
 

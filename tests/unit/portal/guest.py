@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from html import unescape
+from typing import Any
 
 import httpx2
 from starlette.testclient import TestClient
@@ -84,7 +85,7 @@ class Guest:
 
         Fields stand in the order of the page, files (name, type, content) after the text and before the button.
         """
-        parts: list[tuple[str, object]] = []
+        parts: list[tuple[str, Any]] = []
         button = {"remove": typed.pop("remove")} if "remove" in typed else {"do": do}
         for name, values in {**(self.form() if fields is None else fields), **typed}.items():
             parts += [(name, (None, value.encode())) for value in ([values] if isinstance(values, str) else values)]

@@ -5,7 +5,7 @@ from datetime import timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, delete, select, update
@@ -100,7 +100,7 @@ def text_of(mail: EmailMessage) -> str:
     """The plain text of a mail."""
     body = mail.get_body(("plain",))
     assert body is not None
-    return cast("EmailMessage", body).get_content()
+    return str(body.get_content())
 
 
 def test_parts_of_one_message_become_one_receipt(office: Office) -> None:

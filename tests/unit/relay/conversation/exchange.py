@@ -272,4 +272,4 @@ class Exchange:
 def mail(draft: Draft) -> EmailMessage:
     """Return a drafted mail as its reader gets it."""
     content = b"".join(draft.consignments[0].content.pieces())
-    return cast("EmailMessage", message_from_bytes(content, policy=policy.default))
+    return message_from_bytes(content, policy=policy.default)

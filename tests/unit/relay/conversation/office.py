@@ -128,7 +128,7 @@ class Office:
 
     def state_of(self, queued_id: bytes) -> str:
         with self.store.read() as conn:
-            return conn.execute(select(ENTRY.c.state).where(ENTRY.c.message_id == queued_id)).scalar_one()
+            return str(conn.execute(select(ENTRY.c.state).where(ENTRY.c.message_id == queued_id)).scalar_one())
 
     def reader(self, participant_id: bytes) -> Row[Any]:
         with self.store.read() as conn:

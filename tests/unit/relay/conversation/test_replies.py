@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import update
@@ -104,7 +105,7 @@ def test_what_is_typed_reaches_no_header(exchange: Exchange) -> None:
     assert "/" not in str(file.get_filename())
 
 
-HARMS = {
+HARMS: dict[str, dict[str, Any] | None] = {
     "keys of a message that is not the conversation's": {"opened": {b"m" * 16: b"k" * 32}},
     "a wrong key": None,
     "another reader": {"participant_id": b"p" * 16},

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import dns.name
 import pytest
@@ -21,11 +22,11 @@ def server() -> Iterator[NameServer]:
         yield known
 
 
-def directory(server: NameServer, *, ours: Callable[[str], bool] = lambda _: False, **more: float) -> Directory:
+def directory(server: NameServer, *, ours: Callable[[str], bool] = lambda _: False, **more: Any) -> Directory:
     return Directory("gw.example.org", server=Endpoint(host="127.0.0.1", port=server.port), ours=ours, **more)
 
 
-def found(server: NameServer, domain: str, **more: Callable[[str], bool]) -> Destination | NoDestination:
+def found(server: NameServer, domain: str, **more: Any) -> Destination | NoDestination:
     return asyncio.run(directory(server, **more).find(domain))
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import cast
 
 from sqlalchemy import select
+from sqlmodel import SQLModel
 
 from relay import clock
 from relay.config import load
@@ -25,8 +26,9 @@ from relay.vault.keyring import Keyring
 
 DOMAIN = "letter.example.org"
 DESK = ClientFacts("127.0.0.1", 40000, helo="desk", esmtp=True, trusted=True, listener="submission")
-_TABLES = tuple(kind.__table__ for kind in (Entry, QueuedMessage, Spool, Sealed, Conversation))  # type: ignore[attr-defined]
-ENTRY, MESSAGE, SPOOL, SEALED, CONVERSATION = _TABLES
+ENTRY, MESSAGE, SPOOL, SEALED, CONVERSATION = (
+    SQLModel.metadata.tables[str(kind.__tablename__)] for kind in (Entry, QueuedMessage, Spool, Sealed, Conversation)
+)
 
 CONFIGURATION = """\
 [organisation]
@@ -109,7 +111,7 @@ class Posted:
 
     @property
     def message(self) -> EmailMessage:
-        return cast("EmailMessage", message_from_bytes(self.content, policy=SMTP))
+        return message_from_bytes(self.content, policy=SMTP)
 
     @property
     def text(self) -> str:

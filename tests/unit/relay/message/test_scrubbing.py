@@ -3,8 +3,6 @@
 import base64
 import quopri
 from email import message_from_bytes, policy
-from email.message import EmailMessage
-from typing import cast
 
 import pytest
 from hypothesis import given
@@ -35,8 +33,8 @@ def part(kind: str, encoding: str, body: bytes) -> bytes:
 
 
 def body_of(content: bytes) -> str:
-    message = cast("EmailMessage", message_from_bytes(content, policy=policy.SMTP))
-    return cast("str", message.get_content())
+    message = message_from_bytes(content, policy=policy.SMTP)
+    return str(message.get_content())
 
 
 def test_mail_without_a_secret_is_the_same_object() -> None:

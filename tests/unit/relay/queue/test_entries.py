@@ -16,7 +16,7 @@ from relay.queue import entries as leases
 from relay.queue.claims import Claims
 from relay.queue.destinations import Room
 from relay.queue.entries import Damaged
-from relay.queue.items import Consignment, QueuedEnvelope
+from relay.queue.items import Consignment, QueuedEnvelope, open_message
 from relay.queue.outcomes import Answer, Deferred, Delivered, Failed, Outcome
 from relay.queue.recording import record, record_damaged
 from relay.queue.settling import Settled, settle
@@ -325,7 +325,6 @@ def test_an_entry_that_fails_through_a_defect_keeps_no_other_back(yard: Yard, mo
     """It is put aside like one that cannot be read, and the log has its id; the rest of the queue is sent."""
     bad = yard.queue("bad@example.net").message_id
     yard.queue("ann@example.net")
-    open_message = leases.open_message
 
     def defect(keyring: Keyring, message_id: bytes, sealed: bytes) -> QueuedEnvelope:
         if message_id == bad:

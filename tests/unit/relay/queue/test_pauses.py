@@ -6,6 +6,7 @@ from concurrent.futures import Future
 from datetime import datetime
 from email import message_from_bytes
 from email.utils import format_datetime
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Any, cast
@@ -75,7 +76,7 @@ def test_what_was_handed_over_is_kept_back_too(yard: Yard) -> None:
                 yard.draft("cat@example.net", lease=reservation.lease),
             ]
             for draft in drafts:
-                await yard.store.commit(lambda conn, draft=draft: insert_message(conn, draft))
+                await yard.store.commit(partial(insert_message, draft=draft))
             worker.offer(reservation, drafts)
             await until(lambda: states(yard) == {"example.net": {"paused"}, "example.com": {"done"}})
             assert worker.holding == 0

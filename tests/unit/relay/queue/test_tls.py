@@ -117,7 +117,7 @@ def test_a_partner_is_known_by_the_name_and_the_authority_that_were_agreed(
 ) -> None:
     """The agreed name counts, not the host's; the partner's own authority counts, not the system's."""
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    agreed = {"certificate": "mx.hospital.test", "authorities": tmp_path / "ca.pem"}
+    agreed: dict[str, Any] = {"certificate": "mx.hospital.test", "authorities": tmp_path / "ca.pem"}
     partner = NextHop(offers=WITH_TLS, tls=serving(authority, "mx.hospital.test"))
     outcome = send(partner, TlsMode.REQUIRED, **agreed)
     assert isinstance(outcome, Delivered)

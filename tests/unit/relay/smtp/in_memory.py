@@ -8,6 +8,7 @@ from relay.smtp.access import Access, Limits, Occupancy
 from relay.smtp.connection import Connection
 from relay.smtp.conversation import Conversation
 from relay.smtp.door import Door
+from relay.smtp.overflow import OnDisk
 from relay.smtp.values import ClientFacts, Reply, SmtpEnvelope
 
 Accepted = tuple[SmtpEnvelope, bytes]
@@ -59,7 +60,8 @@ class Intake:
     def __init__(self) -> None:
         self.accepted: list[Accepted] = []
 
-    async def __call__(self, envelope: SmtpEnvelope, content: bytes, client: ClientFacts) -> Reply:  # noqa: ARG002
+    async def __call__(self, envelope: SmtpEnvelope, content: bytes | OnDisk, client: ClientFacts) -> Reply:  # noqa: ARG002
+        assert isinstance(content, bytes)
         self.accepted.append((envelope, content))
         return Reply(250, "2.6.0", "queued")
 

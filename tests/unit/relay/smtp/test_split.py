@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from relay.smtp.access import Access
 from relay.smtp.signing_in import SignIns
 from tests.dialogues.stage import USERS, FewFailures
-from tests.unit.relay.smtp.in_memory import converse
+from tests.unit.relay.smtp.in_memory import Accepted, converse
 from tests.unit.relay.smtp.tls_in_memory import SecuredWire, converse_over_tls
 
 SESSION = (
@@ -121,12 +121,12 @@ def test_each_kind_is_cut_at_every_place(kind: str) -> None:
     """Sign-in, chunks and PROXY headers in two pieces, cut anywhere, and in single octets, have the outcome of one."""
     session, options, codes = KINDS[kind]
 
-    async def talk(*pieces: bytes) -> object:
+    async def talk(*pieces: bytes) -> tuple[bytes, list[Accepted]]:
         FAILURES.forget()
         return await converse(pieces, **options)
 
     async def all_places() -> None:
-        said, _ = whole = await talk(session)  # type: ignore[misc]
+        said, _ = whole = await talk(session)
         assert " ".join(line[:3] for line in said.decode().splitlines() if line[3] == " ") == codes
         cuts = [at for at in range(1, len(session)) if session[at - 3 : at + 1] != b"xxxx"]
         assert [at for at in cuts if await talk(session[:at], session[at:]) != whole] == []
@@ -144,7 +144,7 @@ def test_a_handshake_cut_at_every_place() -> None:
     clear = b"EHLO c.example\r\nMAIL FROM:<a@c.example>\r\nSTARTTLS\r\n"
     secret = b"NOOP\r\nEHLO c.example\r\nSTARTTLS\r\n" + TEXT + b"DATA\r\ntext\r\n.\r\nQUIT\r\n"
 
-    async def talk(octets: int) -> object:
+    async def talk(octets: int) -> tuple[bytes, list[Accepted]]:
         def cut(said: bytes) -> list[bytes]:
             return [said[at : at + octets] for at in range(0, len(said), octets)]
 
@@ -152,7 +152,7 @@ def test_a_handshake_cut_at_every_place() -> None:
         return said, accepted
 
     async def body() -> None:
-        said, accepted = whole = await talk(1 << 20)  # type: ignore[misc]
+        said, accepted = whole = await talk(1 << 20)
         codes = " ".join(line[:3] for line in said.decode().splitlines() if line[3] == " ")
         assert codes == "250 250 503 250 250 354 250 221"
         assert [content for _, content in accepted] == [b"text\r\n"]

@@ -1,9 +1,11 @@
 """Which conversation an answer belongs to."""
 
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import Connection, insert
 
 from relay.store.tables import Conversation
 from relay.store.writer import Store
@@ -20,13 +22,17 @@ def test_the_nearest_message_decides_and_the_oldest_conversation(store: Store, k
     keyring = Keyring.open(key_folder, role="relay")
     for days, conversation_id in enumerate((FIRST, SECOND, THIRD)):
         row = {"id": conversation_id, "created_at": NOW + timedelta(days=days)}
-        store.run(lambda conn, row=row: conn.execute(insert(Conversation.__table__).values(row)).rowcount)  # type: ignore[attr-defined]
+        store.run(partial(_begin, row=row))
     known = ((FIRST, "<a@x.example>"), (SECOND, "<b@x.example>"), (THIRD, "<a@x.example>"), (THIRD, "<c@x.example>"))
     for conversation_id, message_id in known:
-        store.run(lambda conn, one=conversation_id, text=message_id: remember(conn, keyring, one, text))
+        store.run(partial(remember, keyring=keyring, conversation_id=conversation_id, message_id=message_id))
     with store.read() as conn:
         assert by_thread(conn, keyring, ["<a@x.example>"]) == FIRST
         assert by_thread(conn, keyring, ["<a@x.example>", "<b@x.example>"]) == SECOND
         assert by_thread(conn, keyring, ["<b@x.example>", "<c@x.example>", "<unknown@x.example>"]) == THIRD
         assert by_thread(conn, keyring, ["<unknown@x.example>", ""]) is None
         assert by_thread(conn, keyring, []) is None
+
+
+def _begin(conn: Connection, row: dict[str, Any]) -> None:
+    conn.execute(insert(Conversation).values(row))
