@@ -112,9 +112,9 @@ class _Supervisor:
         try:
             with slot.kept():
                 self._supervise(wishes, announce)
-            service_manager.stopping()
-            announce("Stopping: finishing what is under way…")
-            forced = self._stop()
+                service_manager.stopping()
+                announce("Stopping: finishing what is under way…")
+                forced = self._stop()
             announce("Stopped.")
             return forced
         finally:

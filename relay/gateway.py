@@ -38,6 +38,7 @@ from relay.outgoing import (
     reporter_of,
     routes_of,
     spooler_of,
+    transport_of,
 )
 from relay.planning import Planner
 from relay.queue.delivery import Delivery
@@ -48,7 +49,6 @@ from relay.queue.requests import RequestKind
 from relay.queue.return_path import ReturnPaths
 from relay.queue.routes import Routes
 from relay.queue.spooling import Spooler
-from relay.queue.transport import Transport
 from relay.receipts import Receipts
 from relay.recognition import Recognition
 from relay.smtp.door import Door
@@ -279,22 +279,17 @@ def _furnish(configuration: Configuration, lasting: Lasting, running: Gateway | 
 
 
 def _delivery(configuration: Configuration, lasting: Lasting, routes: Routes, reports: Reports) -> Delivery:
-    couriers = configuration.delivery.connections_per_host
     return Delivery(
         store=lasting.store,
         keyring=lasting.keyring,
         blobs=lasting.blobs,
         audit=lasting.audit,
         routes=routes,
-        transport=Transport(
-            ehlo_name=configuration.gateway.host_name,
-            connections=couriers,
-            patience=patience_of(configuration),
-            exchangers=exchangers_of(configuration),
-        ),
+        transport=transport_of(configuration),
         ladder=ladder_of(configuration),
         reports=reports,
         owner=lasting.owner,
-        couriers=couriers,
+        couriers=configuration.delivery.connections_per_host,
         gone=holder_is_gone,
+        tenure=lasting.slot.tenure,
     )

@@ -17,6 +17,7 @@ from relay.queue.patience import Patience
 from relay.queue.return_path import ReturnPaths
 from relay.queue.routes import PARTNER, REPLIES, Route, Routes, TlsMode
 from relay.queue.spooling import Spooler
+from relay.queue.transport import Transport
 from relay.store.writer import Store
 from relay.vault.blobs import BlobStore
 from relay.vault.keyring import Keyring
@@ -89,6 +90,16 @@ def routes_of(configuration: Configuration) -> Routes:
         routes,
         inside_domains=configuration.organisation.domains,
         partners={domain: PARTNER + name for domain, name in configuration.partner_names.items()},
+    )
+
+
+def transport_of(configuration: Configuration) -> Transport:
+    """Return what talks to next hops."""
+    return Transport(
+        ehlo_name=configuration.gateway.host_name,
+        connections=configuration.delivery.connections_per_host,
+        patience=patience_of(configuration),
+        exchangers=exchangers_of(configuration),
     )
 
 

@@ -100,6 +100,7 @@ async def work(gateway: Gateway, source: Source) -> None:
 
     await gateway.delivery.start()
     duties = Duties(gateway)
+    naming = asyncio.create_task(_watch_name(gateway.slot, stopping))
 
     async def renew(configuration: Configuration) -> None:
         nonlocal gateway, duties
@@ -115,7 +116,6 @@ async def work(gateway: Gateway, source: Source) -> None:
         watching = [
             asyncio.create_task(renew_on_hangup(source, renew)),
             asyncio.create_task(watch_certificates(gateway.listeners)),
-            asyncio.create_task(_watch_name(gateway.slot, stopping)),
         ]
         await stopping.wait()
         _log.info("stopping")
@@ -127,6 +127,7 @@ async def work(gateway: Gateway, source: Source) -> None:
         await asyncio.gather(*watching, return_exceptions=True)
         await duties.end()
         await gateway.delivery.stop(FINISH_WITHIN / 2)
+        naming.cancel()
         gateway.intake.close()
         gateway.extractor.close()
         gateway.store.close()

@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy.engine import Row
 
-from relay.clock import id_text
+from relay.clock import id_text, monotonic
 from relay.errors import StoreError
 from relay.fail_points import reached
 from relay.queue import entries as leases
@@ -36,7 +36,8 @@ _log = structlog.get_logger()
 class Claims:
     """The leases of one worker, named by ``owner``; ``gone`` says whether another owner is not there.
 
-    One that is not there for longer than `relay.store.slot.GRACE` is dead: its leases need not lapse.
+    One that is not there for longer than `relay.store.slot.GRACE` is dead: its leases need not lapse. ``tenure`` says
+    whether we may pass for dead ourselves (`relay.store.slot.Slot.tenure`).
     StoreError leaves every method that is asynchronous, except `keep_back`.
     """
 
@@ -48,12 +49,15 @@ class Claims:
         owner: bytes,
         *,
         gone: Callable[[Connection, bytes], bool],
+        tenure: Callable[[], int | None] = lambda: 0,
     ) -> None:
         self._store = store
         self._keyring = keyring
         self._blobs = blobs
         self._owner = owner
         self._gone = gone
+        self._tenure = tenure
+        self._looked_in = tenure()  # the tenure in which all that is held was last seen to be ours
         self._held: dict[tuple[bytes, int], datetime] = {}  # id and epoch of an entry -> end of its lease
         self._ahead = timedelta()  # how far the clock by which leases end is ahead of ours
         self._absent: dict[bytes, datetime] = {}  # owner -> when it was first found not to be there
@@ -67,6 +71,16 @@ class Claims:
     def somebody_is_absent(self) -> bool:
         """Tell whether another owner was not there at the last look, and should be looked for again soon."""
         return bool(self._absent)
+
+    @property
+    def certain(self) -> bool:
+        """Tell whether nobody can have taken what is held here before its end; else nothing of it is to be begun."""
+        return (tenure := self._tenure()) is not None and tenure == self._looked_in
+
+    @property
+    def in_doubt(self) -> bool:
+        """Tell whether somebody may have taken it, so that `keep_house` has to look."""
+        return self._tenure() not in {None, self._looked_in}
 
     def lease(self, now: datetime) -> Lease:
         """Return a lease that begins now, as others see it."""
@@ -152,19 +166,21 @@ class Claims:
         """Renew long leases, return lapsed ones, undo what a jumping clock did.
 
         A lease of our own that lapsed while nobody else took it is renewed: we may have sent what it is for, and wait
-        for the store to record that. One that somebody took is ours no more.
+        for the store to record that. One that somebody took is ours no more. After our name was lost all are looked at.
 
         ``longest`` is the longest pause between two attempts. Return the routes that mail waits for and that are not
         in ``routes``.
         """
-        old = [lease for lease, until in self._held.items() if until < now + leases.LEASE * 2 / 3]
+        tenure, in_doubt, asked_at = self._tenure(), not self.certain, monotonic()
+        old = [lease for lease, until in self._held.items() if in_doubt or until < now + leases.LEASE * 2 / 3]
 
         def work(conn: Connection) -> tuple[timedelta, set[tuple[bytes, int]], int, dict[bytes, datetime], list[str]]:
             ahead = leases.ahead_of(conn, now)
             renewed = leases.renew(conn, self._owner, [entry_id for entry_id, _ in old], now + ahead)
             leases.bring_forward(conn, routes, now, longest)
             absent = leases.absent_holders(conn, self._owner, self._gone)
-            since = {owner: self._absent.get(owner, now) for owner in absent}
+            seen_at = now + timedelta(seconds=monotonic() - asked_at)  # this may have stood in line for seconds
+            since = {owner: self._absent.get(owner, seen_at) for owner in absent}
             dead = [owner for owner, at in since.items() if now - at >= GRACE]
             returned = leases.return_lapsed(conn, now + ahead) + sum(leases.recover(conn, owner) for owner in dead)
             return ahead, renewed, returned, since, leases.other_routes(conn, routes)
@@ -173,6 +189,7 @@ class Claims:
         for lease in old:
             if self._held.pop(lease, None) and lease in renewed:
                 self._held[lease] = now + leases.LEASE
+        self._looked_in = tenure
         if lapsed:
             _log.warning("leases returned", entries=lapsed)
         return unknown

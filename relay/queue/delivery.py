@@ -38,7 +38,7 @@ from relay.queue.routes import Routes
 from relay.queue.settling import Settled, settle
 from relay.queue.spooling import Draft, Lease
 from relay.queue.steady import SteadyClock
-from relay.queue.transaction import Path, Transaction
+from relay.queue.transaction import transaction_of
 from relay.queue.transport import Transport
 from relay.store.audit import Audit
 from relay.store.tables.queue import Kind
@@ -71,8 +71,8 @@ class Delivery:
     ``owner`` names the worker, 16 octets, the same after each restart, so that it finds its own leases; two live
     workers never share it. ``couriers`` is how many transactions run at once per route, ``budget`` how many octets of
     handed-over messages are held in memory.
-    ``gone`` says whether another owner is not there; after a moment its leases need not lapse then. ``now`` and
-    ``spread`` are injected by tests.
+    ``gone`` says whether another owner is not there; after a moment its leases need not lapse then. ``tenure`` says
+    whether others may find us so (`relay.store.slot.Slot.tenure`). ``now`` and ``spread`` are injected by tests.
     """
 
     def __init__(
@@ -90,6 +90,7 @@ class Delivery:
         couriers: int = 10,
         budget: int = DELIVERY,
         gone: Callable[[Connection, bytes], bool] = lambda _conn, _owner: False,
+        tenure: Callable[[], int | None] = lambda: 0,
         now: Callable[[], datetime] | None = None,
         spread: Callable[[float, float], float] = random.uniform,
         poll_seconds: float = POLL_SECONDS,
@@ -99,12 +100,13 @@ class Delivery:
         self._transport = transport
         self._ladder = ladder
         self._recorder = Recorder(store, keyring, audit, reports, recorded=self._recorded, retry_seconds=retry_seconds)
-        self._claims = Claims(store, keyring, blobs, owner, gone=gone)
+        self._claims = Claims(store, keyring, blobs, owner, gone=gone, tenure=tenure)
         self._budget = Budget(budget)
         self._now = now or SteadyClock()
         self._spread = spread
         self._poll_seconds = poll_seconds
         self._poll_now = asyncio.Event()
+        self._certain = asyncio.Event()
         self._destinations = Destinations(couriers, self._carry, self._poll_now.set)
         self._destinations.open(routes.by_name)
         self._stopping = False
@@ -197,9 +199,12 @@ class Delivery:
     async def _carry(self, consignment: Consignment) -> None:
         """Send one consignment and settle its entries. Whatever happens, each entry gets an outcome."""
         await self._recorder.room()
+        while not self._claims.certain:  # another machine may have gone on with it
+            self._certain.clear()
+            await self._certain.wait()
         try:
             if not self._claims.still_ours(consignment, self._now()):
-                # This process was stopped for so long that somebody else may be sending it by now.
+                # This process was stopped or cut off for so long that somebody else may be sending it by now.
                 self._claims.let_go(consignment.entries)
                 return
             going = await self._claims.keep_back(consignment) if self._claims.paused else consignment
@@ -223,23 +228,11 @@ class Delivery:
         return replace(consignment, entries=tuple(consignment.entries[place] for place in left)) if left else None
 
     async def _send(self, consignment: Consignment) -> tuple[Outcome, ...]:
-        envelope = consignment.envelope
-        lapsed = envelope.until is not None and self._now() >= envelope.until
+        until = consignment.envelope.until
+        lapsed = until is not None and self._now() >= until
         if lapsed and consignment.entries[0].kind is not Kind.REPLY:  # an answer is tried once all the same
             return _for_all(consignment, "4.4.7", "it was not taken in time")
-        mail = Transaction(
-            reverse_path=envelope.reverse_path,
-            paths=tuple(
-                Path(entry.envelope.recipient, entry.envelope.orcpt, entry.envelope.notify)
-                for entry in consignment.entries
-            ),
-            content=consignment.content,
-            eight_bit=envelope.body == "8BITMIME",
-            utf8=envelope.smtputf8,
-            ret=envelope.ret,
-            envid=envelope.envid,
-            ours=lambda: self._claims.still_ours(consignment, self._now()),
-        )
+        mail = transaction_of(consignment, ours=lambda: self._claims.still_ours(consignment, self._now()))
         return await self._transport.send(self.routes[consignment.route], mail)
 
     def _settle(self, consignment: Consignment, outcomes: tuple[Outcome, ...], but: Sequence[int]) -> None:
@@ -261,8 +254,11 @@ class Delivery:
         while not self._stopping:
             self._poll_now.clear()
             try:
-                if polls % (ABSENCE_POLLS if self._claims.somebody_is_absent else HOUSEKEEPING_POLLS) == 0:
+                often = ABSENCE_POLLS if self._claims.somebody_is_absent else HOUSEKEEPING_POLLS
+                if polls % often == 0 or self._claims.in_doubt:
                     await self._keep_house()
+                if self._claims.certain:
+                    self._certain.set()
                 if await self._claim():
                     self._poll_now.set()
             except StoreError as error:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from relay.message.xtext import embedded
 from relay.queue.content import Content
+from relay.queue.items import Consignment
 
 Extensions = Mapping[str, str]  # keyword in lower case -> parameters, of the last EHLO
 
@@ -40,6 +41,23 @@ class Transaction:
     def needs_utf8(self) -> bool:
         """Tell whether the next hop must understand SMTPUTF8."""
         return self.utf8 or not (self.reverse_path.isascii() and all(path.address.isascii() for path in self.paths))
+
+
+def transaction_of(consignment: Consignment, ours: Callable[[], bool]) -> Transaction:
+    """Return the transaction that a consignment asks for."""
+    envelope = consignment.envelope
+    return Transaction(
+        reverse_path=envelope.reverse_path,
+        paths=tuple(
+            Path(entry.envelope.recipient, entry.envelope.orcpt, entry.envelope.notify) for entry in consignment.entries
+        ),
+        content=consignment.content,
+        eight_bit=envelope.body == "8BITMIME",
+        utf8=envelope.smtputf8,
+        ret=envelope.ret,
+        envid=envelope.envid,
+        ours=ours,
+    )
 
 
 def divided(mail: Transaction, by: Callable[[Path], Hashable]) -> list[tuple[Transaction, list[int]]]:

@@ -6,6 +6,9 @@ name is therefore locked by something that dies with its holder: a file lock bes
 advisory lock on PostgreSQL. On PostgreSQL others see by that lock whether the holder lives, so that its mail need not
 wait for its leases to lapse. A server that is restarted ends all sessions, and no process: each takes its name anew as
 soon as it can, and whoever looks has to find a name unheld for longer than that takes (`GRACE`).
+
+A machine may also be cut off from a server that others reach, or stand still: others go on with its work then, and it
+lives. So it relies on its name only while it is sure of it, and looks what is left when it has it anew (`tenure`).
 """
 
 import asyncio
@@ -16,12 +19,14 @@ import re
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from relay.clock import monotonic
 from relay.durable import give_to_owner_of
 from relay.errors import StoreError
 from relay.store.engine import database_file, open_engine
@@ -49,18 +54,20 @@ class Slot:
         self._descriptor = -1
         self._session: Connection | None = None
         self._refused_at: float | None = None
+        self._tenure, self._sure_at = 0, 0.0
         if file is not None:
             path = file.with_name(f"{file.name}.{_UNFIT.sub('_', name)}.slot")
             try:
-                self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+                self._descriptor = os.open(path, flags, 0o600)
                 give_to_owner_of(path.parent, self._descriptor)
             except OSError as error:
                 raise StoreError(f"cannot open {path}: {error.strerror}") from error
         else:
             self._session = _session(url)
-        deadline = time.monotonic() + patience
+        deadline = monotonic() + patience
         while not self._try():
-            if time.monotonic() >= deadline:
+            if monotonic() >= deadline:
                 self.close()
                 raise StoreError(
                     f"another process works as {name} on this database: stop it, or give each machine "
@@ -68,17 +75,28 @@ class Slot:
                 )
             time.sleep(_PAUSE)
 
+    def tenure(self) -> int | None:
+        """Return how often the name has been taken; None while nobody knows whether others think us dead by now.
+
+        Not for longer than `GRACE` after it was last seen to be ours: nobody does anything in our place before.
+        """
+        if self._descriptor >= 0 or monotonic() - self._sure_at < GRACE.total_seconds():
+            return self._tenure
+        return None
+
     def held(self) -> bool:
         """Say whether the name is still ours, and take it anew where the session was lost. Blocking, some seconds.
 
-        False when another process has it. While the server does not answer nobody can take it; and who seems to have it
-        may be our own lost session, until the server misses that.
+        False when another process has it. While the server does not answer nobody can say (`tenure`); and who seems to
+        have it may be our own lost session, until the server misses that.
         """
         if self._descriptor >= 0:
             return True
+        asked_at = monotonic()
         try:
             if self._session is not None and self._refused_at is None:
                 self._session.execute(text("SELECT 1"))
+                self._sure_at = asked_at
                 return True
         except SQLAlchemyError:
             self._end_session()
@@ -92,15 +110,20 @@ class Slot:
         if taken:
             self._refused_at = None
             return True
-        self._refused_at = self._refused_at or time.monotonic()
-        return time.monotonic() - self._refused_at < _ANEW
+        self._refused_at = self._refused_at or monotonic()
+        return monotonic() - self._refused_at < _ANEW
 
     async def lost(self) -> None:
         """Return once another process has the name; take it anew until then, whenever its session is lost."""
-        while True:
-            if not await asyncio.to_thread(self.held):
-                return
-            await asyncio.sleep(CHECKED_EVERY)
+        # Not in a thread of the loop's: those may all be waiting, for a server that does not answer.
+        thread = ThreadPoolExecutor(1, thread_name_prefix="slot-keeper")
+        try:
+            while True:
+                if not await asyncio.get_running_loop().run_in_executor(thread, self.held):
+                    return
+                await asyncio.sleep(CHECKED_EVERY)
+        finally:
+            thread.shutdown(wait=False)
 
     @contextmanager
     def kept(self) -> Iterator[None]:
@@ -146,10 +169,14 @@ class Slot:
             except BlockingIOError:
                 return False
             return True
+        asked_at = monotonic()
         try:
-            return bool(self._session.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": self._key}).scalar())
+            taken = self._session.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": self._key}).scalar()
         except SQLAlchemyError as error:
             raise translate(error) from error
+        if taken:
+            self._tenure, self._sure_at = self._tenure + 1, asked_at  # in this order: `tenure` reads the second first
+        return bool(taken)
 
 
 def holder_is_gone(connection: Connection, mark: bytes) -> bool:

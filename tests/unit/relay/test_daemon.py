@@ -1,5 +1,14 @@
+import os
+import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any, cast
 
+import pytest
+
+from relay import daemon
 from relay.config.values import Endpoint
 from relay.daemon import refusal
 
@@ -16,3 +25,36 @@ def test_a_port_that_relays_share_is_not_refused() -> None:
         relay.bind(("127.0.0.1", 0))
         relay.listen()
         assert not refusal(Endpoint(host="127.0.0.1", port=relay.getsockname()[1]))
+
+
+def test_processes_are_told_to_stop_while_the_name_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They stop under the name; and who keeps it may wait long for a database that does not answer."""
+    story: list[str] = []
+
+    class Name:
+        def __init__(self, *_: object) -> None: ...
+
+        @contextmanager
+        def kept(self) -> Iterator[None]:
+            os.kill(os.getpid(), signal.SIGTERM)
+            yield
+            story.append("let go")
+
+        def close(self) -> None: ...
+
+    nursery = SimpleNamespace(
+        start=lambda _key: None,
+        signal=lambda _key, number: story.append(signal.Signals(number).name),
+        ended=lambda _seconds=0: [(("relay", 0), 0)] if story else [],
+    )
+    configuration = SimpleNamespace(
+        storage=SimpleNamespace(database=""),
+        gateway=SimpleNamespace(process_name=lambda *_: "supervisor"),
+        listen={},
+        portal=SimpleNamespace(listen=Endpoint(host="127.0.0.1", port=1)),
+        demo=None,
+    )
+    monkeypatch.setattr(daemon, "Slot", Name)
+    several = cast("Any", (nursery, None, configuration, [daemon._Child(("relay", 0))]))
+    assert daemon._Supervisor(*several).run(lambda _text: None) == 0
+    assert story == ["SIGTERM", "let go"]

@@ -172,7 +172,7 @@ def test_what_the_dead_held_is_due_again(any_yard: Yard) -> None:
         await claims.keep_house(["outside"], yard.clock(), HOUR)
         assert yard.states() == ["leased"] * 3, "its name may be taken anew in a moment: the database was restarted"
         assert claims.somebody_is_absent
-        yard.clock.pass_(GRACE)
+        yard.clock.pass_(2 * GRACE)
         await claims.keep_house(["outside"], yard.clock(), HOUR)
         assert yard.states() == ["due", "leased", "leased"]
         await claims.keep_house(["outside"], yard.clock(), HOUR)

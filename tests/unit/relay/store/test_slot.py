@@ -4,13 +4,14 @@ import asyncio
 import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Callable
 
 import pytest
 from sqlalchemy import text
 
 from relay.errors import StoreError
-from relay.store.slot import Slot, holder_is_gone
+from relay.store.slot import GRACE, Slot, holder_is_gone
 from relay.store.writer import Store, open_store
 
 
@@ -105,6 +106,30 @@ def test_a_name_that_another_took_is_not_ours_any_more(postgresql_url: str, monk
     other.close()
     assert slot.held()
     slot.close()
+    store.close()
+
+
+@pytest.mark.postgresql
+def test_a_name_is_sure_for_a_moment(postgresql_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody knows longer than a moment that a name is still ours; once it was lost, it is another tenure of it."""
+    store, slot = open_store(postgresql_url), Slot(postgresql_url, "relay-0")
+    seconds = [time.monotonic()]
+    monkeypatch.setattr("relay.store.slot.monotonic", lambda: seconds[0])
+    assert slot.tenure() == 1
+    seconds[0] += GRACE.total_seconds()
+    assert slot.tenure() is None
+    assert slot.held()
+    assert slot.tenure() == 1
+    end_sessions(store)
+    assert slot.held()
+    assert slot.tenure() == 2
+    end_sessions(store)
+    other = Slot(postgresql_url, "relay-0")
+    seconds[0] += GRACE.total_seconds()
+    assert slot.held()
+    assert slot.tenure() is None, "it seems to be ours, but is not"
+    slot.close()
+    other.close()
     store.close()
 
 
