@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
-from relay.durable import sync_file, sync_folder
+from relay.durable import give_to_owner_of, make_folder, sync_file, sync_folder
 from relay.errors import RefusedError
 from relay.store.engine import database_file
 from relay.store.faults import translate
@@ -79,7 +79,7 @@ def put_storage(source: Path, url: str, blobs: Path) -> None:
     if (source / _BLOBS).is_dir():
         _put(source / _BLOBS, blobs)
     with _explained(file.parent):
-        _copy(source / _DATABASE, file)  # last: while it is missing, nothing starts
+        _copy(source / _DATABASE, file, ours=True)  # last: while it is missing, nothing starts
 
 
 def _belongs_into_a_backup(file: Path) -> bool:
@@ -108,7 +108,7 @@ def _put(source: Path, target: Path, but_for: Sequence[str] = ()) -> None:
     with _explained(target):
         for file in sorted(source.rglob("*")):
             if file.is_file() and file.name not in but_for:
-                _copy(file, target / file.relative_to(source))
+                _copy(file, target / file.relative_to(source), ours=True)
 
 
 def _copy_if_there(file: Path, target: Path) -> bool:
@@ -119,15 +119,24 @@ def _copy_if_there(file: Path, target: Path) -> bool:
     return True
 
 
-def _copy(file: Path, target: Path) -> None:
-    """Copy one file with its mode, durably; its folders are made for their owner alone."""
+def _copy(file: Path, target: Path, *, ours: bool = False) -> None:
+    """Copy one file with its mode, durably; its folders are made for their owner alone.
+
+    With ``ours`` it is put to use: what root copies is the gateway's, who owns the folder that was there. A backup that
+    root makes stays root's.
+    """
     with file.open("rb") as source:
         missing = [folder for folder in (target.parent, *target.parent.parents) if not folder.is_dir()]
         for folder in reversed(missing):
-            folder.mkdir(mode=_FOLDERS)
+            if ours:
+                make_folder(folder)
+            else:
+                folder.mkdir(mode=_FOLDERS)
             sync_folder(folder.parent)
         mode = os.fstat(source.fileno()).st_mode & 0o777
         with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb") as copy:
+            if ours:
+                give_to_owner_of(target.parent, copy.fileno())
             shutil.copyfileobj(source, copy)
             copy.flush()
             os.fsync(copy.fileno())

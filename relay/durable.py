@@ -1,6 +1,9 @@
 """What a file system needs to be told: so that names outlive a power cut, and that what root made is the gateway's."""
 
 import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -14,22 +17,41 @@ def sync_file(file: Path) -> None:
     _sync(file)
 
 
-def give_to_owner_of(like: Path, made: int | Path) -> None:
-    """Give what root has just made (a descriptor, or a path) to the owner of ``like``; for others nothing is done.
+def give_to_owner_of(like: Path, made: int) -> None:
+    """Give what root has just made (a descriptor) to the owner of ``like``; for others nothing is done.
 
     An administrator calls a command as root, and the gateway runs as the owner of the folder: a key that it could not
-    read would stop it. OSError leaves.
+    read would stop it. That user may be in an attacker's hands, and must not be given what was there before under
+    another name: open with O_NOFOLLOW; a file that has a second name stays root's. OSError leaves.
     """
     if os.geteuid() != 0:
         return
-    status = like.stat()
-    if status.st_uid != os.stat(made).st_uid:  # noqa: PTH116  # of a descriptor, too
-        os.chown(made, status.st_uid, status.st_gid)
+    owner, status = like.stat(), os.fstat(made)
+    if status.st_uid != owner.st_uid and not (stat.S_ISREG(status.st_mode) and status.st_nlink > 1):
+        os.fchown(made, owner.st_uid, owner.st_gid)
+
+
+def make_folder(folder: Path, like: Path | None = None) -> None:
+    """Make a folder for its owner alone, and those above it; nothing happens where it is there. OSError leaves.
+
+    What root makes belongs to the owner of ``like``, or of the folder above it.
+    """
+    missing = [one for one in (*reversed(folder.parents), folder) if not one.exists()]
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for one in missing:
+        with _opened(one, os.O_DIRECTORY | os.O_NOFOLLOW) as descriptor:
+            give_to_owner_of(like or one.parent, descriptor)
 
 
 def _sync(path: Path, flags: int = 0) -> None:
+    with _opened(path, flags) as descriptor:
+        os.fsync(descriptor)
+
+
+@contextmanager
+def _opened(path: Path, flags: int) -> Iterator[int]:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | flags)
     try:
-        os.fsync(descriptor)
+        yield descriptor
     finally:
         os.close(descriptor)

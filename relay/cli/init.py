@@ -13,6 +13,7 @@ from relay.cli.whom import DestinationDomain
 from relay.config import Configuration
 from relay.config.demo import demo_text, word_lists
 from relay.config.starter import starter_text
+from relay.durable import make_folder
 from relay.errors import RefusedError, StoreError
 from relay.store.schema import holds_messages, migrate
 from relay.vault import progress
@@ -76,7 +77,7 @@ def _prepare(configuration: Configuration) -> None:
             )
         Keyring.create(keys)
         say(f"Made keys in {keys}. Back them up apart from the storage: without them nothing sealed opens again.")
-    blobs.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(blobs)
     migrate(configuration.storage.database)
     progress.begin(configuration.storage.database, keys)
     say("The database is ready.")

@@ -14,7 +14,7 @@ from relay.config.values import selector as read_selector
 from relay.dkim.keys import KeyKind, new_pem, open_key
 from relay.dkim.record import record_name, record_value, zone_line
 from relay.dkim.signature import SigningKey
-from relay.durable import give_to_owner_of
+from relay.durable import make_folder
 from relay.errors import RefusedError
 from relay.vault.keyfiles import write_new
 from relay.vault.keyring import Keyring
@@ -52,10 +52,9 @@ def dkim(  # noqa: PLR0917  # click passes them by name
     except ValueError as error:
         raise RefusedError(str(error)) from None
     place = (file or _place(session, domain, selector)).absolute()
-    if place.parent.name == _FOLDER:
+    if place.parent.name == _FOLDER and place.parent.parent.is_dir():
         with suppress(OSError):  # what is in the way is named when the key is written
-            place.parent.mkdir(mode=0o700)
-            give_to_owner_of(place.parent.parent, place.parent)
+            make_folder(place.parent)
     made = not place.exists() and write_new(place, new_pem(kind))
     key = open_key(DkimKey(domain=domain, selector=selector, key=place))
     if as_json:

@@ -90,7 +90,7 @@ def _slip_in(gate: int, patience: float) -> bool:
 
 def _open(file: Path) -> int:
     try:
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         give_to_owner_of(file.parent, descriptor)
     except OSError as error:
         raise StoreError(f"cannot open the write gate {file}: {error.strerror}") from error

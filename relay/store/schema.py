@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from relay.durable import sync_folder
+from relay.durable import give_to_owner_of, make_folder, sync_folder
 from relay.errors import StoreError
 from relay.store.engine import database_file, open_engine
 from relay.store.faults import translate
@@ -122,8 +122,17 @@ def _refuse_newer(current: str | None) -> None:
 
 def _create_file(file: Path) -> None:
     try:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        make_folder(file.parent)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        try:
+            descriptor = os.open(file, flags | os.O_EXCL, 0o600)
+        except FileExistsError:  # it may be a link, too, to where an administrator wants it
+            os.close(os.open(file, flags, 0o600))
+        else:
+            try:
+                give_to_owner_of(file.parent, descriptor)
+            finally:
+                os.close(descriptor)
         sync_folder(file.parent)  # the file's name must survive a power cut as well as its content
     except OSError as error:
         raise StoreError(f"the database file {file} cannot be created: {error.strerror}") from error

@@ -17,7 +17,7 @@ from typing import Any, Protocol, cast
 
 from sqlalchemy import Connection, Table, bindparam, select
 
-from relay.durable import sync_folder
+from relay.durable import make_folder, sync_folder
 from relay.errors import StoreError
 from relay.fail_points import reached
 from relay.store.prepared import Prepared
@@ -167,13 +167,13 @@ class FileBlobs:
         if folder in self._synced and folder.is_dir():
             return
         self._make_root()
-        folder.mkdir(mode=0o700, exist_ok=True)
+        make_folder(folder)
         sync_folder(self._folder)  # even where it was there: who made it may not have come to that, or have died before
         self._synced.add(folder)
 
     def _make_root(self) -> None:
         if not self._folder.is_dir():
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(self._folder)
             sync_folder(self._folder.parent)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from relay.durable import give_to_owner_of
 from relay.errors import StoreError, StoreFullError
 from relay.fail_points import reached
 
@@ -38,6 +39,7 @@ class UnnamedFile:
             self._spare = spare()
             descriptor = os.open(self._spare, flags | os.O_CREAT | os.O_EXCL, 0o600)
         self._descriptor: int | None = descriptor
+        give_to_owner_of(folder, descriptor)
         self.length = 0
         reached("blob: draft begun")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from relay.durable import sync_folder
+from relay.durable import make_folder, sync_folder
 from relay.errors import KeyringError
 from relay.vault.keyfiles import new_key, write_key, write_public
 from relay.vault.sealing.queue_item import new_queue_private, queue_public
@@ -23,7 +23,8 @@ def create(folder: Path) -> None:
         raise KeyringError(f"there are keys in {folder} already: they are never overwritten")
     draft = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}")
     try:
-        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(folder.parent)
+        make_folder(draft, like=folder if folder.exists() else folder.parent)
         _fill(draft)
         draft.replace(folder)  # an empty folder may stand there
         sync_folder(folder.parent)
@@ -33,8 +34,8 @@ def create(folder: Path) -> None:
 
 
 def _fill(folder: Path) -> None:
-    for name in ("", "relay", "shared", "portal", "public"):
-        (folder / name).mkdir(mode=0o700)
+    for name in ("relay", "shared", "portal", "public"):
+        make_folder(folder / name)
     private = new_queue_private()
     signing = Ed25519PrivateKey.generate()
     given = {"queue": private, "signing": signing.private_bytes_raw()}
