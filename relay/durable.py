@@ -31,6 +31,20 @@ def give_to_owner_of(like: Path, made: int) -> None:
         os.fchown(made, owner.st_uid, owner.st_gid)
 
 
+def open_shared(file: Path) -> int:
+    """Open a small file that processes share, to read and write; where it is missing it is made, for its owner alone.
+
+    It is no link, and the owner's of its folder where root makes it. OSError leaves.
+    """
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        give_to_owner_of(file.parent, descriptor)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
 def make_folder(folder: Path, like: Path | None = None) -> None:
     """Make a folder for its owner alone, and those above it; nothing happens where it is there. OSError leaves.
 

@@ -26,6 +26,7 @@ from typing import TypeVar
 import structlog
 
 from relay import clock
+from relay.durable import make_folder, open_shared
 from relay.errors import LetterlockError
 from relay.message.parts import Reading
 from relay.message.reading import read
@@ -85,7 +86,7 @@ class Mishaps:
         self._seen = b""
         self._poison: frozenset[bytes] = frozenset()
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(folder)
             self._page = _page(folder / f"{process.replace(os.sep, '_')}{_RUNNING}", _PLACES * _FINGERPRINT)
             self._changes = _page(folder / _CHANGES, _COUNT)
         except OSError as error:  # a full disk must not keep the queue from being sent
@@ -140,7 +141,9 @@ class Mishaps:
             for one in fingerprints:
                 tally[one.hex()] = [*tally.pop(one.hex(), ()), now.timestamp()]
             draft = self._tally.with_suffix(".draft")
-            draft.write_text(json.dumps(dict(list(tally.items())[-_MOST:])), encoding="ascii")
+            with os.fdopen(open_shared(draft), "r+", encoding="ascii") as file:
+                file.truncate()
+                json.dump(dict(list(tally.items())[-_MOST:]), file)
             draft.replace(self._tally)
             self._changes[:] = (int.from_bytes(self._changes[:]) + 1).to_bytes(_COUNT)
 
@@ -158,7 +161,7 @@ def _starts() -> range:
 
 
 def _page(file: Path, octets: int) -> mmap.mmap:
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = open_shared(file)
     try:
         # Written out, not only made longer: on a full disk a page without its room would kill who touches it.
         os.posix_fallocate(descriptor, 0, octets)
@@ -183,6 +186,6 @@ def _remembered(file: Path, now: datetime) -> Mapping[str, Sequence[float]]:
 @contextmanager
 def _alone(file: Path) -> Iterator[None]:
     """Keep other processes away from the tally for the block."""
-    with file.open("ab") as lock:
+    with os.fdopen(open_shared(file), "rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from relay.durable import give_to_owner_of
+from relay.durable import open_shared
 from relay.errors import StoreError
 
 _PAUSE = 0.05
@@ -90,8 +90,6 @@ def _slip_in(gate: int, patience: float) -> bool:
 
 def _open(file: Path) -> int:
     try:
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        give_to_owner_of(file.parent, descriptor)
+        return open_shared(file)
     except OSError as error:
         raise StoreError(f"cannot open the write gate {file}: {error.strerror}") from error
-    return descriptor

@@ -27,7 +27,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from relay.clock import monotonic
-from relay.durable import give_to_owner_of
+from relay.durable import open_shared
 from relay.errors import StoreError
 from relay.store.engine import database_file, open_engine
 from relay.store.faults import translate
@@ -58,9 +58,7 @@ class Slot:
         if file is not None:
             path = file.with_name(f"{file.name}.{_UNFIT.sub('_', name)}.slot")
             try:
-                flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-                self._descriptor = os.open(path, flags, 0o600)
-                give_to_owner_of(path.parent, self._descriptor)
+                self._descriptor = open_shared(path)
             except OSError as error:
                 raise StoreError(f"cannot open {path}: {error.strerror}") from error
         else:

@@ -11,6 +11,7 @@ from relay import backup
 from relay.cli import main
 from relay.durable import give_to_owner_of
 from relay.errors import StoreError
+from relay.mishaps import Mishaps
 from relay.store.gate import Gate
 from relay.store.slot import Slot
 from relay.vault.blobs import FileBlobs
@@ -63,6 +64,21 @@ def test_parts_that_root_seals_can_be_read_and_removed_by_the_gateway(home: Path
     """A large message that "letterlock held release" seals as root, and the folder it is in, are the gateway's."""
     FileBlobs(home / "blobs").write(BLOB, [b"sealed"])
     assert len(list(home.rglob("*"))) == 3
+    assert _owners(home) == {gateway}
+
+
+def test_notes_of_a_gateway_that_root_once_started_can_be_written_on(home: Path, gateway: int) -> None:
+    """What was being read, and what was fatal, is noted by the gateway's user after that, too."""
+    notes = home / "reading"
+    watch = Mishaps(notes, "relay-0", lambda head: head[:16].ljust(16)).watch(b"message")
+    with pytest.raises(ZeroDivisionError):
+        watch.over(lambda: 1 // 0)
+    assert {file.name for file in notes.iterdir()} == {
+        "relay-0.reading",
+        "mishaps.changes",
+        "mishaps.lock",
+        "mishaps.json",
+    }
     assert _owners(home) == {gateway}
 
 
