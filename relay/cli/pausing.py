@@ -3,6 +3,9 @@
 Not what a rule holds (``letterlock held``): there a sender is asked, here nobody is.
 """
 
+from collections.abc import Sequence
+from functools import partial
+
 import click
 from sqlalchemy import Connection
 
@@ -10,7 +13,8 @@ from relay import clock
 from relay.cli.opened import Opened, opened
 from relay.cli.session import Session, pass_session
 from relay.cli.terminal import examples, plural, say
-from relay.cli.whom import entries_or_domain, ids_or_domain
+from relay.cli.whom import entries_or_domain, ids_or_domain, portions
+from relay.errors import LetterlockError, NotFoundError, RefusedError
 from relay.queue import interventions
 
 _ID = "4ig7yxbkzvv2pcsxhxeyzxuuym"
@@ -31,8 +35,11 @@ def pause(session: Session, ids: tuple[str, ...], to: str | None) -> None:
     wanted = entries_or_domain(ids, to)
     with opened(session) as one:
         if to is None:
-            paused = _each(one, wanted, interventions.pause)
-            say(f"Keeps back {plural(paused, 'entry', 'entries')}.")
+            paused, refused = each(one, wanted, interventions.pause)
+            if paused:
+                say(f"Keeps back {plural(paused, 'entry', 'entries')}.")
+            if refused:
+                raise refused
         elif one.store.run(lambda conn: interventions.pause_destination(conn, one.audit, to, clock.now())):
             say(f"Nothing leaves to {to} any more; a running gateway knows within a second.")
         else:
@@ -51,16 +58,38 @@ def resume(session: Session, ids: tuple[str, ...], to: str | None) -> None:
     They are due at once, and are tried as long as if they had just begun to wait.
     """
     wanted = entries_or_domain(ids, to)
+    refused: LetterlockError | None = None
     with opened(session) as one:
         if to is None:
-            due = _each(one, wanted, interventions.resume)
+            due, refused = each(one, wanted, interventions.resume)
         else:
             due = one.store.run(lambda conn: interventions.resume_destination(conn, one.audit, to, clock.now()))
-    say(f"{plural(due, 'entry is', 'entries are')} due now; a running gateway takes them up within a second.")
+    if due or not refused:
+        say(f"{plural(due, 'entry is', 'entries are')} due now; a running gateway takes them up within a second.")
+    if refused:
+        raise refused
 
 
-def _each(one: Opened, wanted: list[bytes], action: interventions.Action) -> int:
-    def work(conn: Connection) -> int:
-        return sum(action(conn, one.keyring, one.audit, each, clock.now()) for each in wanted)
+def each(one: Opened, wanted: Sequence[bytes], action: interventions.Action) -> tuple[int, LetterlockError | None]:
+    """Do something to each entry or message, a portion in a transaction; return to how many entries it was done.
 
-    return one.store.run(work)
+    With it comes what to say of those where it could not be done, None where there is none: the others are done.
+    """
+    refused: dict[bytes, LetterlockError] = {}
+
+    def work(conn: Connection, portion: Sequence[bytes]) -> int:
+        done = 0
+        for item in portion:
+            refused.pop(item, None)  # a transaction may run again
+            try:
+                done += action(conn, one.keyring, one.audit, item, clock.now())
+            except (NotFoundError, RefusedError) as error:  # raised before anything was written for it
+                refused[item] = error
+        return done
+
+    done = sum(one.store.run(partial(work, portion=portion)) for portion in portions(wanted))
+    if not refused:
+        return done, None
+    first, others = next(iter(refused.values())), len(refused) - 1
+    more = f"; and {plural(others, 'other')} could not be found or did not wait either" if others else ""
+    return done, type(first)(f"{first}{more}")

@@ -2,21 +2,23 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import click
 
 from relay import clock
 from relay.cli.drop import drop
-from relay.cli.opened import identifier, opened
-from relay.cli.pausing import pause, resume
+from relay.cli.opened import Opened, identifier, opened
+from relay.cli.pausing import each, pause, resume
 from relay.cli.session import Session, pass_session
 from relay.cli.terminal import examples, plural, print_json, print_table, say
-from relay.cli.whom import Age, Whom, entries_or_domain, ids_or_domain
+from relay.cli.whom import Age, DestinationDomain, Whom, identifiers, portions
 from relay.config.amounts import size_words
 from relay.errors import RefusedError
+from relay.outgoing import routes_of
 from relay.queue.inspection import UNFINISHED, ListedEntry, Wanted, count_entries, list_entries, show_entries
-from relay.queue.interventions import retry, retry_destination
+from relay.queue.interventions import retry, retry_portion, waiting_ids
 from relay.queue.pauses import Pause, list_pauses
 from relay.store.tables.queue import EntryState
 
@@ -143,22 +145,47 @@ def show(session: Session, id: str, as_json: bool) -> None:  # noqa: A002  # the
 
 @command.command(
     "retry",
-    epilog=examples("letterlock queue retry 4ig7yxbkzvv2pcsxhxeyzxuuym", "letterlock queue retry --to example.net"),
+    epilog=examples(
+        "letterlock queue retry 4ig7yxbkzvv2pcsxhxeyzxuuym",
+        "letterlock queue retry --to example.net",
+        "letterlock queue retry --route outside",
+    ),
 )
-@ids_or_domain("All that waits for this domain instead of single entries.")
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+@click.option("--to", type=DestinationDomain(), help="All that waits for this domain.")
+@click.option("--route", metavar="NAME", help="All that leaves this way: inside, outside …")
+@click.option("--all", "everything", is_flag=True, help="All that waits.")
 @pass_session
-def try_again(session: Session, ids: tuple[str, ...], to: str | None) -> None:
-    """Try waiting entries at once instead of at their next turn."""
-    wanted = entries_or_domain(ids, to)
-    now = clock.now()
+def try_again(session: Session, ids: tuple[str, ...], to: str | None, route: str | None, everything: bool) -> None:
+    """Try waiting entries at once instead of at their next turn.
+
+    Next hops that were left alone because they did not answer are asked again.
+    """
+    if sum(map(bool, (ids, to, route, everything))) != 1:
+        raise click.UsageError("Name one or more IDs, a domain with --to, a route with --route, or --all.")
+    wanted = identifiers(ids)
     with opened(session) as one:
-        if to is not None:
-            tried = one.store.run(lambda conn: retry_destination(conn, one.audit, to, now))
+        if wanted:
+            tried, refused = each(one, wanted, retry)
         else:
-            tried = one.store.run(lambda conn: sum(retry(conn, one.keyring, one.audit, each, now) for each in wanted))
-    if not tried:
-        raise RefusedError(f"nothing is waiting for {to}")
-    say(f"{plural(tried, 'entry is', 'entries are')} due now; a running gateway takes them up within a second.")
+            tried, refused = _retry_all(one, to or "", route or ""), None
+    if tried:
+        say(f"{plural(tried, 'entry is', 'entries are')} due now; a running gateway takes them up within a second.")
+    if refused:
+        raise refused
+
+
+def _retry_all(one: Opened, to: str, route: str) -> int:
+    with one.store.read() as conn:
+        waiting = waiting_ids(conn, domain=to, route=route)
+    facts = {"domain": to} if to else {"route": route or "every route"}
+    tried = 0
+    for portion in portions(waiting):
+        tried += one.store.run(partial(retry_portion, audit=one.audit, entry_ids=portion, facts=facts, now=clock.now()))
+    if tried:
+        return tried
+    names = f" (routes are {', '.join(routes_of(one.configuration).by_name)})" if route else ""
+    raise RefusedError(f"nothing is waiting{' for ' if to or route else ''}{to or route}{names}")
 
 
 def moment(at: datetime) -> str:

@@ -1,6 +1,6 @@
 """Which mail a command means: by entry, domain, address or age, as a person types them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -12,6 +12,7 @@ from relay.config.values import domain
 from relay.message.addresses import parse_mailbox
 
 NULL = "<>"
+PORTION = 200  # entries or messages of one transaction
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -82,6 +83,11 @@ def entries_or_domain(ids: tuple[str, ...], to: str | None) -> list[bytes]:
     if bool(ids) == bool(to):
         raise click.UsageError("Name one or more IDs, or a domain with --to.")
     return identifiers(ids)
+
+
+def portions(ids: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    """Cut ids into what one transaction may take: a gateway that runs beside it commits in between."""
+    return (ids[at : at + PORTION] for at in range(0, len(ids), PORTION))
 
 
 def identifiers(texts: Iterable[str]) -> list[bytes]:

@@ -62,6 +62,7 @@ class Claims:
         self._ahead = timedelta()  # how far the clock by which leases end is ahead of ours
         self._absent: dict[bytes, datetime] = {}  # owner -> when it was first found not to be there
         self.paused: frozenset[str] = frozenset()  # domains to which an operator lets nothing leave, as last read
+        self.by_hand = False  # whether a person made something of the last claim due
 
     def __len__(self) -> int:
         """Return how many entries this worker holds at the moment."""
@@ -117,7 +118,7 @@ class Claims:
         aside first. Where nothing is due nothing is written.
         """
         if not await self._store.look(lambda conn: _anything(conn, rooms, now)):
-            self.paused = frozenset()
+            self.paused, self.by_hand = frozenset(), False
             return [], Counter()
 
         def work(conn: Connection) -> tuple[frozenset[str], list[Row[Any]]]:
@@ -132,6 +133,7 @@ class Claims:
             ]
 
         self.paused, rows = await self._store.commit(work)
+        self.by_hand = any(map(leases.by_hand, rows))
         reached("queue: claimed")
         taken = Counter(row.route for row in rows)
         if not rows:

@@ -276,6 +276,8 @@ class Delivery:
         now = self._now()
         rooms = self._destinations.rooms()
         consignments, taken = await self._claims.claim(rooms, now, self._ladder.longest)
+        if self._claims.by_hand:
+            self._transport.ask_again()
         for consignment in consignments:
             for part in self._destinations.parts(consignment):
                 self._admit(part, now + LEASE, claimed=True)

@@ -70,6 +70,7 @@ _CLAIM = (
         _ENTRY.c.envelope,
         _ENTRY.c.lease_epoch,
         _ENTRY.c.created_at,
+        _ENTRY.c.due_at,
         _ENTRY.c.attempts,
         _ENTRY.c.warned_at,
         _ENTRY.c.participant_id,
@@ -124,6 +125,11 @@ def claim(
     """
     values = {"of_route": route, "at": now, "most": limit, "owner": owner, "but_for": but_for}
     return list(conn.execute(_CLAIM, values | {"until": until or now + LEASE}).all())
+
+
+def by_hand(row: Row[Any]) -> bool:
+    """Tell whether a person made a claimed entry due again (`relay.queue.interventions`)."""
+    return bool(row.attempts) and bool(row.due_at <= row.created_at)
 
 
 def ahead_of(conn: Connection, now: datetime) -> timedelta:

@@ -4,10 +4,10 @@ An identifier names one entry, or a message with all its entries. NotFoundError 
 when nothing of it is in a state for what is asked: what is being sent is finished, and what is finished stays so.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, select, update
 
 from relay.clock import id_text
 from relay.errors import RefusedError
@@ -36,12 +36,27 @@ def retry(conn: Connection, keyring: Keyring, audit: Audit, identifier: bytes, n
     return len(waiting)
 
 
-def retry_destination(conn: Connection, audit: Audit, domain: str, now: datetime) -> int:
-    """Make everything that waits for a domain due at once; return how many entries."""
-    waiting = (_ENTRY.c.domain == domain, _ENTRY.c.state == EntryState.DUE.value)
+def waiting_ids(conn: Connection, *, domain: str = "", route: str = "") -> Sequence[bytes]:
+    """Return the ids of all entries that wait for their next try: for a domain, on a route, or without either all."""
+    chosen = select(_ENTRY.c.id).where(_ENTRY.c.state == EntryState.DUE.value)
+    if domain:
+        chosen = chosen.where(_ENTRY.c.domain == domain)
+    if route:
+        chosen = chosen.where(_ENTRY.c.route == route)
+    return conn.execute(chosen).scalars().all()
+
+
+def retry_portion(
+    conn: Connection, audit: Audit, entry_ids: Sequence[bytes], facts: Mapping[str, str], now: datetime
+) -> int:
+    """Make those of some entries that wait still due at once; return how many. ``facts`` tell the audit which they are.
+
+    A few hundred at a time: while a transaction lasts nobody else writes, and clients wait for their 250.
+    """
+    waiting = (_ENTRY.c.id.in_(entry_ids), _ENTRY.c.state == EntryState.DUE.value)
     retried = conn.execute(update(_ENTRY).where(*waiting).values(due_at=_ENTRY.c.created_at)).rowcount
     if retried:
-        audit.append(conn, Event.RETRIED, facts={"domain": domain}, at=now)
+        audit.append(conn, Event.RETRIED, facts={**facts, "entries": retried}, at=now)
     return retried
 
 

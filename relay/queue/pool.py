@@ -60,6 +60,10 @@ class Pool:
         self._avoid_until = self._monotonic() + self._patience.avoid
         self.doubt()
 
+    def ask_again(self) -> None:
+        """Leave the next hop alone no longer: a person says that it is back."""
+        self._avoid_until = 0.0
+
     def doubt(self) -> None:
         """Note that the next hop left a message without an answer, or could not be used."""
         self._in_doubt = True

@@ -96,6 +96,11 @@ class Transport:
         nowhere = local_answer("4.4.1", f"the route {route.name} has no next hop in relay.toml")
         return (Deferred(passing[-1] if passing else nowhere),) * len(mail.paths)
 
+    def ask_again(self) -> None:
+        """Ask at the next message every next hop that is left alone: a person says that one is back."""
+        for pool in self._pools.values():
+            pool.ask_again()
+
     def tidy(self) -> None:
         """Say goodbye to connections that were idle too long; call it about once a second."""
         for key, pool in tuple(self._pools.items()):

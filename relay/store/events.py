@@ -82,7 +82,12 @@ _SENTENCES: dict[Event, tuple[str, ...]] = {
     Event.REPORT_DROPPED: ("what arrived at its return address was dropped", ": {reason}"),
     Event.PASSED_ON: ("passed on", " from {sender}", " to {recipients}", ", {size}"),
     Event.REMINDED: ("still unread: the reader was reminded", ", {told}"),
-    Event.RETRIED: ("put back into the queue by hand", " for {recipient}", ": all that waits for {domain}"),
+    Event.RETRIED: (
+        "put back into the queue by hand",
+        " for {recipient}",
+        ": all that waits for {domain}",
+        ": all that leaves by {route}",
+    ),
     Event.PAUSED: ("kept back by hand", " for {recipient}", ": all mail for {domain}"),
     Event.RESUMED: ("let go on by hand", " for {recipient}", ": all mail for {domain}"),
     Event.DROPPED: ("taken out of the queue by hand", " for {recipient}"),

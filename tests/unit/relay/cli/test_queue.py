@@ -171,12 +171,36 @@ def test_retry_of_a_destination(home: Home) -> None:
     assert {entry["domain"] for entry in due} == {"example.net"}
 
 
+def test_retry_of_a_route_and_of_all(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After an outage of a next hop all that leaves by it is due, in transactions of a few; a misspelt route is named."""
+    monkeypatch.setattr("relay.cli.whom.PORTION", 2)
+    for number in range(5):
+        home.put(f"jane{number}@example.net")
+    home.put("ron@example.org", route="inside")
+    sentence = home.run("queue", "retry", "--route", "outsid", code=1).stderr
+    assert "nothing is waiting for outsid (routes are inside, outside" in sentence.lower()
+    assert "5 entries are due now" in home.run("queue", "retry", "--route", "outside").stdout
+    due = [entry for entry in home.json("queue", "list")["entries"] if entry["next_try"] <= clock.now().isoformat()]
+    assert {entry["route"] for entry in due} == {"outside"}
+    assert "6 entries are due now" in home.run("queue", "retry", "--all").stdout
+
+
+def test_what_can_be_retried_is_retried(home: Home) -> None:
+    """One id that is gone keeps the others of a long list from nothing, and is named."""
+    there = clock.id_text(home.put("jane@example.net"))
+    gone, other = (clock.id_text(bytes([number]) * 16) for number in (1, 2))
+    result = home.run("queue", "retry", gone, there, other, code=1)
+    assert "1 entry is due now" in result.stdout
+    assert f"There is no queue entry or message {gone}; and 1 other could not be found" in result.stderr
+
+
 def test_wrong_input_is_a_sentence(home: Home) -> None:
     """Each mistake is named with what to write instead, and ends with exit code 2."""
     for line, sentence in {
         "pause": "Name one or more IDs, or a domain with --to.",
         "resume 4ig7yxbkzvv2pcsxhxeyzxuuym --to example.net": "Name one or more IDs, or a domain",
-        "retry": "Name one or more IDs, or a domain with --to.",
+        "retry": "Name one or more IDs, a domain with --to, a route with --route, or --all.",
+        "retry --all --route outside": "Name one or more IDs",
         "pause --to jane@example.net": "write its domain alone",
         "pause --to nowhere": '"nowhere" is no domain',
         "list --to jane@@example.net": "is no address",

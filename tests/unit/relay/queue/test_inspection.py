@@ -82,6 +82,28 @@ def test_retry_makes_it_due_at_once(any_yard: Yard) -> None:
         ]
 
 
+def test_retry_tries_a_next_hop_that_is_left_alone(any_yard: Yard) -> None:
+    """Whoever retries has mended the next hop: it is asked, however short ago nobody answered there."""
+    yard = any_yard
+    message_id = yard.queue("ann@example.net").message_id
+
+    async def work() -> None:
+        async with NextHop() as gone:
+            port = gone.port
+        worker = yard.delivery(yard.routes([gone]))
+        await worker.start()
+        await until(lambda: yard.entries()[0].attempts == 1)
+        async with NextHop(port=port):
+            await asyncio.to_thread(
+                yard.store.run, lambda conn: retry(conn, yard.keyring, yard.audit, message_id, yard.clock())
+            )
+            await until(lambda: yard.entries()[0].attempts == 2)
+            await worker.stop()
+
+    asyncio.run(work())
+    assert yard.states() == ["done"]
+
+
 def test_drop_takes_it_out_for_good(any_yard: Yard) -> None:
     """A dropped entry is never sent, its bytes go, and the report handed in with it is queued."""
     yard = any_yard
