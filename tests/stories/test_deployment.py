@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import tomllib
 import zipfile
 from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPSConnection
@@ -19,6 +20,7 @@ from pathlib import Path
 import pytest
 import trustme
 
+from relay.config.values import SQLITE
 from tests.gateway import free_port, wait_for_port
 
 ROOT = Path(__file__).parents[2]
@@ -200,6 +202,25 @@ def test_systemd_understands_the_unit(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_the_unit_fits_the_steps_that_install_it() -> None:
+    """Account, program and configuration are those of docs/operations.md; nothing that it needs waits for its start."""
+    unit = (DEPLOY / "systemd" / "letterlock.service").read_text()
+    page = (ROOT / "docs" / "operations.md").read_text().partition("### As a service")[2].partition("## What runs")[0]
+    steps = "\n".join(re.findall(r"```sh\n(.*?)```", page, re.DOTALL))
+    [program, _, configuration, _] = re.findall(r"^ExecStart=(.+)$", unit, re.MULTILINE)[0].split()
+    assert f"ln -s {program} /usr/local/bin/" in steps
+    assert f"letterlock -c {configuration} init" in steps
+    [user], [state] = (re.findall(rf"^{name}=(.+)$", unit, re.MULTILINE) for name in ("User", "StateDirectory"))
+    assert f"useradd --system --home-dir /var/lib/{state} --shell /usr/sbin/nologin {user}\n" in steps
+    assert f"install -d -o {user} -g {user} -m 0700 /var/lib/{state}\n" in steps
+    # The rest of the file system is read-only for the service.
+    places = tomllib.loads("\n".join(re.findall(r"```toml\n(.*?)```", page, re.DOTALL)))
+    named = [places["storage"]["database"].removeprefix(SQLITE), places["storage"]["blobs"], places["keys"]["folder"]]
+    assert [place for place in named if not place.startswith(f"/var/lib/{state}/")] == []
+    # Credentials are there while the service runs: without them init, check and restore refuse the configuration.
+    assert "LoadCredential" not in unit
 
 
 def test_the_container_file_copies_what_there_is() -> None:

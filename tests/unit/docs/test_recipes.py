@@ -44,7 +44,7 @@ def test_the_tables_of_a_recipe_load(recipe: Path, tmp_path: Path) -> None:
     certificate.cert_chain_pems[0].write_to_path(tmp_path / "relay.pem")
     certificate.private_key_pem.write_to_path(tmp_path / "relay.key")
     (tmp_path / "relay.key").chmod(0o600)
-    text = "\n".join(blocks(recipe, "toml")).replace("/run/credentials/letterlock.service", str(tmp_path))
+    text = "\n".join(blocks(recipe, "toml")).replace("/etc/letterlock", str(tmp_path))
     assert text
     text = BASE + "".join(table for name, table in NEEDED.items() if name not in text) + text
     (tmp_path / "relay.toml").write_text(text)
