@@ -62,7 +62,7 @@ _JSON = JSONEncoder(default=repr)  # one for all lines
 
 def configure(*, stream: TextIO | None = None, json: bool | None = None) -> None:
     """Send the logs of this process to ``stream`` (stderr); ``json`` None means: unless it is a terminal."""
-    out = stream or _unbuffered(sys.stderr)
+    out = stream or unbuffered(sys.stderr)
     as_json = not out.isatty() if json is None else json
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -149,7 +149,7 @@ class Lines:
     debug = info = warning = error = critical = msg
 
 
-def _unbuffered(stream: TextIO) -> TextIO:
+def unbuffered(stream: TextIO) -> TextIO:
     """Return a stream to the same file that keeps nothing back: what could not be written must not come twice."""
     try:
         descriptor = stream.fileno()

@@ -1,5 +1,6 @@
 """``letterlock run``."""
 
+import sys
 from contextlib import suppress
 
 import click
@@ -7,7 +8,7 @@ import click
 from relay.cli.session import Session, pass_session
 from relay.cli.terminal import examples
 from relay.daemon import run
-from relay.logs import catch_strays, configure
+from relay.logs import catch_strays, configure, unbuffered
 
 
 @click.command(epilog=examples("letterlock -c /etc/letterlock/relay.toml run"))
@@ -22,10 +23,12 @@ def command(ctx: click.Context, session: Session) -> None:
     """
     configure()
     catch_strays()
-    ctx.exit(run(session.config_path, announce=_tell))
+    out = unbuffered(sys.stdout)
 
+    def tell(line: str) -> None:
+        # A terminal that was closed must not keep the processes from being stopped in order. What stayed in a buffer
+        # would fail once more at the end, and make a failure of the whole.
+        with suppress(OSError):
+            click.echo(line, file=out)
 
-def _tell(line: str) -> None:
-    # A terminal that was closed must not keep the processes from being stopped in order.
-    with suppress(OSError):
-        click.echo(line)
+    ctx.exit(run(session.config_path, announce=tell))

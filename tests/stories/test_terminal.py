@@ -39,6 +39,7 @@ def test_a_closed_terminal_stops_it_in_order(installed: Gateway) -> None:
     child, terminal = pty.fork()
     if child == 0:
         os.chdir(installed.folder)
+        os.environ.pop("PYTHONUNBUFFERED", None)  # few have it, and it hides what stays in a buffer
         os.execv(Path(sys.executable).parent / "letterlock", ["letterlock", "run"])  # noqa: S606  # a terminal of its own
     shown = b""
     while b"Ctrl-C" not in shown:
