@@ -52,6 +52,7 @@ def test_a_backup_on_an_empty_machine_and_beside_a_running_gateway(
     second = link_in(world.wait_for(JANE, 2)[1])
     world.refusals[LATER] = "451 4.7.1 later"
     gateway.send(ANNA, [LATER], letter(to=[LATER]))
+    gateway.until(lambda: _one_waits(gateway))
 
     for command in commands("Backup", media):
         gateway.letterlock(*command)
@@ -91,6 +92,7 @@ def test_a_backup_on_the_machine_whose_database_broke(gateway: Gateway, world: P
     """Its epoch keys would open the queue of the backup: nothing starts before that is kept back."""
     world.refusals[LATER] = "451 4.7.1 later"
     gateway.send(ANNA, [LATER], letter(to=[LATER]))
+    gateway.until(lambda: _one_waits(gateway))
     _, storage = commands("Backup", tmp_path)
     gateway.letterlock(*storage)
     del world.refusals[LATER]
@@ -116,6 +118,11 @@ def _sealed(text: str, attachments: list[tuple[str, str, bytes]] | None = None) 
     return letter(
         to=[JANE], subject=text, text=f"{text}: your NHS number is {NHS_NUMBER}.\n", attachments=attachments or ()
     )
+
+
+def _one_waits(gateway: Gateway) -> bool:
+    """Say whether all notices and receipts have left, and the outcome is recorded."""
+    return "1 entry waiting." in gateway.letterlock("queue", "list").splitlines()
 
 
 def _machine(folder: Path, like: Gateway) -> Gateway:
