@@ -14,6 +14,8 @@ Verdicts and delivery outcomes are values, not errors. These errors are caught a
 conversation (451 and an id), the portal's error page (an id), the command line (one sentence, exit code).
 """
 
+DEFECT = 70  # exit code after an error that is none of these: EX_SOFTWARE of sysexits.h
+
 
 class LetterlockError(Exception):
     """Root of the tree. ``str(error)`` is one sentence a person can act on."""

@@ -10,13 +10,12 @@ from multiprocessing.connection import Connection
 import structlog
 
 from relay.config.source import Source
-from relay.errors import LetterlockError
+from relay.errors import DEFECT, LetterlockError
 from relay.logs import catch_strays, configure, fault
 from relay.services import Service
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NAME = 1, 4, 15
 _M_ARENA_MAX = -8
-UNEXPECTED = 70  # EX_SOFTWARE of sysexits.h
 _log = structlog.get_logger()
 
 
@@ -50,7 +49,7 @@ def serve(nursery: Connection, parent: int, service: Service, number: int, sourc
     except Exception as error:  # noqa: BLE001  # the edge of the process
         # One line, as of everything: Python's own traceback would hold the exception's text, which may be anybody's.
         _log.exception("service failed by a defect: please report this line", fault=fault(error)[0])
-        sys.exit(UNEXPECTED)
+        sys.exit(DEFECT)
 
 
 def _leave_no_core() -> None:

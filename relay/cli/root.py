@@ -13,11 +13,10 @@ import click
 from relay.cli.session import Session
 from relay.cli.terminal import examples, printable
 from relay.config.problems import did_you_mean
-from relay.errors import ConfigurationError, LetterlockError
+from relay.errors import DEFECT, ConfigurationError, LetterlockError
 from relay.logs import fault
 
 GROUP = "letterlock.commands"  # entry points of click groups whose commands are added
-UNEXPECTED = 70  # EX_SOFTWARE of sysexits.h
 _OWN = (
     "init",
     "check",
@@ -103,7 +102,7 @@ def _unexpected(error: Exception, *, debug: bool) -> NoReturn:
         traceback.print_exception(error)
     hint = "" if debug else "; --debug before the command shows where"
     _say(f"Letterlock met a fault of its own (error {number}: {place}){hint}")
-    raise click.exceptions.Exit(UNEXPECTED) from error
+    raise click.exceptions.Exit(DEFECT) from error
 
 
 def _sentence(error: LetterlockError) -> str:

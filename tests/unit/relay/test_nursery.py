@@ -14,9 +14,8 @@ import pytest
 
 from relay.config.model import Configuration
 from relay.config.source import Source
-from relay.errors import LetterlockError, StoreError
+from relay.errors import DEFECT, LetterlockError, StoreError
 from relay.nursery import Nursery
-from relay.process import UNEXPECTED
 from relay.services import Service
 
 KEY = ("clerk", 3)
@@ -108,7 +107,7 @@ def test_a_defect_is_one_line_of_the_log_without_its_text(tmp_path: Path, capfd:
     """What a service breaks of is known by kind, place and number; Python's traceback would hold what it read."""
     nursery = Nursery({"clerk": _served(tmp_path, "breaks")}, _Anything(tmp_path / "relay.toml"))
     nursery.start(KEY)
-    assert list(nursery.ended(20)) == [(KEY, UNEXPECTED)]
+    assert list(nursery.ended(20)) == [(KEY, DEFECT)]
     nursery.close()
     [line] = map(json.loads, capfd.readouterr().err.splitlines())
     assert "Jane" not in json.dumps(line)

@@ -7,9 +7,9 @@ import pytest
 from click.testing import CliRunner
 
 from relay.cli import main
-from relay.cli.root import UNEXPECTED, Commands
+from relay.cli.root import Commands
 from relay.cli.terminal import print_table
-from relay.errors import RefusedError
+from relay.errors import DEFECT, RefusedError
 from tests.unit.relay.cli.conftest import Home
 
 
@@ -124,7 +124,7 @@ def test_an_error_of_ours_becomes_a_sentence() -> None:
 def test_an_unexpected_error_is_named_without_its_content() -> None:
     """A fault gets an id, kind and place; its message could hold personal data and is shown under --debug only."""
     result = CliRunner().invoke(failing(KeyError("jane@example.net")), ["fail"])
-    assert result.exit_code == UNEXPECTED
+    assert result.exit_code == DEFECT
     assert "KeyError at test_root.py:" in result.stderr
     assert "jane" not in result.output
     assert "Traceback" not in result.output
