@@ -6,9 +6,10 @@ browser -> FrontGate (host, size, access log) -> SecurityHeaders -> routes -> Do
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any, cast
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -46,9 +47,8 @@ from portal.rendering.subjects import Subjects
 from relay import clock
 from relay.answering import FrontDoors
 from relay.commit_probe import CommitProbe
-from relay.config.model import Configuration
+from relay.config.model import LOOPBACK, Configuration, Portal
 from relay.config.source import Source
-from relay.config.values import Endpoint
 from relay.health import facts
 from relay.queue.requests import request_code
 from relay.renewing import renew_on_hangup
@@ -206,11 +206,13 @@ def open_portal(configuration: Configuration, number: int = 0, store: Store | No
     return create_app(site, configuration.portal.base_url, services), store
 
 
-def server_of(app: ASGIApp, host: str, port: int) -> uvicorn.Server:
+def server_of(
+    app: ASGIApp, host: str, port: int, forwarded_from: Sequence[IPv4Network | IPv6Network] = LOOPBACK
+) -> uvicorn.Server:
     """Return the web server for the application, not yet listening.
 
-    h11, because it parses strictly and bounds the header; forwarded addresses are believed from this machine only,
-    where the web server with TLS stands.
+    h11, because it parses strictly and bounds the header; forwarded addresses are believed from ``forwarded_from``
+    only, where the web server with TLS stands.
     """
     return uvicorn.Server(
         uvicorn.Config(
@@ -225,7 +227,7 @@ def server_of(app: ASGIApp, host: str, port: int) -> uvicorn.Server:
             access_log=False,
             server_header=False,
             proxy_headers=True,
-            forwarded_allow_ips="127.0.0.1,::1",
+            forwarded_allow_ips=[str(network) for network in forwarded_from],
             timeout_keep_alive=_IDLE_CONNECTION,
             limit_concurrency=_CONNECTIONS,
             timeout_graceful_shutdown=_FINISH_WITHIN,
@@ -256,14 +258,14 @@ def serve(configuration: Configuration, source: Source, number: int = 0) -> None
     app, store = open_portal(configuration, number)
     logging.getLogger("uvicorn.error").addFilter(_without_traceback)
     try:
-        uvloop.run(_serve(Exchangeable(app), configuration.portal.listen, source, store, number, slot=slot))
+        uvloop.run(_serve(Exchangeable(app), configuration.portal, source, store, number, slot=slot))
     finally:
         store.close()
         slot.close()
 
 
-async def _serve(app: Exchangeable, listen: Endpoint, source: Source, store: Store, number: int, *, slot: Slot) -> None:
-    server = server_of(app, listen.host, listen.port)
+async def _serve(app: Exchangeable, portal: Portal, source: Source, store: Store, number: int, *, slot: Slot) -> None:
+    server = server_of(app, portal.listen.host, portal.listen.port, portal.forwarded_from)
 
     async def renew(configuration: Configuration) -> None:
         app.app, _ = await asyncio.to_thread(open_portal, configuration, number, store)

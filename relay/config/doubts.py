@@ -69,7 +69,9 @@ def doubt_portal(draft: Draft) -> list[Problem]:
     doubts = []
     if not draft.portal.listen.loopback:
         sentence = f"portal.listen is {draft.portal.listen}, which speaks HTTP without TLS"
-        doubts.append(Problem(("portal", "listen"), sentence, "let only your TLS proxy reach it"))
+        named = any(not network.is_loopback for network in draft.portal.forwarded_from)
+        hint = "let only your TLS proxy reach it" + ("" if named else ", and name it in portal.forwarded_from")
+        doubts.append(Problem(("portal", "listen"), sentence, hint))
     if draft.portal.notice_subject == "original":
         sentence = 'portal.notice_subject is "original": subjects of sealed messages are mailed in clear'
         doubts.append(Problem(("portal", "notice_subject"), sentence))

@@ -40,6 +40,7 @@ from relay.config.values import (
 )
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 REPLY_SHARE = 0.7  # of the largest message: base64 makes 4 octets of 3, and the header needs room
 
 
@@ -132,7 +133,7 @@ class Listener(Strictly):
     """PEM file with the certificate and its chain; needed for starttls and implicit."""
     key: OptionalFile = None
     """PEM file with the private key of the certificate, readable by the gateway's user only."""
-    trusted_networks: Many[Network] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+    trusted_networks: Many[Network] = LOOPBACK
     """Clients from these networks may send as the organisation. Nobody else may send to the outside."""
     users: OptionalFile = None
     """File of the users that may sign in (AUTH, over TLS only), readable by the gateway's user only."""
@@ -207,6 +208,8 @@ class Portal(Strictly):
     """Where recipients reach the portal, without a final slash; https outside 127.0.0.1."""
     listen: Address
     """Address and port of the portal; a web server with TLS stands in front of it."""
+    forwarded_from: Many[Network] = LOOPBACK
+    """Where that web server connects from: its X-Forwarded-For names the client, nobody else's does."""
     expiry: Duration = Field(default=30 * DAY, ge=DAY, le=3650 * DAY)
     """How long a sealed message can be opened; then it is destroyed."""
     longest_expiry: Duration = Field(default=365 * DAY, ge=DAY, le=3650 * DAY)

@@ -8,7 +8,12 @@ from relay.config.positions import Key
 from relay.config.problems import Problem, dotted
 
 _SECTIONS = ("storage", "keys", "demo")
-_KEYS: tuple[Key, ...] = (("gateway", "workers"), ("gateway", "machine"), ("portal", "listen"))
+_KEYS: tuple[Key, ...] = (
+    ("gateway", "workers"),
+    ("gateway", "machine"),
+    ("portal", "listen"),
+    ("portal", "forwarded_from"),
+)
 
 
 def needs_restart(running: Configuration, wanted: Configuration) -> list[Problem]:

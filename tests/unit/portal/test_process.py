@@ -1,10 +1,15 @@
 """The portal as a process: its command, its composition from relay.toml, its registration with the supervisor."""
 
+from ipaddress import ip_network
 from pathlib import Path
 
 import httpx2
+import pytest
 from click.testing import CliRunner
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
+from starlette.types import Receive, Scope, Send
 
 from portal.app import open_portal, server_of
 from relay.cli import main
@@ -48,6 +53,23 @@ def test_the_server_tells_nothing_of_itself(tmp_path: Path) -> None:
     assert (config.server_header, config.access_log, config.http) == (False, False, "h11")
     assert config.h11_max_incomplete_event_size == 16 << 10
     store.close()
+
+
+@pytest.mark.parametrize(
+    ("web_server", "seen"), [("127.0.0.1", "203.0.113.7"), ("10.88.0.1", "203.0.113.7"), ("10.88.0.2", "10.88.0.2")]
+)
+def test_who_may_name_the_client(web_server: str, seen: str) -> None:
+    """A web server that relay.toml names is believed, on the far side of a container too; nobody else is."""
+    networks = (ip_network("127.0.0.0/8"), ip_network("10.88.0.1"))
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        client = Request(scope).client
+        await PlainTextResponse(client.host if client else "")(scope, receive, send)
+
+    config = server_of(app, "127.0.0.1", 0, networks).config
+    config.load()
+    asked = TestClient(config.loaded_app, client=(web_server, 50000))
+    assert asked.get("/", headers={"X-Forwarded-For": "198.51.100.1, 203.0.113.7"}).text == seen
 
 
 def _installation(folder: Path) -> Configuration:

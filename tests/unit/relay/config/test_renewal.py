@@ -26,6 +26,7 @@ def file(tmp_path: Path) -> Path:
     [
         ("workers = 1", "workers = 7", "gateway.workers"),
         ("127.0.0.1:8080", "127.0.0.1:8081", "portal.listen"),
+        ("[portal]\n", '[portal]\nforwarded_from = ["192.0.2.80"]\n', "portal.forwarded_from"),
         ("127.0.0.1:2525", "127.0.0.1:2599", "listen.submission.address"),
         ("[listen.submission]", "[listen.other]", "listen.other"),
         ("127.0.0.1:8025", "127.0.0.1:8026", "demo.web"),
