@@ -9,13 +9,14 @@ import html
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import nh3
 
 from portal.rendering.attributes import ATTRIBUTES, AttributeFilter
 from portal.rendering.images import InlineImages
 from portal.rendering.links import destination, followable
-from portal.rendering.markup import After, Tag, rewrite
+from portal.rendering.markup import Content, Tag, rewrite
 from portal.rendering.styles import safe_sheet
 
 HTML_LIMIT = 1 << 20  # octets of UTF-8; larger HTML is offered as text and as the original only
@@ -35,6 +36,7 @@ _TINY = frozenset({"0", "1", "2", "0px", "1px", "2px"})
 # paper is grey unless the mail colours it: a white sheet in a dark room dazzles, and dark text still reads well on it.
 _STYLE_BEFORE = """
 :root{color-scheme:light}
+*{box-sizing:border-box}
 body{margin:0;padding:16px;background:#fff;color:#1a1c1e;font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,\
 "Helvetica Neue",Arial,sans-serif;overflow-wrap:break-word}
 img{max-width:100%;height:auto}
@@ -44,13 +46,30 @@ blockquote{margin:0 0 0 4px;padding-left:12px;border-left:3px solid #c4c9cf}
 a{color:#0b57a4}
 @media screen and (prefers-color-scheme:dark){body{background:#dfe3e6}a{color:#084a8c}}
 """
-# Where a link leads must be seen: everything that a sender could say of these is taken back, and nothing covers them.
-# Sticky, because wide padding, lines that never break or a wide table would carry them out of view sideways.
+# Where a link leads must be seen. The words of a link and our note share one box (ll-link), which whatever is around it
+# can only move as a whole, and which holds all that is in it: nothing in it has a size, a margin or a float of its own.
+# The note sticks to the edge of the view while any of that box is seen, however many empty lines are among the words.
+# No box of the mail is smaller than what it holds (nor is any length negative: portal/rendering/styles.py), so that two
+# of ours never lie on each other; and everything that a sender could say of the note itself is taken back. Words that
+# are the destination (ll-says) need no note, and are read in the order in which they are written.
 _STYLE_AFTER = """
-.ll-to,.ll-note{all:initial!important;direction:ltr!important;unicode-bidi:isolate!important;\
-position:sticky!important;left:0!important;right:0!important;z-index:2147483647!important;\
+:not(img){max-height:none!important}
+:not(img):not(table):not(tr):not(td):not(th):not(hr){height:auto!important}
+img{min-width:0!important}
+table{table-layout:auto!important}
+.ll-link{all:unset!important;display:inline-block!important;text-decoration:inherit!important;\
+cursor:pointer!important;unicode-bidi:isolate!important}
+.ll-link,.ll-link *{text-indent:0!important;white-space:normal!important;overflow-wrap:anywhere!important}
+.ll-link *{float:none!important;margin:0!important;max-width:100%!important}
+.ll-link :not(img){width:auto!important}
+.ll-says{all:unset!important;direction:ltr!important;unicode-bidi:isolate!important;text-transform:none!important;\
+overflow-wrap:anywhere!important;cursor:pointer!important}
+.ll-link .ll-to,.ll-note{all:initial!important;direction:ltr!important;unicode-bidi:isolate!important;\
 font:400 13px/1.4 system-ui,-apple-system,"Segoe UI",Roboto,Arial,sans-serif!important;\
-color:#4a5058!important;background:#eef1f4!important}
+overflow-wrap:anywhere!important;color:#4a5058!important;background:#eef1f4!important}
+.ll-link .ll-to{display:inline-block!important;width:max-content!important;max-width:80vw!important;\
+position:sticky!important;top:0!important;right:0!important;bottom:0!important;left:0!important;\
+z-index:2147483647!important;cursor:pointer!important}
 .ll-note{padding:2px 6px!important;border:1px solid #c4c9cf!important}
 """
 
@@ -110,7 +129,7 @@ class _Rewriting:
     gettext: Callable[[str], str]
     blocked: int = 0
 
-    def hook(self, tag: Tag) -> tuple[Tag | None, After | None]:
+    def hook(self, tag: Tag) -> tuple[Tag | None, Content | None]:
         attributes = dict(tag.attributes)
         if "class" in attributes:
             names = [name for name in attributes["class"].split() if not name.lower().startswith(_OURS)]
@@ -124,7 +143,7 @@ class _Rewriting:
                 return Tag("div", {"style": _body_style(attributes)}), None
         return Tag(tag.name, attributes), None
 
-    def _image(self, attributes: dict[str, str]) -> tuple[Tag | None, After | None]:
+    def _image(self, attributes: dict[str, str]) -> tuple[Tag | None, Content | None]:
         number = self.images.take(attributes.get("src", ""))
         if number is not None:
             return Tag("img", {**attributes, "src": f"image:{number}"}), None
@@ -137,29 +156,33 @@ class _Rewriting:
         return None, lambda _: f'<span class="ll-note">{html.escape(text)}</span>'
 
     @staticmethod
-    def _link(attributes: dict[str, str]) -> tuple[Tag | None, After | None]:
+    def _link(attributes: dict[str, str]) -> tuple[Tag | None, Content | None]:
         address = followable(attributes.pop("href", ""))
         if not address:
-            return Tag("a", attributes), None
+            return Tag("span", attributes), None
         attributes["href"] = address
         attributes["title"] = address
         target = destination(address)
 
-        def after(content: str) -> str:
+        def marked(content: str) -> str:
             # Only a text that is the destination and nothing else needs no note: part of it could be hidden by style.
             if _says(content, target):
-                return ""
-            return f' <span class="ll-to">[{html.escape(target)}]</span>'
+                return f'<span class="ll-says">{content}</span>'
+            return f'<span class="ll-link">{content} <span class="ll-to">[{html.escape(target)}]</span></span>'
 
-        return Tag("a", attributes), after
+        return Tag("a", attributes), marked
 
 
 def _says(content: str, target: str) -> bool:
-    """Say whether the content of a link, without any element, is its destination or an address there."""
-    if "<" in content:
-        return False
+    """Say whether the content of a link, without any element, is its destination or an address there.
+
+    Neither with a name before the host, which looks like one, nor in letters that look like others.
+    """
     text = html.unescape(content).strip().lower()
-    return text == target.lower() or destination(followable(text)) == target.lower()
+    if "<" in content or not text.isascii():
+        return False
+    address = followable(text)
+    return text == target.lower() or (destination(address) == target.lower() and "@" not in urlsplit(address).netloc)
 
 
 def _body_style(attributes: Mapping[str, str]) -> str:

@@ -42,12 +42,16 @@ _ENDS: Mapping[str, frozenset[str]] = {
     "li": frozenset({"li", "p"}),
     "dt": frozenset({"dt", "dd", "p"}),
     "dd": frozenset({"dt", "dd", "p"}),
-    "td": frozenset({"td", "th"}),
-    "th": frozenset({"td", "th"}),
-    "tr": frozenset({"tr", "td", "th"}),
-    "tbody": frozenset({"tbody", "thead", "tfoot", "tr", "td", "th"}),
-    "thead": frozenset({"tbody", "thead", "tfoot", "tr", "td", "th"}),
-    "tfoot": frozenset({"tbody", "thead", "tfoot", "tr", "td", "th"}),
+    # A link around rows would be taken apart, its words into the table and our note in front of it.
+    "td": frozenset({"td", "th", "a"}),
+    "th": frozenset({"td", "th", "a"}),
+    "tr": frozenset({"tr", "td", "th", "a"}),
+    "tbody": frozenset({"tbody", "thead", "tfoot", "tr", "td", "th", "a"}),
+    "thead": frozenset({"tbody", "thead", "tfoot", "tr", "td", "th", "a"}),
+    "tfoot": frozenset({"tbody", "thead", "tfoot", "tr", "td", "th", "a"}),
+    "caption": frozenset({"a"}),
+    "colgroup": frozenset({"a"}),
+    "col": frozenset({"a"}),
 } | {name: frozenset({"p"}) for name in _BLOCK_NAMES.split()}
 _FENCES = frozenset({"table", "ul", "ol", "dl", "div", "blockquote", "center"})
 _CELLS = frozenset({"td", "th"})
@@ -69,10 +73,10 @@ class Rewritten:
     style: str
 
 
-# What to put after an element, given its content as HTML.
-After = Callable[[str], str]
-# A hook gets each start tag and returns the tag to write instead (or None for none) and what comes after the element.
-Hook = Callable[[Tag], tuple[Tag | None, After | None]]
+# What to write inside an element, given its content as HTML; of an element without content, what to write after it.
+Content = Callable[[str], str]
+# A hook gets each start tag and returns the tag to write instead (or None for none) and what becomes of the content.
+Hook = Callable[[Tag], tuple[Tag | None, Content | None]]
 
 
 def rewrite(source: str, known: frozenset[str], hook: Hook) -> Rewritten:
@@ -154,7 +158,7 @@ def _attributes(rest: str) -> dict[str, str]:
 class _Open:
     name: str
     written: str  # the name under which it was written
-    after: After | None
+    content: Content | None
     start: int  # index of the first piece of its content
 
 
@@ -174,12 +178,14 @@ class _Writer:
         if tag.name not in self.known:
             return
         self._end_implied(tag.name)
-        written, after = self.hook(tag)
+        written, content = self.hook(tag)
         if written is None or tag.name in VOID:
-            self.pieces.append((_write(written) if written else "") + (after("") if after else ""))
+            self.pieces.append((_write(written) if written else "") + (content("") if content else ""))
         elif len(self.stack) < DEPTH:
+            if written.name == "a":
+                self._unlink()
             self.pieces.append(_write(written))
-            self.stack.append(_Open(tag.name, written.name, after, len(self.pieces)))
+            self.stack.append(_Open(tag.name, written.name, content, len(self.pieces)))
             self.counts[tag.name] = self.counts.get(tag.name, 0) + 1
 
     def end(self, name: str) -> None:
@@ -215,11 +221,19 @@ class _Writer:
         while len(self.stack) > keep:
             self._pop()
 
+    def _unlink(self) -> None:
+        """Make open links ordinary text, as the standard knows no link in a link: the inner one counts."""
+        for depth, element in enumerate(self.stack):
+            if element.written == "a":
+                self.pieces[element.start - 1] = "<span>"
+                self.stack[depth] = _Open(element.name, "span", None, element.start)
+
     def _pop(self) -> str:
         element = self.stack.pop()
         self.counts[element.name] -= 1
-        after = element.after("".join(self.pieces[element.start :])) if element.after else ""
-        self.pieces.append(f"</{element.written}>{after}")
+        if element.content:
+            self.pieces[element.start :] = [element.content("".join(self.pieces[element.start :]))]
+        self.pieces.append(f"</{element.written}>")
         return element.name
 
 

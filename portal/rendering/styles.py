@@ -2,7 +2,8 @@
 
 Built as an allow-list over CSS Syntax Level 3 tokens (tinycss2): what is not known is dropped, so that neither
 ``url()`` in any spelling, ``@import``, ``expression()``, custom properties nor positioning survives. The document's
-policy forbids loading anyway; this is the layer in front of it.
+policy forbids loading anyway; this is the layer in front of it. Nothing negative and nothing computed stays: boxes grow
+with what they hold, and none is drawn over another or over the edge.
 """
 
 import tinycss2
@@ -28,7 +29,7 @@ _RULES_LIMIT = 4000
 
 _PLAIN = (
     "background-color border-collapse border-radius border-spacing caption-side clear color direction "
-    "empty-cells float height letter-spacing line-height max-height max-width min-width table-layout "
+    "empty-cells float height letter-spacing line-height max-height max-width table-layout "
     "unicode-bidi vertical-align visibility white-space width word-break word-spacing word-wrap overflow-wrap "
     "background display hyphens text-align text-decoration text-decoration-color text-decoration-line "
     "text-decoration-style text-indent text-transform font font-family font-size font-stretch font-style "
@@ -48,12 +49,14 @@ PROPERTIES = frozenset(
         *(f"{what}-{side}" for what in ("margin", "padding") for side in _SIDES),
     ]
 )
-_FUNCTIONS = frozenset({"rgb", "rgba", "hsl", "hsla", "calc"})
+_FUNCTIONS = frozenset({"rgb", "rgba", "hsl", "hsla"})
 _DISPLAY_VALUES = (
     "none block inline inline-block list-item table table-row table-cell table-row-group table-header-group "
     "table-footer-group table-column table-column-group table-caption inline-table"
 )
 _DISPLAY = frozenset(_DISPLAY_VALUES.split())
+# What moves a box inside its own: in percent a browser leaves it out when it reckons how wide the outer one must be.
+_MOVING = frozenset(name for name in PROPERTIES if name.startswith(("margin", "padding")) or name == "text-indent")
 _SIMPLE = (IdentToken, NumberToken, PercentageToken, DimensionToken, HashToken, StringToken, WhitespaceToken)
 
 
@@ -113,11 +116,13 @@ def _declarations(nodes: list[Node]) -> str:
         text = _written(value).strip()
         if node.lower_name == "display" and text.lower() not in _DISPLAY:
             continue
-        if node.lower_name.startswith("margin") and "-" in text:
-            continue  # would pull a note of where a link leads over the edge, where nobody can scroll
+        if node.lower_name in _MOVING and any(token.type == "percentage" for token in value):
+            continue
         if text:
             # Never !important: our own notes in the document must win.
             kept.append(f"{node.lower_name}:{text}")
+            if node.lower_name in ("width", "max-width"):
+                kept.append("min-width:min-content")  # or what it holds would lie on what stands beside it
     return ";".join(kept)
 
 
@@ -125,7 +130,9 @@ def _harmless(token: Node) -> bool:
     if isinstance(token, FunctionBlock):
         return token.lower_name in _FUNCTIONS and all(map(_harmless, token.arguments))
     if isinstance(token, LiteralToken):
-        return token.value in {",", "/", "+", "-", "*"}
+        return token.value in {",", "/"}
+    if isinstance(token, (NumberToken, PercentageToken, DimensionToken)) and token.value < 0:
+        return False
     return isinstance(token, _SIMPLE)
 
 

@@ -233,10 +233,13 @@ def test_nothing_is_drawn_outside_the_frame(page: Page, stand: Stand) -> None:
             assert page.screenshot(clip=around) == expected, (name, start)
 
 
+# %s is a link to evil.test that says https://bank.test; OTHER is an honest link, whose note could lie on that of the first.
+OTHER = '<a href="https://bank.test/" style="font-size:0">x</a>'
 _COVERED = (
     "<style>a+span{margin-left:-9999px}</style>%s",
     "<style>span{padding:0 0 0 9999px;letter-spacing:-9px;word-spacing:-99px;vertical-align:9999px}</style>%s",
     "<style>.ll-to{direction:rtl;unicode-bidi:bidi-override;width:0;float:right;clear:both;font:0/0 a}</style>%s",
+    "<style>.ll-link,.ll-link span{display:none;visibility:hidden;width:0;max-width:1px;float:right}</style>%s",
     '<div style="opacity:.001">%s</div>',
     '<p style="margin:0">%s</p><div style="opacity:.9;background:#fff;margin-top:-30px;height:40px">[bank.test]</div>',
     '<p>%s<span style="display:inline-block;background:#fff;margin-left:-90px;width:90px">&nbsp;</span></p>',
@@ -245,23 +248,90 @@ _COVERED = (
     "<style>div{direction:rtl;white-space:nowrap}a{padding-left:9999px}</style><div>%s</div>",
     "<style>div{margin-left:-500px;width:90px;white-space:nowrap}a{padding-left:510px;margin-right:-700px}</style><div>%s</div>",
     "<style>a{display:block;margin-bottom:calc(1px - 500px)}</style>%s",
+    # Far from the words
+    '<div style="margin-left:5000px;text-indent:-5000px;width:300px">%s</div>',
+    "<style>div{padding-left:3000px;text-indent:-3000px;white-space:nowrap}a{padding-right:5000px}</style><div>%s</div>",
+    "<style>a{display:block;padding-bottom:5000px}</style>%s",
+    "<style>a{display:block;margin-bottom:5000px}</style>%s",
+    "<style>a{display:block;height:5000px;border-bottom:5000px solid #fff}</style>%s",
+    "<style>a{vertical-align:5000px}</style>%s",
+    "<style>p{height:5000px}a{display:table-header-group}</style><div style='display:table'><p>x</p>%s</div>",
+    "<style>b{display:block;width:100%%;text-indent:400%%;margin-left:300%%}</style>%s",
+    "<style>b{display:table;border-spacing:0 3000px}</style>%s",
+    "<style>b{display:block;direction:rtl;width:9000px;padding-left:8000px}</style><div dir=rtl>%s</div>",
+    # Under another note
+    '<div style="height:0">%s</div><div style="padding-left:138px">OTHER</div>',
+    '<div style="height:0;max-height:0">%s</div><img src="https://x.test/a.png" alt="[bank.test] and many words more">',
+    '<table cellspacing=0 style="table-layout:fixed;width:400px"><td style="width:138px;white-space:nowrap">%s<td>OTHER</table>',
+    '<div style="float:left;width:138px;max-width:138px;white-space:nowrap">%s</div>OTHER',
+    '<table><td><div style="margin-left:100%%;white-space:nowrap">%s</div><td>OTHER<td>OTHER<td>OTHER</table>',
+    '<style>a{padding-right:9999px}</style><div style="white-space:nowrap">%s OTHER</div>',
+    '<div style="line-height:0">%s<br>OTHER</div>',
 )
+# What a link holds that says https://bank.test at one place.
+_LONG = (
+    "<b>https://bank.test</b>",
+    "https://bank.test" + "<br>" * 300,
+    "<br>" * 300 + "https://bank.test" + "<br>" * 300,
+    "https://bank.test" + "&nbsp; " * 9000,
+    f"<span style='white-space:nowrap'>https://bank.test{'&nbsp;' * 3000}</span>",
+    "<sup style='font-size:16px'>" * 150 + "https://bank.test",
+    "<table height=9000><tr><td valign=top>https://bank.test</table>",
+    "https://bank.test<hr size=9000>",
+    "https://bank.test<span style='font-size:3000px'>&nbsp;</span>",
+    "<table style='margin-left:5000px'><tr><td>https://bank.test</table>",
+)
+# Brings the words of the link into view, and says whether nothing lies on any part of the note then.
+_NOTE_IN_VIEW = """link => {
+  const words = document.createTreeWalker(link, NodeFilter.SHOW_TEXT), range = document.createRange();
+  while (!words.nextNode().data.includes('bank.test'));
+  range.selectNodeContents(words.currentNode);
+  let box = range.getBoundingClientRect();
+  scrollBy(box.x - 200, box.y - 300);
+  box = range.getBoundingClientRect();
+  if (box.right < 0 || box.bottom < 0) return true;  // over the edge: a link that nobody sees
+  const note = link.querySelector('.ll-to'), area = note.getBoundingClientRect();
+  let shown = area.width > 50;
+  for (let e = note; e; e = e.parentElement) shown &&= getComputedStyle(e).opacity === '1';
+  for (let i = 1; i < 10; i++)
+    shown &&= document.elementFromPoint(area.x + area.width * i / 10, area.y + area.height / 2) === note;
+  return shown;
+}"""
 
 
-@pytest.mark.parametrize("around", _COVERED)
-def test_where_a_link_leads_is_seen(page: Page, around: str) -> None:
-    """No style of the sender moves, hides or covers our note behind a link that says something else."""
-    page.set_content(_safe(around % '<a href="https://evil.test/">https://bank.test</a>'))
-    seen = page.locator(".ll-to").evaluate(
-        """note => {
-          const box = note.getBoundingClientRect();
-          let shown = 1;
-          for (let e = note; e; e = e.parentElement) shown *= getComputedStyle(e).opacity;
-          return shown === 1 && note === document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+def test_where_a_link_leads_is_seen(page: Page) -> None:
+    """Nothing of the sender moves, hides or covers our note behind a link that says something else."""
+    link = '<a href="https://evil.test/">%s</a>'
+    mails = [around.replace("OTHER", OTHER) % (link % _LONG[0]) for around in _COVERED]
+    for mail in (*mails, *(link % content for content in _LONG[1:])):
+        page.set_content(_safe(mail))
+        found = page.locator("a[href*='evil']")
+        assert found.evaluate(_NOTE_IN_VIEW), mail[:400]
+        assert found.locator(".ll-to").inner_text() == "[evil.test]", mail[:400]
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        '<bdo dir="rtl">%s</bdo>',
+        '<p style="direction:rtl;unicode-bidi:bidi-override">%s</p>',
+        "<p>\u202e%s</p>",
+        "<style>a,span{direction:rtl;unicode-bidi:bidi-override}</style>%s",
+    ],
+)
+def test_a_link_that_says_where_it_leads_is_not_read_backwards(page: Page, around: str) -> None:
+    """What stands without a note is shown in its own order: moc.elgoog.com is not moc.google.com."""
+    page.set_content(_safe(around % '<a href="https://moc.elgoog.com/">moc.elgoog.com</a>'))
+    places = page.locator("a").evaluate(
+        """link => {
+          const words = document.createTreeWalker(link, NodeFilter.SHOW_TEXT).nextNode(), range = document.createRange();
+          return [0, 6, 13].map(at => {
+            range.setStart(words, at); range.setEnd(words, at + 1);
+            return range.getBoundingClientRect().x;
+          });
         }"""
     )
-    assert seen
-    assert page.locator(".ll-to").inner_text() == "[evil.test]"
+    assert places == sorted(places)
 
 
 def test_clicking_every_link_runs_nothing(page: Page, stand: Stand) -> None:

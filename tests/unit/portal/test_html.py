@@ -59,10 +59,20 @@ def test_what_is_kept(source: str, kept: str) -> None:
 @pytest.mark.parametrize(
     ("source", "shown"),
     [
-        ('<a href="https://evil.example/x">your bank</a>', 'your bank</a> <span class="ll-to">[evil.example]</span>'),
+        (
+            '<a href="https://evil.example/x">your bank</a>',
+            'your bank <span class="ll-to">[evil.example]</span></span></a>',
+        ),
         ('<a href="https://evil.example/">https://bank.example/</a>', "[evil.example]"),
         ('<a href="https://evil.example/">bank.example</a>', "[evil.example]"),
         ('<a href="https://bank.example@evil.example/">x</a>', "[evil.example]"),
+        ('<a href="https://bank.example@evil.example/">https://bank.example@evil.example/</a>', "[evil.example]"),
+        ('<a href="https://b\u0430nk.example/">https://b\u0430nk.example/</a>', "[xn--bnk-6cd.example]"),
+        (
+            '<a href="https://bank.example/"><div>x<a href="https://evil.example/">y</a></div></a>',
+            '<div>x<a href="https://evil',
+        ),
+        ('<table><a href="https://evil.example/"><tr><td>y</table>', "[evil.example]</span></span></a><table>"),
         ('<a href="mailto:eve@evil.example?body=x">write</a>', "[eve@evil.example]"),
         ('<a href="https://evil.example/">bank.example<i style="display:none"> evil.example</i></a>', "[evil.example]"),
         ('<a href="https://evil.example/">bank.example or evil.example</a>', "[evil.example]"),
@@ -91,7 +101,7 @@ def test_the_sender_cannot_hide_or_forge_our_notes() -> None:
     assert '<span class="x">forged</span>' in page
     assert "p{color:red}" in page
     assert "display:none!important" not in page
-    assert page.index("p{color:red}") < page.index(".ll-to,.ll-note{all:initial!important")
+    assert page.index("p{color:red}") < page.index(".ll-link .ll-to,.ll-note{all:initial!important")
 
 
 def test_remote_images_are_named_and_counted() -> None:
@@ -172,6 +182,11 @@ def test_types_by_bytes(data: bytes, media_type: str) -> None:
         ("color:var(--x)", ""),
         ("width:attr(title px)", ""),
         ("position:fixed;top:0", ""),
+        ("margin:0 -5px", ""),
+        ("letter-spacing:-1px", ""),
+        ("width:calc(1px - 5px)", ""),
+        ("padding-left:90%", ""),
+        ("width:50%", "width:50%;min-width:min-content"),
         ("display:grid", ""),
         ("display:none", "display:none"),
         ("-moz-binding:url(x)", ""),
