@@ -15,8 +15,9 @@ from relay import clock
 from relay.config.certificates import read_certificate
 from relay.config.model import Configuration
 from relay.errors import StoreError
+from relay.queue.outages import Standstill, standstills
 from relay.queue.pauses import paused_before
-from relay.queue.routes import REPLIES
+from relay.queue.routes import PARTNER, REPLIES
 from relay.store.room import disks_of, free_room
 from relay.store.tables import Entry
 from relay.store.tables.queue import EntryState, Kind
@@ -48,6 +49,7 @@ class Queue:
     oldest: timedelta = timedelta()
     stranded: int = 0  # readers' answers that the organisation's own mailbox does not take
     forgotten: int = 0  # entries that an operator keeps back, for over a day
+    standstills: tuple[Standstill, ...] = ()  # routes of named next hops by which nothing leaves
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ def facts(
     queue, commit = Queue(), None
     try:
         with store.read() as conn:
-            queue = _queue(conn, now)
+            queue = _queue(conn, now, _routes(configuration))
         commit = commit_time(now)
     except StoreError as error:
         problems.append(Problem(f"the database: {error}", urgent=True, fault="database"))
@@ -134,7 +136,15 @@ def facts(
     return Health(now, queue, free, commit, certificates, tuple(problems), unheard)
 
 
-def _queue(conn: Connection, now: datetime) -> Queue:
+def _routes(configuration: Configuration) -> list[str]:
+    """Return the routes with next hops of relay.toml: nobody here can help where the DNS names dead ones."""
+    route = configuration.route
+    named = {"inside": route.inside, "outside": route.outside, REPLIES: route.for_replies}
+    partners = [PARTNER + one.name for one in configuration.partner]
+    return [name for name, one in named.items() if not one.mx] + partners
+
+
+def _queue(conn: Connection, now: datetime, routes: Sequence[str]) -> Queue:
     due = _ENTRY.c.state == EntryState.DUE.value
     unfinished = due | (_ENTRY.c.state == EntryState.LEASED.value)
     waiting, created = conn.execute(select(func.count(), func.min(_ENTRY.c.created_at)).where(unfinished)).one()
@@ -142,7 +152,8 @@ def _queue(conn: Connection, now: datetime) -> Queue:
     to_mailbox = (_ENTRY.c.kind == Kind.REPLY.value, _ENTRY.c.route != REPLIES, _ENTRY.c.attempts > 0)
     stranded = conn.execute(select(func.count()).where(due, *to_mailbox)).scalar_one()
     forgotten = paused_before(conn, now - FORGOTTEN)
-    return Queue(waiting, _since(now, due_at), _since(now, created), stranded, forgotten)
+    still = standstills(conn, routes, now, OVERDUE)
+    return Queue(waiting, _since(now, due_at), _since(now, created), stranded, forgotten, still)
 
 
 def _since(now: datetime, moment: datetime | None) -> timedelta:
@@ -160,8 +171,14 @@ def _certificates(configuration: Configuration) -> Iterator[tuple[str, datetime]
 
 def _problems(configuration: Configuration, queue: Queue, free: int | None, commit: float | None) -> Iterator[Problem]:
     if queue.overdue > OVERDUE:
-        minutes = int(queue.overdue.total_seconds() // 60)
-        yield Problem(f"mail has been due for {minutes} minutes and is not being sent", urgent=True, fault="queue")
+        sentence = f"mail has been due for {_minutes(queue.overdue)} minutes and is not being sent"
+        yield Problem(sentence, urgent=True, fault="queue")
+    for one in queue.standstills:
+        waiting = f"{one.entries:,} {'entry waits' if one.entries == 1 else 'entries wait'}"
+        sentence = f"nothing leaves by the route {one.route}: {waiting}, the oldest for {_minutes(one.oldest)} minutes"
+        hint = f' ("letterlock queue list --route {one.route}" says why)'
+        theirs = one.route.startswith(PARTNER)  # to mend
+        yield Problem(sentence + hint, urgent=not theirs, fault=f"route {one.route}")
     if queue.stranded:
         sentence = "the mailbox of gateway.fallback_mailbox does not take what readers wrote and nobody else got"
         yield Problem(sentence, urgent=True, fault="fallback mailbox")
@@ -175,6 +192,10 @@ def _problems(configuration: Configuration, queue: Queue, free: int | None, comm
         )
     if commit is not None and commit > SLOW:
         yield Problem(f"a commit took {commit:.1f} seconds", urgent=False, fault="commit")
+
+
+def _minutes(time: timedelta) -> int:
+    return int(time.total_seconds() // 60)
 
 
 def _ending(certificates: dict[str, datetime], now: datetime) -> Iterator[Problem]:

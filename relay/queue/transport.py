@@ -9,6 +9,7 @@ from relay.clock import monotonic as real_monotonic
 from relay.dns.destination import Directory
 from relay.queue.exchangers import Exchangers, Hop, MailHost
 from relay.queue.opening import Client, Contexts, open_session
+from relay.queue.outages import Outages
 from relay.queue.outcomes import Deferred, Failed, Outcome, local_answer
 from relay.queue.patience import Patience
 from relay.queue.pool import Pool
@@ -43,6 +44,7 @@ class Transport:
         self._exchangers = exchangers or Exchangers(Directory(ehlo_name))
         self._pools: dict[tuple[Hop, Protection], Pool] = {}
         self._farewells: set[asyncio.Task[None]] = set()
+        self._outages = Outages(monotonic)
 
     def renew(self, *, ehlo_name: str, connections: int, patience: Patience, exchangers: Exchangers) -> None:
         """Take another name, bound, patience and finder of next hops; connections that are open stay as they are."""
@@ -83,10 +85,12 @@ class Transport:
                 return (found,) * len(mail.paths)
             hops = found
         refusals: list[Unusable] = []
-        pools = [self._pool(hop, route.protection) for hop in hops]
-        for pool in sorted(pools, key=lambda pool: pool.doubtful) if len(pools) > 1 else pools:
+        pools = [(hop, self._pool(hop, route.protection)) for hop in hops]
+        for hop, pool in sorted(pools, key=lambda one: one[1].doubtful) if len(pools) > 1 else pools:
             avoided = pool.avoided()
             result = Unusable(avoided) if avoided else await self._offer(pool, mail)
+            if not avoided:
+                self._note(hop, pool)
             if not isinstance(result, Unusable):
                 return result
             refusals.append(result)
@@ -115,6 +119,13 @@ class Transport:
         """Say goodbye to all idle connections."""
         sessions = [session for pool in self._pools.values() for session in pool.empty()]
         await asyncio.gather(*self._farewells, *(session.quit() for session in sessions))
+
+    def _note(self, hop: Hop, pool: Pool) -> None:
+        """Have the log say when an outage of a next hop begins, and when it is over."""
+        if fault := pool.avoided():
+            self._outages.begun(hop, fault)
+        elif not pool.doubtful:
+            self._outages.over(hop)
 
     async def _offer(self, pool: Pool, mail: Transaction) -> tuple[Outcome, ...] | Unusable:
         """Offer the message to one next hop, on a kept connection if there is one, else on a new one."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import time_machine
 import trustme
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
 from relay import clock
 from relay.commit_probe import CommitProbe
@@ -16,13 +16,16 @@ from relay.dkim.signer import Signer
 from relay.health import facts
 from relay.queue import pauses
 from relay.queue.items import EntryEnvelope, QueuedEnvelope
+from relay.queue.session import CLOSING
 from relay.queue.spooling import NewEntry, Spooler, insert_message
 from relay.store.schema import migrate
-from relay.store.tables import Meta
+from relay.store.tables import Entry, Meta
 from relay.store.tables.queue import Kind
 from relay.store.writer import Store, open_store
 from relay.vault.blobs import FileBlobs
 from relay.vault.keyring import Keyring
+
+ENTRY = Entry.__table__  # type: ignore[attr-defined]
 
 
 @pytest.fixture
@@ -86,6 +89,32 @@ def test_mail_that_is_not_sent_is_urgent(configuration: Configuration, store: St
     assert [problem.sentence for problem in found.problems] == [
         "mail has been due for 20 minutes and is not being sent"
     ]
+
+
+def test_a_route_by_which_nothing_leaves_is_urgent(configuration: Configuration, store: Store) -> None:
+    """However far off the next try stands. Not at once, not where a server put off what it was asked, or takes other mail."""
+
+    def said(**values: object) -> list[str]:
+        store.run(lambda conn: conn.execute(update(ENTRY).values(**values)).rowcount)
+        return [problem.sentence for problem in facts(configuration, store).problems]
+
+    now = clock.now()
+    put(configuration, store, now - timedelta(minutes=40))
+    put(configuration, store, now - timedelta(minutes=10))
+    tried = {"attempts": 3, "last_reply": b"sealed", "due_at": now + timedelta(hours=1)}
+    [sentence] = said(**tried)
+    assert sentence.startswith("nothing leaves by the route outside: 2 entries wait, the oldest for 40 minutes")
+    assert said(last_code=CLOSING) == [sentence]
+    assert not facts(configuration, store).ok
+    assert said(last_code=451) == []
+    outside = configuration.route.outside.model_copy(update={"mx": True, "hosts": ()})
+    by_mx = configuration.model_copy(update={"route": configuration.route.model_copy(update={"outside": outside})})
+    assert (facts(by_mx, store).problems, said(last_code=None, last_reply=None)) == ((), [])
+    newest = select(ENTRY.c.id).order_by(ENTRY.c.created_at.desc()).limit(1)
+    store.run(
+        lambda conn: conn.execute(update(ENTRY).where(ENTRY.c.id == newest.scalar_subquery()).values(state="done"))
+    )
+    assert said(last_reply=b"sealed") == []
 
 
 def test_a_disk_below_its_reserve_is_urgent(configuration: Configuration, store: Store) -> None:

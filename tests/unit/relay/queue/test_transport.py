@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import structlog
 
 from relay.config.values import Endpoint
 from relay.queue.content import MemoryContent
@@ -316,6 +317,32 @@ def test_nobody_listens() -> None:
         await client.close()
 
     run(work())
+
+
+def test_the_log_says_when_an_outage_begins_and_ends() -> None:
+    """Once each, however many messages meet it: what an operator looks for, between the lines of single mails."""
+
+    async def work() -> None:
+        async with NextHop() as hop:
+            pass
+        seconds = 0.0
+        client = transport(monotonic=lambda: seconds)
+        for _ in range(3):
+            await client.send(route(hop), letter())
+            seconds += 60  # a hop that was left alone is asked again
+        async with NextHop(port=hop.port):
+            for _ in range(2):
+                await client.send(route(hop), letter())
+            await client.close()
+
+    with structlog.testing.capture_logs() as lines:
+        run(work())
+    assert [(line["event"], line["log_level"]) for line in lines] == [
+        ("next hop cannot be used", "warning"),
+        ("next hop can be used again", "warning"),
+    ]
+    assert lines[0]["next_hop"] == lines[1]["next_hop"]
+    assert (lines[0]["code"], lines[0]["status"], lines[1]["after_seconds"]) == (0, "4.4.1", 180)
 
 
 def test_an_unknown_host_is_deferred() -> None:
