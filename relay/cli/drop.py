@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import click
@@ -12,7 +13,7 @@ from relay import clock
 from relay.cli.opened import Opened, opened
 from relay.cli.session import Session, pass_session
 from relay.cli.terminal import examples, plural, say
-from relay.cli.whom import identifiers
+from relay.cli.whom import identifiers, portions
 from relay.errors import RefusedError
 from relay.outgoing import letterhead_of, lost_replies_of, reporter_of, routes_of, spooler_of
 from relay.queue.entries import load
@@ -44,18 +45,25 @@ def drop(session: Session, ids: tuple[str, ...], yes: bool, silent: bool) -> Non
     """Take waiting entries out of the queue for good; each sender gets a report that it was not delivered.
 
     All of them or, where one cannot be dropped, none. A reader's answer goes to the organisation's mailbox instead.
+    Of more than a few hundred, so many at a time: what moves on meanwhile stays, and the rest behind it.
     """
     wanted = identifiers(ids)
-    if not yes:
-        click.confirm(f"Take {plural(len(wanted), 'item')} out of the queue for good?", abort=True, err=True)
+    dropped = 0
     with opened(session) as one:
         blobs = FileBlobs(one.configuration.storage.blobs)
         reports = _reports(one, blobs)
         plans = [_plan(one, blobs, reports, each, silent=silent) for each in wanted]
-        dropped = one.store.run(lambda conn: sum(_take_out(conn, one, plan) for plan in plans))
+        if not yes:
+            entries = sum(len(plan.seen) for plan in plans)
+            click.confirm(f"Take {_entries(entries)} out of the queue for good?", abort=True, err=True)
+        try:
+            for portion in portions(plans):
+                dropped += one.store.run(partial(_take_out_all, one=one, plans=portion))
+        except RefusedError as error:
+            raise RefusedError(f"{error}{f' ({_entries(dropped)} taken out before)' if dropped else ''}") from None
     kinds = Counter(draft.entry_rows[0]["kind"] for plan in plans for draft in plan.reports)
     answers, told = kinds[Kind.REPLY.value], kinds[Kind.DSN.value]
-    say(f"Took {plural(dropped, 'entry', 'entries')} out of the queue.")
+    say(f"Took {_entries(dropped)} out of the queue.")
     if answers:
         say(f"{plural(answers, 'answer')} of readers to {one.configuration.fallback_mailbox} instead.")
     say(f"{plural(told, 'report')} to the sender." if told else "No sender was told.")
@@ -86,9 +94,17 @@ def _plan(one: Opened, blobs: FileBlobs, reports: Reports, item: bytes, *, silen
     return _Plan(item, frozenset(row.id for row in waiting), tuple(drafts))
 
 
+def _entries(count: int) -> str:
+    return plural(count, "entry", "entries")
+
+
 def _redirected(consignment: Consignment, entry: QueuedEntry) -> bool:
     """Tell whether this is a reader's answer to staff: its page says that the organisation's mailbox has it now."""
     return entry.kind is Kind.REPLY and consignment.route == REPLIES
+
+
+def _take_out_all(conn: Connection, one: Opened, plans: Sequence[_Plan]) -> int:
+    return sum(_take_out(conn, one, plan) for plan in plans)
 
 
 def _take_out(conn: Connection, one: Opened, plan: _Plan) -> int:

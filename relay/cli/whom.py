@@ -13,6 +13,7 @@ from relay.message.addresses import parse_mailbox
 
 NULL = "<>"
 PORTION = 200  # entries or messages of one transaction
+T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -85,9 +86,9 @@ def entries_or_domain(ids: tuple[str, ...], to: str | None) -> list[bytes]:
     return identifiers(ids)
 
 
-def portions(ids: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
-    """Cut ids into what one transaction may take: a gateway that runs beside it commits in between."""
-    return (ids[at : at + PORTION] for at in range(0, len(ids), PORTION))
+def portions(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Cut entries or messages into what one transaction may take: a gateway that runs beside it commits in between."""
+    return (items[at : at + PORTION] for at in range(0, len(items), PORTION))
 
 
 def identifiers(texts: Iterable[str]) -> list[bytes]:

@@ -58,6 +58,25 @@ def test_drop_takes_entries_out_and_tells_the_sender(home: Home) -> None:
     assert "taken out of the queue by hand" in home.run("trace", message).stdout
 
 
+def test_drop_asks_about_what_is_there(home: Home) -> None:
+    """A wrong id is named before anybody is asked to confirm; the question counts entries, not ids."""
+    asked = "Take 2 entries out of the queue for good?"
+    message = clock.id_text(home.put("jane@example.net", "ron@example.net"))
+    assert asked in home.run("queue", "drop", message, typed="n\n", code=1).stderr
+    refused = home.run("queue", "drop", message, clock.id_text(bytes(16)), code=1).stderr
+    assert "There is no queue entry" in refused
+    assert "for good?" not in refused
+
+
+def test_many_are_dropped_a_few_at_a_time(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gateway that runs beside it commits in between; the last word counts them all."""
+    monkeypatch.setattr("relay.cli.whom.PORTION", 2)
+    messages = [clock.id_text(home.put(f"jane{number}@example.net")) for number in range(5)]
+    assert home.run("queue", "drop", *messages, "--yes").stdout.startswith(
+        "Took 5 entries out of the queue.\n5 reports"
+    )
+
+
 def test_drop_takes_all_that_is_named_or_nothing(home: Home) -> None:
     """An id that is not there leaves the others where they are, with no report; one that is named twice counts once."""
     first, second = (clock.id_text(home.put(f"{name}@example.net")) for name in ("jane", "ron"))
