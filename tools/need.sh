@@ -37,8 +37,16 @@ system)
     command -v caddy >/dev/null 2>&1 || missing="$missing caddy"
     command -v systemd-analyze >/dev/null 2>&1 || missing="$missing systemd"
     command -v cc >/dev/null 2>&1 || missing="$missing gcc"
+    [ "$(id -u)" = 0 ] || command -v newuidmap >/dev/null 2>&1 || missing="$missing uidmap"
     if [ -n "$missing" ]; then
         echo "The tests talk to real peers and miss:$missing. On Debian and Ubuntu: sudo apt-get install$missing" >&2
+        exit 1
+    fi
+    if [ "$(id -u)" != 0 ] && ! unshare --user --map-root-user --map-auto -- true 2>/dev/null; then
+        user=$(id -un)
+        echo "The tests run a private Postfix, which needs root or, for '$user', a user namespace, and there is none:" \
+            "sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $user (on Ubuntu also" \
+            "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0), or run them as root." >&2
         exit 1
     fi
     ;;

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from relay.config.demo import demo_text, word_lists
 from tests.gateway import Gateway, free_port, running, wait_for_port
+from tests.rootless import AS_ROOT, give, remove
 
 HERE = Path(__file__).parent
 SINK_PORT = 2600
@@ -52,15 +53,17 @@ def postfix(
             main.write(f"import_environment = MAIL_CONFIG MAIL_DEBUG TZ PATH {' '.join(environment)}\n")
         if milter:
             main.write(f"smtpd_milters = inet:127.0.0.1:{milter}\nmilter_default_action = tempfail\n")
-    shutil.chown(folder / "lib", "postfix")
+    give(folder / "lib", "postfix")
     folder.chmod(0o755)
-    command = ["postfix", "-c", str(folder / "etc")]
+    command = [*AS_ROOT, "/usr/sbin/postfix", "-c", str(folder / "etc")]
     subprocess.run([*command, "start"], check=True, env={**os.environ, **environment})
     try:
         wait_for_port(port)
         yield Peer(name, port, (int((folder / "spool" / "pid" / "master.pid").read_text()),))
     finally:
         subprocess.run([*command, "stop"], check=False, capture_output=True)
+        for part in ("spool", "lib"):
+            remove(folder / part)
 
 
 @contextlib.contextmanager

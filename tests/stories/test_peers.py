@@ -1,7 +1,6 @@
 """Real peers: swaks as a client, Postfix in front of the gateway and behind it."""
 
 import contextlib
-import shutil
 import smtplib
 import subprocess
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from tests.letters import ANNA, JANE, NHS_NUMBER, letter
 from tests.postoffice import PostOffice
 from tests.reader import Reader
 from tests.replies import Answered, reply
+from tests.rootless import AS_ROOT, give, remove
 from tests.stories.links import link_in
 from tests.stories.test_front_door import PASSWORD, with_users
 
@@ -75,16 +75,18 @@ def postfix(folder: Path, next_hop: int, more: str = "") -> Iterator[int]:
         (folder / name).mkdir(parents=True)
     (folder / "etc" / "main.cf").write_text(MAIN.format(folder=folder, next_hop=next_hop) + more)
     (folder / "etc" / "master.cf").write_text(MASTER.format(port=port))
-    shutil.chown(folder / "lib", "postfix")
+    give(folder / "lib", "postfix")
     # Postfix drops to its own user, who must be able to pass through pytest's private folders.
     for place in takewhile(lambda one: one != Path(gettempdir()), (folder, *folder.parents)):
         place.chmod(place.stat().st_mode | 0o011)
-    command = ["/usr/sbin/postfix", "-c", str(folder / "etc")]
+    command = [*AS_ROOT, "/usr/sbin/postfix", "-c", str(folder / "etc")]
     subprocess.run([*command, "start"], check=True, capture_output=True, timeout=60)
     try:
         yield port
     finally:
         subprocess.run([*command, "stop"], check=False, capture_output=True, timeout=60)
+        for part in ("spool", "lib"):
+            remove(folder / part)
 
 
 def test_swaks_sends_and_is_told_the_queue_id(gateway: Gateway, world: PostOffice) -> None:
