@@ -1,11 +1,13 @@
 """What the helper gives up before it looks at a document: network, files, new programs, memory, cores.
 
 Linux only. User, network, IPC and host-name namespaces (unshare), Landlock for files and TCP, resource limits, no new
-privileges, not dumpable. Each can be refused by the machine (containers forbid namespaces, old kernels lack Landlock);
-what was refused is told, and without any bar to the network nothing is read at all.
+privileges, not dumpable; where namespaces are refused, a filter of system calls under which no socket is made. Each can
+be refused by the machine (Docker forbids namespaces, old kernels lack Landlock); what was refused is told, and without
+any bar to the network nothing is read at all.
 """
 
 import ctypes
+import errno
 import os
 import resource
 import struct
@@ -23,6 +25,14 @@ _READ_FILE, _READ_DIR = 1 << 2, 1 << 3
 _FS_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}  # number of rights by version of Landlock; later ones have no more
 _NET_RIGHTS, _SCOPES = 0b11, 0b11  # bind and connect TCP; abstract sockets and signals
 _NET_VERSION, _SCOPE_VERSION = 4, 6
+# The filter of system calls (seccomp(2), classic BPF): the number of an architecture, and its number of socket(2).
+_SOCKET_CALLS = {"x86_64": (0xC000003E, 41), "aarch64": (0xC00000B7, 198)}
+_SYS_IO_URING_SETUP = 425  # a ring makes sockets without that call
+_FIRST_OF_X32 = 0x40000000  # the same calls once more under other numbers
+_PR_SET_SECCOMP, _FILTER = 22, 2
+_LOAD, _IF_EQUAL, _IF_AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
+_NUMBER_AT, _ARCHITECTURE_AT = 0, 4
+_ALLOW, _REFUSE = 0x7FFF0000, 0x00050000 | errno.EPERM
 _O_PATH = getattr(os, "O_PATH", 0o10000000)
 
 
@@ -44,7 +54,28 @@ def confine() -> tuple[bool, tuple[str, ...]]:
         version = 0
     if not _limits(threads=namespaces):
         refused.append("resource limits")
-    return namespaces or version >= _NET_VERSION, tuple(refused)
+    # Landlock bars TCP and no more: a datagram would still leave.
+    return namespaces or _no_sockets(libc), tuple(refused)
+
+
+def _no_sockets(libc: ctypes.CDLL) -> bool:
+    """Refuse every call that makes a socket, of this process and all that it starts; say whether the kernel does."""
+    if (known := _SOCKET_CALLS.get(os.uname().machine)) is None or sys.maxsize < 1 << 32:
+        return False
+    architecture, socket_call = known
+    steps = [
+        (_LOAD, 0, 0, _ARCHITECTURE_AT),
+        (_IF_EQUAL, 0, 5, architecture),  # the calls of 32-bit programs have other numbers
+        (_LOAD, 0, 0, _NUMBER_AT),
+        (_IF_AT_LEAST, 3, 0, _FIRST_OF_X32),
+        (_IF_EQUAL, 2, 0, socket_call),
+        (_IF_EQUAL, 1, 0, _SYS_IO_URING_SETUP),
+        (_RETURN, 0, 0, _ALLOW),
+        (_RETURN, 0, 0, _REFUSE),
+    ]
+    code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in steps))
+    program = ctypes.create_string_buffer(struct.pack("@HP", len(steps), ctypes.addressof(code)))
+    return bool(libc.prctl(_PR_SET_SECCOMP, _FILTER, program, 0, 0) == 0)
 
 
 def _landlock(libc: ctypes.CDLL, version: int) -> bool:

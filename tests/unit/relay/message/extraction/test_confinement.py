@@ -35,7 +35,7 @@ attempt("list", lambda: os.listdir("/etc"))
 attempt("execute", lambda: os.execv("/bin/true", ["true"]))
 attempt("memory", lambda: bytearray(2 << 30))
 attempt("files", lambda: [os.dup(0) for _ in range(200)])
-print(json.dumps(results))
+print(json.dumps(results), flush=True)
 """
 
 
@@ -53,6 +53,18 @@ def test_a_confined_process_can_do_nothing_else(tmp_path: Path) -> None:
     assert results.pop("refused") == []
     assert {name for name, outcome in results.items() if outcome == "done"} == set()
     assert (tmp_path / "old").read_bytes() == b"secret"
+
+
+def test_without_namespaces_no_socket_is_made(tmp_path: Path) -> None:
+    """Where the kernel refuses namespaces, as in Docker, neither TCP nor a datagram leaves, and that is no open network."""
+    (tmp_path / "old").write_bytes(b"secret")
+    # A process with two threads gets no user namespace (unshare(2)).
+    second = "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+    results = _run(second + CONFINED + f"PORT, FOLDER = 9, {str(tmp_path)!r}\n" + ATTEMPTS + "os._exit(0)\n")
+    assert results.pop("barred") is True
+    assert results.pop("refused") == ["user and network namespaces (Invalid argument)"]
+    assert (results["tcp"], results["udp"]) == ("PermissionError", "PermissionError")
+    assert {name for name, outcome in results.items() if outcome == "done"} == set()
 
 
 def test_cpu_time_is_limited() -> None:
