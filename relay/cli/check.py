@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from relay.cli.dns import Server, finding_json, print_findings
+from relay.cli.dns import Server, exit_code, finding_json, print_findings
 from relay.cli.session import Session, pass_session
 from relay.cli.terminal import examples, plural, print_json, print_table, say, warn
 from relay.cli.wording import rule_words
@@ -41,7 +41,8 @@ def command(  # noqa: PLR0917  # click passes them by name
     Files that it names are looked at too.
 
     Mistakes end with exit code 1; warnings are legal and probably not meant. The rules are repeated in words. With
-    --dns, a record that mail needs and that is missing or wrong ends with exit code 1 too, with what to publish.
+    --dns, a record that mail needs and that is missing or wrong ends with exit code 1 too, with what to publish; where
+    nobody answered, the exit code is 75.
     """
     if schema:
         print_json(json_schema())
@@ -51,24 +52,24 @@ def command(  # noqa: PLR0917  # click passes them by name
     asked = dns or dns_server is not None
     if as_json:
         findings = [*_looked_up(configuration, dns_server)] if configuration and asked else []
-        ok = configuration is not None and not any(one.fails for one in findings)
+        code = exit_code(findings) if configuration else ConfigurationError.exit_code
         print_json(
             {
-                "ok": ok,
+                "ok": not code,
                 "problems": inspection.problems,
                 "warnings": inspection.warnings,
                 "rules": _rules(configuration) if configuration else [],
                 **({"dns": [finding_json(one) for one in findings]} if asked else {}),
             }
         )
-        ctx.exit(0 if ok else ConfigurationError.exit_code)
+        ctx.exit(code)
     if configuration is None:
         raise ConfigurationError(inspection.problems)
     for line in inspection.warnings:
         warn(f"warning: {line}")
     _summary(session, configuration)
-    if asked and not print_findings(_looked_up(configuration, dns_server)):
-        ctx.exit(ConfigurationError.exit_code)
+    if asked:
+        ctx.exit(print_findings(_looked_up(configuration, dns_server)))
 
 
 def _looked_up(configuration: Configuration, server: Endpoint | None) -> Iterator[Finding]:

@@ -27,7 +27,7 @@ class Finding:
     @property
     def fails(self) -> bool:
         """Whether mail suffers until somebody publishes something."""
-        return self.state in {State.WRONG, State.MISSING, State.UNKNOWN}
+        return self.state in {State.WRONG, State.MISSING}
 
 
 def unknown(record: str, name: str, problem: str) -> Finding:

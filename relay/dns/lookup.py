@@ -43,7 +43,10 @@ class Lookup:
     """Asks the resolvers of this machine, or one ``server`` alone (an address, not a name): ValueError otherwise."""
 
     def __init__(self, server: Endpoint | None = None) -> None:
-        self._resolver = dns.resolver.Resolver(configure=server is None)
+        try:
+            self._resolver = dns.resolver.Resolver(configure=server is None)
+        except dns.resolver.NoResolverConfiguration:
+            self._resolver = dns.resolver.Resolver(configure=False)  # asks nobody, and says so
         self._resolver.lifetime = PATIENCE
         if server is not None:
             self._resolver.nameservers = [str(ip_address(server.host))]
@@ -76,6 +79,8 @@ class Lookup:
         return Exchangers(tuple(sorted(found, key=lambda one: (one.preference, one.host))), answer.problem)
 
     def _ask(self, name: str, kind: str, write: Callable[[Any], str]) -> Answer:
+        if not self._resolver.nameservers:
+            return Answer(problem="this machine names no DNS server in /etc/resolv.conf")
         try:
             found = self._resolver.resolve(f"{name}.", kind, search=False)
         except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
