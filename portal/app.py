@@ -50,6 +50,7 @@ from relay.commit_probe import CommitProbe
 from relay.config.model import LOOPBACK, Configuration, Portal
 from relay.config.source import Source
 from relay.health import facts
+from relay.notices.written_by import WrittenBy
 from relay.queue.requests import request_code
 from relay.renewing import renew_on_hangup
 from relay.services import Service
@@ -99,7 +100,7 @@ def create_app(site: Site, base_url: str, services: Services, now: Callable[[], 
     lost = LostLinkPages(store, keyring, opener, throttles, trail, csrf, pages, now)
     link = LinkPages(store, keyring, opener, codes, visits, trail, csrf, lost, pages, now)
     letterbox = Letterbox(store, opener, visits, trail, pages, now)
-    views = MessageViews(opener, Subjects.of(site.tags))
+    views = MessageViews(opener, Subjects.of(site.tags), WrittenBy.of(site.languages))
     page = ConversationPage(letterbox, views, visits, trail, services.drafts, keyring, csrf, pages, now)
     reading = ReadingPages(letterbox, page, visits, trail, csrf, pages, now)
     answers = Answers(keyring, services.drafts, throttles)

@@ -18,6 +18,7 @@ from portal.rendering.plain import html_to_text
 from portal.rendering.subjects import Subjects
 from portal.rendering.text import TEXT_LIMIT, text_to_html, without_quotation
 from relay.clock import id_text
+from relay.notices.written_by import WrittenBy
 from relay.queue.reply_state import ReplyState
 from relay.vault.opener import Author, OpenedMessage, Opener, PartEntry, PartRole
 
@@ -60,6 +61,7 @@ class MessageView:
     files: tuple[FileView, ...]
     original: FileView | None
     reply: ReplyState | None = None
+    writer: str = ""  # what the person who answered here called themself; empty where nobody said
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class MessageViews:
 
     opener: Opener
     subjects: Subjects
+    written_by: WrittenBy
 
     def view(self, guest: Guest, message: OpenedMessage, reply: ReplyState | None) -> MessageView:
         """Return the view; ``reply`` is given for the reader's own answers."""
@@ -77,6 +80,8 @@ class MessageViews:
         formatted = 0 < html_size <= HTML_LIMIT
         source = self.text(message, PartRole.HTML, HTML_LIMIT) if html_size else ""
         text = self.text(message, PartRole.TEXT, TEXT_LIMIT + 1) or html_to_text(source)
+        answered = message.header.author is Author.READER
+        writer, text = self.written_by.parted(text) if answered else ("", text)
         own, quoted = without_quotation(text)
         shown = set(_CID.findall(source)) if formatted else set()
         files = [
@@ -90,7 +95,7 @@ class MessageViews:
             id=id_text(message.header.message_id),
             anchor=anchor(message.header.message_id),
             mine=reply is not None,
-            of_reader=message.header.author is Author.READER,
+            of_reader=answered,
             sender=sender,
             sender_name=sender_name,
             to=tuple(map(visible, manifest.to)),
@@ -105,6 +110,7 @@ class MessageViews:
             files=tuple(_file(here, message, part) for part in files),
             original=_file(here, message, originals[0]) if originals else None,
             reply=reply,
+            writer=visible(writer, 200),
         )
 
     def images(self, message: OpenedMessage, limit: int | None = None) -> Callable[[str], bytes | None]:

@@ -18,6 +18,7 @@ from relay.message.headers import header_value, named_address, structured
 from relay.message.names import clean_name
 from relay.notices.letterhead import Letterhead, thread_fields
 from relay.notices.mime import address_field, text_part
+from relay.notices.written_by import written_by
 
 _OCTETS = 57 * 1024  # of a file that are encoded at a time: whole lines of 76 characters
 _PLAIN_NAME = re.compile(r"[ !#-\[\]-~]+")  # what needs no escape between quotes
@@ -73,9 +74,7 @@ class ReplyMail:
         """
         shown = header_value(name, _NAME)
         if shown:
-            tag = self.letterhead.tag()
-            first = self.letterhead.languages[tag].gettext("Written by %(name)s in the portal") % {"name": shown}
-            text = f"{first}\n\n{text}"
+            text = f"{written_by(self.letterhead.languages[self.letterhead.tag()], shown)}\n\n{text}"
         written = text_part("plain", text)
         if not files:
             return written

@@ -35,11 +35,11 @@ def sealed(stage: Stage) -> SealedDraft:
 
 
 def test_the_whole_conversation_in_order(stage: Stage, clock: Clock, guest: Guest, sealed: SealedDraft) -> None:
-    """Staff, the reader's own answer and another reader's are told apart in words, and stand in order of time."""
+    """Staff, the reader's own answer and another reader's are told apart in words, in order of time, with their names."""
     clock.pass_time(minutes=1)
-    stage.join(sealed, written_by(JANE, "Second\n"), JANE, [JANE, JOHN])
+    stage.join(sealed, written_by(JANE, "Geschreven door Jane D. in het portaal\n\nSecond\n"), JANE, [JANE, JOHN])
     clock.pass_time(minutes=1)
-    stage.join(sealed, written_by(JOHN, "Third\n"), JOHN, [JANE, JOHN])
+    stage.join(sealed, written_by(JOHN, "Written by Joe in the portal\n\nThird\n"), JOHN, [JANE, JOHN])
     clock.pass_time(minutes=1)
     stage.join(sealed, letter(to=[JANE], subject="RE: Thursday", text="Fourth\n"), ANNA, [JANE])
     guest.read(sealed.links[JANE])
@@ -48,6 +48,8 @@ def test_the_whole_conversation_in_order(stage: Stage, clock: Clock, guest: Gues
     titles = [re.sub(r"<[^>]+>", "", found) for found in re.findall(r'<h2 id="from-\w+">(.*?)</h2>', guest.page.text)]
     assert titles == [f"From Anna Baker {ANNA}", "Your answer", f"From {JOHN} also a reader", f"From Anna Baker {ANNA}"]
     assert "4 messages" in guest.text
+    assert re.findall(r"<dt>Written by</dt><dd><bdi>(.*?)</bdi>", guest.page.text) == ["Jane D.", "Joe"]
+    assert "in het portaal" not in guest.text, "the organisation's language is not the reader's"
     john = Guest(stage, "203.0.113.8")
     john.read(sealed.links[JOHN])
     assert "Fourth" not in john.text, "that answer was for Jane alone"
