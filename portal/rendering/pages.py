@@ -90,16 +90,19 @@ class Pages:
         environment.install_gettext_translations(language.translations, newstyle=True)  # type: ignore[attr-defined]
         zone = self.site.zone
 
-        def moment(at: datetime) -> str:
-            return language.moment(at, zone)
+        def clock(at: datetime) -> str:
+            return language.clock(at, zone).replace(" ", "\u00a0")  # an hour stands in one line with its zone
 
         def date(at: datetime) -> str:
             return language.date(at, zone)
 
+        def moment(at: datetime) -> str:
+            return f"{date(at)}, {clock(at)}"
+
         environment.filters.update(
             moment=moment,
             date=date,
-            clock=lambda at: language.clock(at, zone),
+            clock=clock,
             size=language.size,
             breakable=breakable,
         )

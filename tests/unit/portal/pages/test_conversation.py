@@ -49,6 +49,7 @@ def test_the_whole_conversation_in_order(stage: Stage, clock: Clock, guest: Gues
     assert titles == [f"From Anna Baker {ANNA}", "Your answer", f"From {JOHN} also a reader", f"From Anna Baker {ANNA}"]
     assert "4 messages" in guest.text
     assert re.findall(r"<dt>Written by</dt><dd><bdi>(.*?)</bdi>", guest.page.text) == ["Jane D.", "Joe"]
+    assert re.search(r"\d:\d\d\u00a0[A-Z]+</dd>", guest.page.text), "the hour stands in one line with its zone"
     assert "in het portaal" not in guest.text, "the organisation's language is not the reader's"
     john = Guest(stage, "203.0.113.8")
     john.read(sealed.links[JOHN])
