@@ -10,6 +10,7 @@ import gc
 import os
 import signal
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
@@ -49,6 +50,7 @@ class Nursery:
         Waits at most ``seconds`` for the first. LetterlockError when somebody ended the nursery itself: its services
         end with it, and clean ones cannot be made any more.
         """
+        self._bury_orphans()
         try:
             while self._pipe.poll(seconds):
                 yield self._pipe.recv()
@@ -60,6 +62,17 @@ class Nursery:
         """End it, and by force whoever still lives in it. Never fails."""
         self._pipe.close()
         self._process.join()
+
+    def _bury_orphans(self) -> None:
+        """Let go of processes that ended and were left to the supervisor, as they are to process 1 of a container.
+
+        There the helper of a relay that died stays behind as a zombie: enough of them, and nothing can be started.
+        """
+        with suppress(ChildProcessError):
+            while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) is not None:
+                if ended.si_pid == self._process.pid:
+                    return  # the one child of our own
+                os.waitpid(ended.si_pid, os.WNOHANG)
 
     def _tell(self, message: tuple[Key, int | None]) -> None:
         try:

@@ -5,6 +5,8 @@ import os
 import pwd
 import re
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from importlib import import_module
@@ -142,3 +144,33 @@ def test_a_service_begins_as_any_user(tmp_path: Path) -> None:
     nursery.start(KEY)
     assert _told(tmp_path).split()[2:4] == ["clerk", "3"]
     nursery.close()
+
+
+_PROCESS_ONE = """
+import ctypes, os, time
+from pathlib import Path
+from relay.config.source import Source
+from relay.nursery import Nursery
+ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER: orphans come to us, as to process 1 of a container
+nursery = Nursery({}, Source(Path("relay.toml")))
+gone, ours = os.pipe()
+if os.fork() == 0:
+    os.fork()
+    os._exit(0)
+os.close(ours)
+os.read(gone, 1)  # the orphan is ending, too
+deadline = time.monotonic() + 20
+children = Path(f"/proc/self/task/{os.getpid()}/children")
+while len(children.read_text().split()) > 1 and time.monotonic() < deadline:
+    list(nursery.ended())
+print(len(children.read_text().split()))
+nursery.close()
+"""
+
+
+def test_orphans_are_buried_and_the_nursery_is_not(tmp_path: Path) -> None:
+    """What is left to process 1 of a container goes; the process that it began itself stays its own to wait for."""
+    done = subprocess.run(
+        [sys.executable, "-c", _PROCESS_ONE], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("1\n", "", 0)
