@@ -1,6 +1,10 @@
 """``letterlock check``."""
 
+import os
+import pwd
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
@@ -9,7 +13,7 @@ from relay.cli.dns import Server, exit_code, finding_json, print_findings
 from relay.cli.session import Session, pass_session
 from relay.cli.terminal import examples, plural, print_json, print_table, say, warn
 from relay.cli.wording import rule_words
-from relay.config import Configuration, inspect
+from relay.config import Configuration, Inspection, inspect
 from relay.config.schema import json_schema
 from relay.config.values import Endpoint
 from relay.dkim.keys import open_key
@@ -38,7 +42,8 @@ def command(  # noqa: PLR0917  # click passes them by name
 ) -> None:
     """Name every mistake in relay.toml at its line.
 
-    Files that it names are looked at too.
+    Files that it names are looked at too. Root, who may read everything, looks with the rights of the gateway's user,
+    whose the folder of the keys is.
 
     Mistakes end with exit code 1; warnings are legal and probably not meant. The rules are repeated in words. With
     --dns, a record that mail needs and that is missing or wrong ends with exit code 1 too, with what to publish; where
@@ -47,7 +52,7 @@ def command(  # noqa: PLR0917  # click passes them by name
     if schema:
         print_json(json_schema())
         return
-    inspection = inspect(session.config_path)
+    inspection = _inspected(session.config_path)
     configuration = inspection.configuration
     asked = dns or dns_server is not None
     if as_json:
@@ -70,6 +75,41 @@ def command(  # noqa: PLR0917  # click passes them by name
     _summary(session, configuration)
     if asked:
         ctx.exit(print_findings(_looked_up(configuration, dns_server)))
+
+
+def _inspected(path: Path) -> Inspection:
+    """Return what the gateway would find in the configuration file."""
+    inspection = inspect(path)
+    if os.geteuid() != 0 or inspection.configuration is None:
+        return inspection
+    owner = inspection.configuration.keys.folder.stat()
+    if owner.st_uid == 0:
+        return inspection
+    with _rights_of(owner.st_uid, owner.st_gid) as name:
+        inspection = inspect(path)
+    if inspection.problems:
+        warn(f"{name}, whose the keys are, finds what root does not see:")
+    return inspection
+
+
+@contextmanager
+def _rights_of(user: int, group: int) -> Iterator[str]:
+    """Let the block look at files as another user does; yield the name. ``group`` is for users that nobody knows."""
+    try:
+        account = pwd.getpwuid(user)
+        name, group, groups = account.pw_name, account.pw_gid, os.getgrouplist(account.pw_name, account.pw_gid)
+    except KeyError:
+        name, groups = f"user {user}", [group]
+    own, own_groups = os.getegid(), os.getgroups()
+    os.setgroups(groups)
+    os.setegid(group)
+    os.seteuid(user)
+    try:
+        yield name
+    finally:
+        os.seteuid(0)
+        os.setegid(own)
+        os.setgroups(own_groups)
 
 
 def _looked_up(configuration: Configuration, server: Endpoint | None) -> Iterator[Finding]:

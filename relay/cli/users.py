@@ -4,6 +4,7 @@ import sys
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -15,6 +16,7 @@ from relay.smtp.passwords import hash_password
 from relay.vault.keyfiles import replace
 
 SHORTEST = 12  # characters of a password: whoever guesses has five tries in five minutes
+_KEYS = "var/keys"  # where relay.toml names no other folder
 LONGEST = 256  # characters that every mail program can send
 
 _listener = click.option("--listener", help="Whose users: NAME of [listen.NAME]; needed where there are several files.")
@@ -65,7 +67,7 @@ def add(session: Session, name: str, senders: tuple[str, ...], listener: str | N
         raise RefusedError(
             f'There is a user "{users[folded(name)].name}" already: "letterlock users password" changes it.'
         )
-    _write(file, {**users, folded(name): User(name, hash_password(_password()), allowed)})
+    _write(session, file, {**users, folded(name): User(name, hash_password(_password()), allowed)})
     say(f"{name} may sign in and send as {', '.join(allowed)}, from the gateway's next start or SIGHUP on.")
 
 
@@ -78,7 +80,7 @@ def password(session: Session, name: str, listener: str | None) -> None:
     file = _file(session, listener)
     users = _read(file)
     user = _known(users, name)
-    _write(file, {**users, folded(name): User(user.name, hash_password(_password()), user.senders)})
+    _write(session, file, {**users, folded(name): User(user.name, hash_password(_password()), user.senders)})
     say(f"{user.name} has another password, from the gateway's next start or SIGHUP on.")
 
 
@@ -92,7 +94,7 @@ def remove(session: Session, name: str, listener: str | None) -> None:
     users = _read(file)
     user = _known(users, name)
     left = {key: one for key, one in users.items() if key != folded(name)}
-    _write(file, left)
+    _write(session, file, left)
     say(f"{user.name} is removed, from the gateway's next start or SIGHUP on; {plural(len(left), 'user')} left.")
 
 
@@ -102,13 +104,7 @@ def _file(session: Session, listener: str | None) -> Path:
     The rest of the configuration may be wrong: the file that is missing is what "users add" makes.
     """
     path = session.config_path
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise NotFoundError(f"There is no {path}.") from None
-    except (OSError, ValueError) as error:
-        raise RefusedError(f'{path} cannot be read ({error}): "letterlock check" says more.') from None
-    found = document.get("listen", {})
+    found = _document(path).get("listen", {})
     files: dict[str, Path] = {
         name: path.absolute().parent / one["users"]
         for name, one in (found.items() if isinstance(found, dict) else ())
@@ -124,6 +120,15 @@ def _file(session: Session, listener: str | None) -> Path:
     return next(iter(files.values()))
 
 
+def _document(path: Path) -> Mapping[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise NotFoundError(f"There is no {path}.") from None
+    except (OSError, ValueError) as error:
+        raise RefusedError(f'{path} cannot be read ({error}): "letterlock check" says more.') from None
+
+
 def _read(file: Path) -> Mapping[str, User]:
     try:
         return read_users(file)
@@ -135,8 +140,12 @@ def _read(file: Path) -> Mapping[str, User]:
         raise RefusedError(f"{file} {error}.") from None
 
 
-def _write(file: Path, users: Mapping[str, User]) -> None:
-    replace(file, users_text(users.values()).encode())
+def _write(session: Session, file: Path, users: Mapping[str, User]) -> None:
+    """Write the file anew. A first one that root makes is for the gateway's user, whose the folder of the keys is."""
+    keys = _document(session.config_path).get("keys", {})
+    named = keys.get("folder") if isinstance(keys, dict) else None
+    folder = session.config_path.absolute().parent / (named if isinstance(named, str) else _KEYS)
+    replace(file, users_text(users.values()).encode(), like=folder if folder.is_dir() else None)
 
 
 def _known(users: Mapping[str, User], name: str) -> User:

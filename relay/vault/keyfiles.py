@@ -160,11 +160,14 @@ def write_new(file: Path, data: bytes, mode: int = 0o600) -> bool:
     return True
 
 
-def replace(file: Path, data: bytes) -> None:
-    """Write ``file`` anew, durably; readers see the old content or the new, never a mixture."""
+def replace(file: Path, data: bytes, like: Path | None = None) -> None:
+    """Write ``file`` anew, durably; readers see the old content or the new, never a mixture.
+
+    What root writes belongs to the owner of the old file, else of ``like``, else of the folder.
+    """
     draft = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
     with _explained(file):
-        _write_draft(draft, data, 0o600, like=file if file.exists() else file.parent)
+        _write_draft(draft, data, 0o600, like=file if file.exists() else like or file.parent)
         draft.rename(file)
         sync_folder(file.parent)
 

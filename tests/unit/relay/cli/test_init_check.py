@@ -1,14 +1,19 @@
 import json
+import os
+import pwd
 import shlex
 import shutil
 import stat
+from itertools import takewhile
 from pathlib import Path
+from tempfile import gettempdir
 
 import pytest
 from click.testing import CliRunner
 
 from relay.cli import main
 from relay.config import load
+from relay.errors import ConfigurationError
 from tests.unit.relay.cli.conftest import Home
 
 
@@ -141,3 +146,19 @@ def test_check_prints_the_schema_without_a_configuration(tmp_path: Path, monkeyp
     result = CliRunner().invoke(main, ["check", "--schema"])
     assert result.exit_code == 0
     assert json.loads(result.stdout)["properties"]["rules"]
+
+
+def test_root_checks_with_the_rights_of_the_gateways_user(home: Home) -> None:
+    """What root alone may read would keep the gateway from starting: "check" says so whoever calls it."""
+    words, ids = Path("lists/health-en.txt"), (os.geteuid(), os.getegid(), os.getgroups())
+    for place in takewhile(lambda one: one != Path(gettempdir()), (home.folder, *home.folder.parents)):
+        place.chmod(place.stat().st_mode | 0o011)
+    words.chmod(0o600 if os.geteuid() == 0 else 0)
+    if os.geteuid() == 0:
+        for path in (Path("var"), *Path("var").rglob("*")):
+            os.chown(path, pwd.getpwnam("nobody").pw_uid, -1)
+    result = home.run("check", code=ConfigurationError.exit_code)
+    assert "lists.health.file: the file cannot be read (Permission denied)" in result.stderr
+    assert (os.geteuid(), os.getegid(), os.getgroups()) == ids
+    words.chmod(0o644)
+    assert home.run("check").stderr == ""

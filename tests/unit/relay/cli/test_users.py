@@ -1,5 +1,7 @@
 """``letterlock users``: passwords from a prompt or a pipe, never shown, never on the command line."""
 
+import os
+import pwd
 import stat
 from pathlib import Path
 
@@ -98,3 +100,11 @@ def test_a_file_that_others_may_read_is_not_used(named: Home) -> None:
     add(named, "anna", "anna@example.org")
     Path("users.toml").chmod(0o640)
     assert "other users of this machine" in named.run("users", "list", code=1).output
+
+
+def test_first_file_that_root_makes_is_the_gateways(named: Home) -> None:
+    """It may lie in a folder of root's, as relay.toml does; the gateway's user is whose the keys are."""
+    gateway = pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else os.geteuid()
+    os.chown("var/keys", gateway, -1)
+    add(named, "anna", "anna@example.org")
+    assert Path("users.toml").stat().st_uid == gateway
