@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from relay.cli.opened import opened
-from relay.cli.queue import moment
 from relay.cli.session import Session, pass_session
+from relay.cli.spans import moment
 from relay.cli.terminal import examples, plural, print_json, say
 from relay.errors import RefusedError
 from relay.store.checkpoints import Report, verify

@@ -8,8 +8,8 @@ import click
 
 from relay import clock
 from relay.cli.opened import Opened, identifier, opened
-from relay.cli.queue import moment, span
 from relay.cli.session import Session, pass_session
+from relay.cli.spans import moment, span
 from relay.cli.terminal import examples, plural, print_json, print_table, say
 from relay.config.amounts import size_words
 from relay.conversation.furnishing import release_of
@@ -60,6 +60,7 @@ def show_list(session: Session, everything: bool, as_json: bool) -> None:
                 )
                 for held in holds
             ),
+            whole=("id",),
         )
     waiting = sum(held.state is HoldState.WAITING for held in holds)
     say(f"{plural(waiting, 'question')} not answered." if waiting else "Nothing is held.")
@@ -83,6 +84,8 @@ def show(session: Session, id: str, as_json: bool) -> None:  # noqa: A002  # the
         "asked": moment(held.created_at),
         "until": moment(held.until),
     }
+    if held.decided_at:
+        facts["decided"] = moment(held.decided_at)
     for name, value in facts.items():
         say(f"  {name + ':':<10}{value}")
     for copy in held.copies:
@@ -176,6 +179,7 @@ def _as_json(held: Held) -> dict[str, Any]:
         "sender": _sender(held),
         "asked": held.created_at.isoformat(),
         "until": held.until.isoformat(),
+        "decided": held.decided_at.isoformat() if held.decided_at else None,
         "size": held.size,
         "copies": [
             {

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from relay.cli.queue import moment
 from relay.cli.session import Session, pass_session
 from relay.cli.signing import dkim
+from relay.cli.spans import moment
 from relay.cli.terminal import examples, print_json, print_table, say
 from relay.vault import rotation
 from relay.vault.recovery import create_recovery

@@ -1,7 +1,7 @@
 """Keys and store for one command, beside a gateway that may be running."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, select, union
@@ -11,10 +11,11 @@ from relay.clock import id_from_text
 from relay.config import Configuration
 from relay.errors import RefusedError
 from relay.store.audit import Audit
-from relay.store.tables import Conversation, QueuedMessage, Sealed
+from relay.store.tables import Conversation, Entry, QueuedMessage, Sealed
 from relay.store.writer import Store, open_store
 from relay.vault.keyring import Keyring
 
+_ENTRY = Entry.__table__  # type: ignore[attr-defined]
 _MESSAGE = QueuedMessage.__table__  # type: ignore[attr-defined]
 _SEALED = Sealed.__table__  # type: ignore[attr-defined]
 _CONVERSATION = Conversation.__table__  # type: ignore[attr-defined]
@@ -56,13 +57,14 @@ def identifier(text: str) -> bytes:
 def messages_named(conn: Connection, one: Opened, text: str) -> Sequence[bytes]:
     """Return the messages that a person means: by the id of the 250 reply, or by Message-ID with or without <>.
 
-    An id is returned whether it is known or not. Of a Message-ID there may be several, oldest first; a sealed message
-    is found after its queue row was swept, too.
+    The id of one entry, as lists of the queue show it, means its message. An id is returned whether it is known or
+    not. Of a Message-ID there may be several, oldest first; a sealed message is found after its queue row was swept,
+    too.
     """
-    try:
-        return (id_from_text(text.strip().lower()),)
-    except ValueError:
-        pass
+    with suppress(ValueError):
+        named = id_from_text(text.strip().lower())
+        of_entry = conn.execute(select(_ENTRY.c.message_id).where(_ENTRY.c.id == named)).scalar_one_or_none()
+        return (of_entry or named,)
     bare = text.strip().removeprefix("<").removesuffix(">")
     if not bare:
         return ()

@@ -12,6 +12,8 @@ from relay.cli.drop import drop
 from relay.cli.opened import Opened, identifier, opened
 from relay.cli.pausing import each, pause, resume
 from relay.cli.session import Session, pass_session
+from relay.cli.spans import due_in, moment, span
+from relay.cli.summary import summary
 from relay.cli.terminal import examples, plural, print_json, print_table, say
 from relay.cli.whom import Age, DestinationDomain, Whom, identifiers, portions
 from relay.config.amounts import size_words
@@ -36,6 +38,7 @@ def command() -> None:
 command.add_command(drop)
 command.add_command(pause)
 command.add_command(resume)
+command.add_command(summary)
 
 
 @command.command(
@@ -82,6 +85,8 @@ def show_list(  # noqa: PLR0917  # the options
     waiting = sum(count for state, count in counts.items() if state in UNFINISHED)
     more = f", {len(entries)} shown" if len(entries) < waiting and not everything else ""
     say(f"{plural(waiting, 'entry', 'entries')} waiting{more}." if waiting else "Nothing is waiting.")
+    if waiting > limit:
+        say('"letterlock queue summary" adds them up.')
     _print_kept_back(counts.get(EntryState.HELD, 0), pauses)
 
 
@@ -102,6 +107,7 @@ def _print_entries(entries: Sequence[ListedEntry], now: datetime) -> None:
                 for entry in entries
             ),
             right=("size", "age"),
+            whole=("id",),
         )
 
 
@@ -188,24 +194,8 @@ def _retry_all(one: Opened, to: str, route: str) -> int:
     raise RefusedError(f"nothing is waiting{' for ' if to or route else ''}{to or route}{names}")
 
 
-def moment(at: datetime) -> str:
-    """Return a moment in local time, to the second, with the zone named."""
-    return clock.local_text(at)
-
-
-def span(later: datetime, earlier: datetime) -> str:
-    """Return the time between two moments in its largest unit: ``3 h``; never negative."""
-    seconds = max(0, int((later - earlier).total_seconds()))
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length or (unit == "min" and seconds >= length):
-            return f"{seconds // length} {unit}"
-    return f"{seconds} s"
-
-
 def _next_try(entry: ListedEntry, now: datetime) -> str:
-    if entry.state is not EntryState.DUE:
-        return ""
-    return "now" if entry.due_at <= now else f"in {span(entry.due_at, now)}"
+    return due_in(entry.due_at if entry.state is EntryState.DUE else None, now)
 
 
 def _as_json(entry: ListedEntry) -> dict[str, Any]:

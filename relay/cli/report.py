@@ -14,8 +14,8 @@ from policies.engine import BUILT_IN
 from policies.model import Action
 from relay import clock
 from relay.cli.opened import opened
-from relay.cli.queue import moment
 from relay.cli.session import Session, pass_session
+from relay.cli.spans import moment
 from relay.cli.terminal import examples, plural, print_json, print_table, say
 from relay.config import Configuration
 from relay.config.amounts import duration

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 from rich.cells import cell_len
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
@@ -37,9 +37,16 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> None:
+def print_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    right: Sequence[str] = (),
+    whole: Sequence[str] = (),
+) -> None:
     """Print rows under columns; those named in ``right`` are numbers and stand to the right.
 
+    Those in ``whole`` are never broken, however narrow the terminal is: they are to be copied.
     In a pipe each row is one line, however long.
     """
     cells = ([printable(str(cell)) for cell in row] for row in rows)
@@ -49,7 +56,8 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, rig
         return
     table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
     for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+        justify: JustifyMethod = "right" if column in right else "left"
+        table.add_column(column, justify=justify, overflow="fold", no_wrap=column in whole)
     for row in cells:
         table.add_row(*map(Text, row))
     console.print(table)

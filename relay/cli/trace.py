@@ -11,8 +11,8 @@ from sqlalchemy import Connection, select
 
 from relay import clock
 from relay.cli.opened import Opened, messages_named, opened
-from relay.cli.queue import moment
 from relay.cli.session import Session, pass_session
+from relay.cli.spans import moment
 from relay.cli.terminal import examples, plural, print_json, say
 from relay.config.amounts import size_words
 from relay.errors import NotFoundError

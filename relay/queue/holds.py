@@ -59,6 +59,7 @@ class Held:
     message_id_text: str
     size: int
     copies: tuple[HeldCopy, ...]
+    decided_at: datetime | None = None
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -196,4 +197,5 @@ def _opened(conn: Connection, keyring: Keyring, row: Any) -> Held:
 
 
 def _bare(row: Any) -> Held:
-    return Held(row.id, row.message_id, row.created_at, row.until, HoldState(row.state), "", "", "", 0, ())
+    state = HoldState(row.state)
+    return Held(row.id, row.message_id, row.created_at, row.until, state, "", "", "", 0, (), row.decided_at)

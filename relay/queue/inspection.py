@@ -176,13 +176,14 @@ def _listed(keyring: Keyring, row: Row[Any]) -> ListedEntry:
         created_at=row.created_at,
         due_at=row.due_at,
         attempts=row.attempts,
-        reply=_reply(keyring, row),
+        reply=reply_words(keyring, row),
         lease_until=row.lease_until,
         finished_at=row.finished_at,
     )
 
 
-def _reply(keyring: Keyring, row: Row[Any]) -> str:
+def reply_words(keyring: Keyring, row: Row[Any]) -> str:
+    """Return what the next hop said last of an entry, or we of it; empty before a first try."""
     if row.last_reply is None:
         return ""
     try:

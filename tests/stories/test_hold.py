@@ -173,6 +173,7 @@ def test_the_administrator_decides_from_the_command_line(holding: Gateway, world
     trace = holding.letterlock("trace", listed[0]["message"])
     assert "as an administrator decided" in trace
     holding.letterlock("held", "release", ids[JANE], expect=1)
+    assert "\n  decided:  " in holding.letterlock("held", "show", ids[JANE])
 
 
 def test_one_letter_in_three_transactions_is_one_conversation_and_one_receipt(

@@ -27,6 +27,29 @@ def test_what_waits_is_listed_with_the_reason(home: Home) -> None:
     assert home.json("queue", "list", "--route", "inside")["entries"] == []
 
 
+def test_what_waits_is_added_up_by_way_and_reason(home: Home) -> None:
+    """How many, for how long, where to and why, the most first; the list names it where it shows a part."""
+    assert home.run("queue", "summary").stdout == "Nothing is waiting.\n"
+    ago = clock.now() - timedelta(hours=3)
+    home.put("jane@example.net", "ron@example.net", "kim@example.com", at=ago)
+    paused = home.put("lee@example.net")
+    home.run("queue", "pause", clock.id_text(paused))
+    table = home.run("queue", "summary").stdout.splitlines()
+    assert [" ".join(line.split()) for line in table[1:3]] == [
+        "3 3 h now outside example.net 2, example.com 1 waits for its first try",
+        "1 0 s outside example.net kept back by an operator",
+    ]
+    assert table[3] == "4 entries waiting."
+    [many, one] = home.json("queue", "summary")
+    assert (many["entries"], many["domains"], many["oldest"]) == (
+        3,
+        {"example.net": 2, "example.com": 1},
+        ago.isoformat(),
+    )
+    assert (one["state"], one["next_try"]) == ("paused", None)
+    assert '"letterlock queue summary" adds them up.' in home.run("queue", "list", "--limit", "1").stdout
+
+
 def test_a_message_is_shown_with_all_its_entries(home: Home) -> None:
     """The id of a message shows every recipient, the id of an entry only its own; upper case is accepted."""
     message = clock.id_text(home.put("jane@example.net", "ron@example.net"))

@@ -148,6 +148,15 @@ def test_a_row_in_a_pipe_is_one_line(capsys: pytest.CaptureFixture[str]) -> None
     ]
 
 
+def test_a_narrow_terminal_breaks_no_id(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is to be copied stands in one piece, whatever that costs the other columns."""
+    identifier = "4ig7yxbkzvv2pcsxhxeyzxuuym"
+    monkeypatch.setattr("rich.console.Console.is_terminal", True)
+    monkeypatch.setattr("relay.cli.terminal._PIPE_WIDTH", 50)
+    print_table(("id", "why"), [(identifier, "waits for its next try after 47 attempts")], whole=("id",))
+    assert identifier in capsys.readouterr().out
+
+
 def test_version_tells_what_runs(home: Home) -> None:
     """The version can be read by people and by scripts."""
     assert home.run("version").stdout.startswith("Letterlock 0.")

@@ -37,6 +37,13 @@ def test_every_message_with_that_message_id_is_traced(home: Home) -> None:
     assert [each["events"][0]["personal"]["recipients"] for each in traces] == ["jane@example.net", "ron@example.net"]
 
 
+def test_an_entry_is_traced_with_its_message(home: Home) -> None:
+    """The id that a list of the queue shows is enough."""
+    home.put("jane@example.net")
+    [entry] = home.json("queue", "list")["entries"]
+    assert [found["id"] for found in home.json("trace", entry["id"])] == [entry["message"]]
+
+
 def deferral(home: Home, message: bytes, entry: bytes, *, code: int, status: str, minute: int) -> None:
     """Record that an entry was put off, that many minutes after noon."""
     at = datetime(2026, 11, 22, 12, minute, tzinfo=UTC)

@@ -10,6 +10,7 @@ from relay.errors import NotFoundError, RefusedError
 from relay.queue.inspection import Wanted, code_mail, count_entries, list_entries, show_entries
 from relay.queue.interventions import drop, retry
 from relay.queue.items import QueuedEnvelope
+from relay.queue.summary import summarize
 from relay.store.tables import Entry
 from relay.store.tables.queue import EntryState, Kind
 from tests.unit.relay.queue.nexthop import NextHop
@@ -68,6 +69,35 @@ def test_the_list_leaves_what_is_wanted(any_yard: Yard) -> None:
     assert listed(sender="<>") == listed(sender="<>", limit=1) == {"lee"}
     assert listed(queued_before=yard.clock() - MINUTE) == {"jane", "ron"}
     assert listed(states=[EntryState.PAUSED]) == listed(route="inside") == set()
+
+
+def test_what_was_put_off_is_added_up_by_next_hop_and_answer(any_yard: Yard) -> None:
+    """However a greylister words it for each recipient; a next hop that is away is a reason of its own."""
+    yard = any_yard
+    yard.queue("ann@example.net", "ben@example.net")
+    yard.queue("kim@example.com")
+    yard.queue("carol@example.org")
+    greylisted = ("ann", "ben", "kim")
+
+    async def work() -> None:
+        async with (
+            NextHop({f"RCPT TO:<{one}": f"451 4.7.1 <{one}> greylisted" for one in greylisted}) as hop,
+            NextHop() as away,
+        ):
+            await away.close()
+            worker = yard.delivery(yard.routes([hop], [away]))
+            await worker.start()
+            await until(lambda: all(row.attempts for row in yard.entries()))
+            await worker.stop()
+
+    asyncio.run(work())
+    with yard.store.read() as conn:
+        [grey, gone] = summarize(conn, yard.keyring)
+    assert (grey.route, grey.entries, dict(grey.domains)) == ("outside", 3, {"example.net": 2, "example.com": 1})
+    assert grey.why.startswith("451 4.7.1 <")
+    assert grey.next_try == yard.clock() + MINUTE
+    assert (gone.route, gone.entries) == ("inside", 1)
+    assert gone.why.startswith("4.4.1 no connection")
 
 
 def test_retry_makes_it_due_at_once(any_yard: Yard) -> None:
