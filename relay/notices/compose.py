@@ -28,7 +28,6 @@ class Notices:
         until: datetime,
         now: datetime,
         subject: str = "",
-        language: str = "",
         message_id: str = "",
         thread: str = "",
         further: bool = False,
@@ -40,7 +39,7 @@ class Notices:
         sender: a person, not a dead address. ``thread`` is what all notices to this reader refer to, so that
         they lie together; ``further`` says that the message belongs to a conversation that is there already.
         """
-        tag = self._letterhead.tag(language)
+        tag = self._letterhead.tag()
         _ = self._letterhead.languages[tag].gettext
         given = header_value(subject, 200) if self._original_subject else ""
         line = given or _("A message for you from %(organisation)s") % {"organisation": self._letterhead.organisation}

@@ -76,14 +76,13 @@ class HoldNotices:
         original_message_id: str,
         now: datetime,
         message_id: str = "",
-        language: str = "",
     ) -> Composed:
         """Return the question to the sender: which copies wait, why, until when, and the words that decide.
 
         ``control`` is the address that an answer goes to; ``plain`` says that "send" is among the words. It is written
         in the thread of the original.
         """
-        tag = self._letterhead.tag(language)
+        tag = self._letterhead.tag()
         spoken = self._letterhead.languages[tag]
         return self._letterhead.write(
             "hold",
@@ -117,10 +116,9 @@ class HoldNotices:
         original_message_id: str,
         now: datetime,
         message_id: str = "",
-        language: str = "",
     ) -> Composed:
-        """Return the news that an administrator decided; ``said`` are sentences of ``say`` in the same language."""
-        tag = self._letterhead.tag(language)
+        """Return the news that an administrator decided; ``said`` are sentences of ``say``."""
+        tag = self._letterhead.tag()
         title = self._letterhead.languages[tag].gettext("Decided: %(subject)s")
         return self._letterhead.write(
             "hold_decided",

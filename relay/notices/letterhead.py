@@ -37,8 +37,8 @@ class Letterhead:
     """Renders and composes the mail of one organisation.
 
     ``contact`` is how a stranger checks that a mail is genuine; ``domain`` is ``[gateway] domain``; ``base_url``
-    is where pickup links begin, without a slash at the end. ``tags`` are the languages, the first is the
-    default. Dates are written in ``zone``.
+    is where pickup links begin, without a slash at the end. ``tags`` are the languages: what nobody asked for is
+    written in the first, in the others only what answers a page or a mail in them. Dates are written in ``zone``.
     """
 
     def __init__(

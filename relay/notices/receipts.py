@@ -83,14 +83,13 @@ class ReceiptNotices:
         original_message_id: str,
         now: datetime,
         message_id: str = "",
-        language: str = "",
     ) -> Composed:
         """Return the receipt: for whom, by which rules and why, with masked evidence, until when, and what can be done.
 
         It is written in the thread of the original (``original_message_id`` with its angle brackets, or
         empty), and names the original's subject, because it goes to the person who wrote it.
         """
-        tag = self._letterhead.tag(language)
+        tag = self._letterhead.tag()
         _ = self._letterhead.languages[tag].gettext
         sealed = [line.recipient for line in lines if line.until]
         title = _("Sealed: %(subject)s") if sealed else _("For your attention: %(subject)s")
@@ -116,13 +115,12 @@ class ReceiptNotices:
         thread: Sequence[str],
         now: datetime,
         message_id: str = "",
-        language: str = "",
     ) -> Composed:
         """Return the mail that a message was read, for a sender who asked to be told (RFC 8098 section 2.1).
 
         The subject is not named: it stands under the seal, and nobody has brought a key.
         """
-        tag = self._letterhead.tag(language)
+        tag = self._letterhead.tag()
         language_of = self._letterhead.languages[tag]
         _ = language_of.gettext
         readers = ", ".join(line.reader for line in lines)

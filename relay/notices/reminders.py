@@ -37,13 +37,12 @@ class ReminderNotices:
         now: datetime,
         message_id: str = "",
         thread: Sequence[tuple[str, str]] = (),
-        language: str = "",
     ) -> Composed:
         """Return the reminder for ``reader``: who wrote and when, how to find the notice, how to get another link.
 
         An answer to it goes to the sender (``sender``, possibly empty), who can have a new link sent.
         """
-        tag = self._letterhead.tag(language)
+        tag = self._letterhead.tag()
         words = self._letterhead.languages[tag]
         _ = words.gettext
         answers = sender.isascii() and bool(sender)
@@ -73,14 +72,13 @@ class ReminderNotices:
         now: datetime,
         message_id: str = "",
         thread: Sequence[tuple[str, str]] = (),
-        language: str = "",
     ) -> Composed:
         """Return the note to the sender who has not read and how far each has come.
 
         It stands in the thread of the receipt, because commands are answered there: the receipt has the secret that
         opens the message for a new link, this mail has none.
         """
-        tag = self._letterhead.tag(language)
+        tag = self._letterhead.tag()
         words = self._letterhead.languages[tag]
         _ = words.gettext
         zone = self._letterhead.zone

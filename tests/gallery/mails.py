@@ -34,14 +34,19 @@ SENT = datetime(2026, 11, 23, 9, 2, tzinfo=UTC)
 LATER = SENT + timedelta(days=3, hours=1)
 UNTIL = SENT + timedelta(days=30)
 
-_LETTERHEAD = Letterhead(
-    organisation="Example Council",
-    contact="Help desk, +44 20 7946 0000",
-    domain=DOMAIN,
-    base_url=f"https://{DOMAIN}",
-    tags=LANGUAGES,
-    zone=ZONE,
-)
+
+def _letterhead(*tags: str) -> Letterhead:
+    return Letterhead(
+        organisation="Example Council",
+        contact="Help desk, +44 20 7946 0000",
+        domain=DOMAIN,
+        base_url=f"https://{DOMAIN}",
+        tags=tags,
+        zone=ZONE,
+    )
+
+
+_LETTERHEAD = _letterhead(*LANGUAGES)
 _REPORTER = Reporter(
     "Example Council", DOMAIN, "gate.example.org", load_languages(catalogue_folders(), LANGUAGES)["en"], ZONE
 )
@@ -70,28 +75,26 @@ class Specimen:
     content: bytes
 
 
-def _pickup(language: str = "", *, further: bool = False) -> bytes:
-    return _NOTICES.pickup(
+def _pickup(notices: Notices = _NOTICES, *, further: bool = False) -> bytes:
+    return notices.pickup(
         reader=JANE,
         sender=ANNA,
         sender_name="Anna Baker",
         link_path=PATH,
         until=UNTIL,
         now=SENT,
-        language=language,
         further=further,
     ).content
 
 
-def _receipt(*lines: ReceiptLine, language: str = "") -> bytes:
-    return _RECEIPTS.receipt(
+def _receipt(*lines: ReceiptLine, receipts: ReceiptNotices = _RECEIPTS) -> bytes:
+    return receipts.receipt(
         to=ANNA,
         control=_CONTROL,
         lines=lines,
         subject=SUBJECT,
         original_message_id="<4711@example.org>",
         now=SENT,
-        language=language,
     ).content
 
 
@@ -180,9 +183,9 @@ def _alert(*problems: Problem) -> bytes:
 
 TO_READERS = (
     Specimen("pickup", "pickup", "What an outside recipient gets instead of the message.", _pickup()),
-    Specimen("pickup-nl", "pickup", "The same in Dutch.", _pickup("nl")),
-    Specimen("pickup-de", "pickup", "The same in German.", _pickup("de")),
-    Specimen("pickup-fr", "pickup", "The same in French.", _pickup("fr")),
+    Specimen("pickup-nl", "pickup", "The same in Dutch.", _pickup(Notices(_letterhead("nl")))),
+    Specimen("pickup-de", "pickup", "The same in German.", _pickup(Notices(_letterhead("de")))),
+    Specimen("pickup-fr", "pickup", "The same in French.", _pickup(Notices(_letterhead("fr")))),
     Specimen("pickup-further", "pickup", "Another message in a conversation that is there.", _pickup(further=True)),
     Specimen(
         "code",
@@ -222,7 +225,10 @@ TO_SENDERS = (
         _receipt(ReceiptLine.of(CLINIC, [_FIRST])),
     ),
     Specimen(
-        "receipt-de", "receipt", "A receipt in German.", _receipt(ReceiptLine.of(JANE, [_NHS], UNTIL), language="de")
+        "receipt-de",
+        "receipt",
+        "A receipt in German.",
+        _receipt(ReceiptLine.of(JANE, [_NHS], UNTIL), receipts=ReceiptNotices(_letterhead("de"))),
     ),
     Specimen(
         "read",

@@ -12,15 +12,19 @@ from relay.notices.reminders import ReminderNotices, Silent
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 SENT = NOW - timedelta(days=3)
 TAGS = ("en", "nl", "de", "fr")
-NOTICES = ReminderNotices(
-    Letterhead(
-        organisation="Example Council",
-        contact="+44 20 7946 0000",
-        domain="letter.example.org",
-        base_url="https://post.example.org",
-        tags=TAGS,
+
+
+def notices(*tags: str) -> ReminderNotices:
+    """Notices of a made-up council, whose first language is the first of ``tags``."""
+    return ReminderNotices(
+        Letterhead(
+            organisation="Example Council",
+            contact="+44 20 7946 0000",
+            domain="letter.example.org",
+            base_url="https://post.example.org",
+            tags=tags or TAGS,
+        )
     )
-)
 
 
 def parts(composed: Composed) -> tuple[EmailMessage, str, str]:
@@ -35,13 +39,12 @@ def parts(composed: Composed) -> tuple[EmailMessage, str, str]:
 @pytest.mark.parametrize("tag", TAGS)
 def test_a_reminder_leads_nowhere_but_to_the_sender(tag: str) -> None:
     """In every language: who, when, until when, whom to ask, and not one link."""
-    composed = NOTICES.reminder(
+    composed = notices(tag).reminder(
         reader="jane@example.net",
         sender="anna@example.org",
         sent_at=SENT,
         until=NOW + timedelta(days=20),
         now=NOW,
-        language=tag,
     )
     mail, text, html = parts(composed)
     assert (mail["Reply-To"], mail["Content-Language"]) == ("anna@example.org", tag)
@@ -57,14 +60,13 @@ def test_a_reminder_leads_nowhere_but_to_the_sender(tag: str) -> None:
 def test_the_note_teaches_a_command_that_is_understood(tag: str) -> None:
     """What the sender is told to write is a whole command, in that language, for one who has not read."""
     silent = [Silent("jane@example.net", SENT, opened=True), Silent("bob@example.net", SENT, opened=False)]
-    composed = NOTICES.unread(
+    composed = notices(tag).unread(
         to="anna@example.org",
         silent=silent,
         sent_at=SENT,
         until=NOW + timedelta(days=20),
         now=NOW,
         thread=[("In-Reply-To", "<receipt@letter.example.org>")],
-        language=tag,
     )
     mail, text, _ = parts(composed)
     assert mail["In-Reply-To"] == "<receipt@letter.example.org>"
@@ -77,7 +79,7 @@ def test_the_note_teaches_a_command_that_is_understood(tag: str) -> None:
 
 def test_what_a_stranger_wrote_into_an_address_stays_text() -> None:
     """An address with markup or line ends in it is neither in the HTML nor in the header."""
-    composed = NOTICES.reminder(
+    composed = notices().reminder(
         reader="jane@example.net",
         sender='"<b>\r\nBcc: x"@example.org',
         sent_at=SENT,
