@@ -100,16 +100,13 @@ class Pool:
                 self._idle.pop(0).drop()
             if not self._full():
                 opened = await self._open()
-                if isinstance(opened, Session) or not self._takes_fewer(opened):
+                if isinstance(opened, Session):
                     return opened
-            waiter = asyncio.get_running_loop().create_future()
-            self._waiting.append(waiter)
-            try:
-                await waiter
-            except asyncio.CancelledError:
-                if waiter.done() and not waiter.cancelled():
-                    self._wake()  # the turn that was ours goes to the next
-                raise
+                if self._idle and not fresh:  # one of ours has done its work meanwhile
+                    continue
+                if not self._takes_fewer(opened):
+                    return opened
+            await self._turn()
             if reason := self.avoided():  # others found out meanwhile: nobody waits for the same disappointment
                 self._wake()
                 return Unusable(reason)
@@ -135,6 +132,17 @@ class Pool:
         """Take out and return all idle connections."""
         idle, self._idle = self._idle, []
         return idle
+
+    async def _turn(self) -> None:
+        """Wait until one of ours is given back, behind those who waited before."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled():
+                self._wake()  # the turn that was ours goes to the next
+            raise
 
     async def _open(self) -> Session | Unusable:
         self._busy += 1

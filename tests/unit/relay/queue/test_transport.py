@@ -369,6 +369,31 @@ def test_a_next_hop_that_takes_fewer_connections() -> None:
     run(work())
 
 
+def test_a_connection_that_fell_idle_serves_whoever_was_refused_another() -> None:
+    """421 to a second connection just as the first one has done its work: it carries the next message, too."""
+
+    class OneAtATime(NextHop):
+        turned_away = asyncio.Event()
+
+        async def _met(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            if self.connections:
+                await self.turned_away.wait()
+            await super()._met(reader, writer)
+
+    async def work() -> None:
+        async with OneAtATime({"GREETING": ["220 one", *["421 4.7.0 too many connections"] * 5]}) as hop:
+            client = transport()
+            both = [asyncio.ensure_future(client.send(route(hop), letter())) for _ in range(2)]
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            hop.turned_away.set()
+            outcomes = await asyncio.gather(*both)
+            await client.close()
+            assert {type(one) for (one,) in outcomes} == {Delivered}
+            assert hop.connections == 2
+
+    run(work())
+
+
 def test_connections_to_one_next_hop_are_bounded() -> None:
     """Twenty messages at once open no more connections than allowed."""
 
