@@ -1,5 +1,6 @@
 """The files that relay.toml names: certificates, keys, DKIM keys, the database. Word lists belong to the policy."""
 
+import os
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from errno import EACCES
@@ -55,6 +56,7 @@ def check_files(draft: Draft) -> tuple[list[Problem], list[Problem]]:
     doubts += _check_signing_keys(draft, problems)
     problems += _check_storage(draft)
     doubts += _check_keys(draft, problems)
+    doubts += _doubt_unwritable(draft)
     return problems, doubts
 
 
@@ -151,6 +153,23 @@ def _check_keys(draft: Draft, problems: list[Problem]) -> list[Problem]:
         return []
     sentence = "there is no recovery key: a message whose links are lost cannot be opened by anybody"
     return [Problem(path, sentence, '"letterlock keys recovery" makes one')]
+
+
+def _doubt_unwritable(draft: Draft) -> list[Problem]:
+    """Doubt places that whoever asks cannot write to: whoever only looks needs not, the gateway must."""
+    places: list[tuple[Key, Path]] = []
+    if draft.storage and draft.storage.database.startswith(SQLITE):
+        file = Path(draft.storage.database.removeprefix(SQLITE))
+        places += [(("storage", "database"), file.parent), (("storage", "database"), file)]
+    if draft.storage:
+        places.append((("storage", "blobs"), draft.storage.blobs))
+    if draft.keys:
+        places += [(("keys", "folder"), draft.keys.folder / name) for name in ("", "relay", "shared")]
+    return [
+        Problem(path, f"{dotted(path)}: {draft.written(place)} cannot be written", "the gateway's user must be able to")
+        for path, place in places
+        if os.access(place, os.F_OK) and not os.access(place, os.R_OK | os.W_OK, effective_ids=True)
+    ]
 
 
 def _is_folder(path: Key, folder: Path, draft: Draft, problems: list[Problem]) -> bool | None:

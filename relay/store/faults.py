@@ -13,7 +13,7 @@ from relay.errors import StoreError, StoreFullError
 _SQLITE = {
     sqlite3.SQLITE_BUSY: "the database is locked by another program and was not released in time",
     sqlite3.SQLITE_LOCKED: "the database is locked by another program and was not released in time",
-    sqlite3.SQLITE_READONLY: "the database cannot be written: the file or its folder is read-only",
+    sqlite3.SQLITE_READONLY: "the database cannot be written: file, folder, or -wal or -shm beside it is read-only",
     sqlite3.SQLITE_CANTOPEN: "the database file is not there or cannot be opened: see storage.database",
     sqlite3.SQLITE_CORRUPT: "the database file is damaged: stop Letterlock and restore it from a backup",
     sqlite3.SQLITE_NOTADB: "the database file is damaged: stop Letterlock and restore it from a backup",

@@ -135,4 +135,4 @@ def _create_file(file: Path) -> None:
                 os.close(descriptor)
         sync_folder(file.parent)  # the file's name must survive a power cut as well as its content
     except OSError as error:
-        raise StoreError(f"the database file {file} cannot be created: {error.strerror}") from error
+        raise StoreError(f"the database file {file} cannot be made or written: {error.strerror}") from error

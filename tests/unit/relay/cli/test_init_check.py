@@ -162,3 +162,9 @@ def test_root_checks_with_the_rights_of_the_gateways_user(home: Home) -> None:
     assert (os.geteuid(), os.getegid(), os.getgroups()) == ids
     words.chmod(0o644)
     assert home.run("check").stderr == ""
+    database = Path("var/letterlock.db")
+    if os.geteuid() == 0:
+        os.chown(database, 0, -1)  # as after a copy that root puts back by hand
+    else:
+        database.chmod(0o400)
+    assert "storage.database: var/letterlock.db cannot be written" in home.run("check").stderr
