@@ -136,8 +136,11 @@ async def work(gateway: Gateway, source: Source) -> None:
 
 async def _watch_name(slot: Slot, stopping: asyncio.Event) -> None:
     """Stop this process once its name is no longer its own: another one may be sending what it holds."""
-    await slot.lost()
-    _log.error("another process has taken this process's name: stopping")
+    try:
+        await slot.lost()
+        _log.error("another process has taken this process's name: stopping")
+    except Exception:  # noqa: BLE001  # a defect: whoever is not sure of its name sends nothing, for ever
+        _log.exception("this process cannot look after its name: stopping")
     stopping.set()
 
 

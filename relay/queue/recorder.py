@@ -101,7 +101,7 @@ class Recorder:
             _log.exception("outcomes recorded without audit or report", **_place(group))
             try:
                 written = await self._written(group, plainly=True)
-            except Exception:  # noqa: BLE001  # their leases lapse
+            except Exception:  # noqa: BLE001  # they stay leased, and are not sent again before the next start
                 _log.exception("outcomes not recorded", **_place(group))
                 return
         if not written:
