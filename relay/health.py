@@ -176,7 +176,7 @@ def _problems(configuration: Configuration, queue: Queue, free: int | None, comm
     for one in queue.standstills:
         waiting = f"{one.entries:,} {'entry waits' if one.entries == 1 else 'entries wait'}"
         sentence = f"nothing leaves by the route {one.route}: {waiting}, the oldest for {_minutes(one.oldest)} minutes"
-        hint = f' ("letterlock queue list --route {one.route}" says why)'
+        hint = ' ("letterlock queue summary" says why)'
         theirs = one.route.startswith(PARTNER)  # to mend
         yield Problem(sentence + hint, urgent=not theirs, fault=f"route {one.route}")
     if queue.stranded:

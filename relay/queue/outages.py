@@ -8,18 +8,22 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import Connection, case, func, or_, select
 
 from relay.clock import monotonic
 from relay.config.values import Endpoint
 from relay.queue.exchangers import Hop
 from relay.queue.outcomes import Answer
-from relay.queue.session import CLOSING, NOT_SIGNED_IN
+from relay.queue.session import CLOSING
 from relay.store.tables import Entry, QueuedMessage
 from relay.store.tables.queue import EntryState
 
 _ENTRY = Entry.__table__  # type: ignore[attr-defined]
 _MESSAGE = QueuedMessage.__table__  # type: ignore[attr-defined]
+_FOR_ALL = (CLOSING, 454)  # 454: no TLS at the moment (RFC 3207 section 4), or a relay that does not know us
+_NEVER = 500  # what waits all the same was refused as a connection, not as a message
+_MANY = 10  # entries that were put off, whatever for
+_LATELY = timedelta(hours=1)
 _log = structlog.get_logger()
 
 
@@ -54,7 +58,7 @@ class Outages:
 
 @dataclass(frozen=True, slots=True)
 class Standstill:
-    """A route by which nothing leaves: how many entries wait for a next hop, and for how long the oldest does."""
+    """A route by which nothing leaves: how many entries were tried and wait, and for how long the oldest does."""
 
     route: str
     entries: int
@@ -62,24 +66,33 @@ class Standstill:
 
 
 def standstills(conn: Connection, routes: Sequence[str], now: datetime, after: timedelta) -> tuple[Standstill, ...]:
-    """Return those of the routes where mail has waited for ``after`` without a next hop that could be used.
+    """Return those of the routes by which nothing leaves.
 
-    That is: the last try ended without an answer, or with one that was meant for all mail, and nothing that was
-    accepted within that time has left.
+    Mail has waited for ``after`` whose last try ended without an answer, or with one that was meant for all mail, and
+    nothing that was accepted within that time has left. Or many of the last hour have waited as long, and none left.
     """
-    no_hop = or_(_ENTRY.c.last_code.is_(None), _ENTRY.c.last_code.in_((CLOSING, NOT_SIGNED_IN)))
+    for_all = or_(_ENTRY.c.last_code.is_(None), _ENTRY.c.last_code.in_(_FOR_ALL), _ENTRY.c.last_code >= _NEVER)
     tried = (_ENTRY.c.attempts > 0, _ENTRY.c.last_reply.is_not(None))  # without words: its row could not be read
     waiting = (
-        select(_ENTRY.c.route, func.count(), func.min(_ENTRY.c.created_at))
-        .where(_ENTRY.c.state == EntryState.DUE.value, _ENTRY.c.route.in_(routes), *tried, no_hop)
+        select(
+            _ENTRY.c.route,
+            func.count().label("entries"),
+            func.min(_ENTRY.c.created_at).label("oldest"),
+            func.min(case((for_all, _ENTRY.c.created_at))).label("without_hop"),
+            func.count(case((_ENTRY.c.created_at.between(now - _LATELY, now - after), 1))).label("of_late"),
+        )
+        .where(_ENTRY.c.state == EntryState.DUE.value, _ENTRY.c.route.in_(routes), *tried)
         .group_by(_ENTRY.c.route)
         .order_by(_ENTRY.c.route)
     )
-    return tuple(
-        Standstill(route, entries, now - oldest)
-        for route, entries, oldest in conn.execute(waiting).all()
-        if now - oldest >= after and not _leaves(conn, route, now - after)
-    )
+    found = []
+    for row in conn.execute(waiting).all():
+        none_to_use = row.without_hop is not None and now - row.without_hop >= after
+        if (none_to_use and not _leaves(conn, row.route, now - after)) or (
+            row.of_late >= _MANY and not _leaves(conn, row.route, now - _LATELY)
+        ):
+            found.append(Standstill(row.route, row.entries, now - row.oldest))
+    return tuple(found)
 
 
 def _leaves(conn: Connection, route: str, since: datetime) -> bool:

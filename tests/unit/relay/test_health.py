@@ -104,7 +104,7 @@ def test_a_route_by_which_nothing_leaves_is_urgent(configuration: Configuration,
     tried = {"attempts": 3, "last_reply": b"sealed", "due_at": now + timedelta(hours=1)}
     [sentence] = said(**tried)
     assert sentence.startswith("nothing leaves by the route outside: 2 entries wait, the oldest for 40 minutes")
-    assert said(last_code=CLOSING) == [sentence]
+    assert said(last_code=CLOSING) == said(last_code=454) == said(last_code=554) == [sentence]
     assert not facts(configuration, store).ok
     assert said(last_code=451) == []
     outside = configuration.route.outside.model_copy(update={"mx": True, "hosts": ()})
@@ -115,6 +115,30 @@ def test_a_route_by_which_nothing_leaves_is_urgent(configuration: Configuration,
         lambda conn: conn.execute(update(ENTRY).where(ENTRY.c.id == newest.scalar_subquery()).values(state="done"))
     )
     assert said(last_reply=b"sealed") == []
+
+
+def test_a_next_hop_that_puts_everything_off_is_urgent(configuration: Configuration, store: Store) -> None:
+    """A full disk there, for example: no code tells it from one full mailbox, but each mail of the last hour does."""
+
+    def set_all(**values: object) -> None:
+        store.run(lambda conn: conn.execute(update(ENTRY).values(**values)).rowcount)
+
+    now = clock.now()
+    for _ in range(9):
+        put(configuration, store, now - timedelta(minutes=20))
+    later = {"attempts": 2, "last_reply": b"sealed", "last_code": 452, "due_at": now + timedelta(hours=1)}
+    set_all(**later)
+    assert facts(configuration, store).ok
+    put(configuration, store, now - timedelta(minutes=1))  # a greylister's first answer
+    set_all(**later)
+    assert facts(configuration, store).ok
+    put(configuration, store, now - timedelta(minutes=20))
+    set_all(**later)
+    assert [problem.fault for problem in facts(configuration, store).problems] == ["route outside"]
+    put(configuration, store, now - timedelta(minutes=50))
+    one = select(ENTRY.c.id).order_by(ENTRY.c.created_at).limit(1).scalar_subquery()
+    store.run(lambda conn: conn.execute(update(ENTRY).where(ENTRY.c.id == one).values(state="done")).rowcount)
+    assert facts(configuration, store).ok
 
 
 def test_a_disk_below_its_reserve_is_urgent(configuration: Configuration, store: Store) -> None:
