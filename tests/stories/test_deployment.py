@@ -106,18 +106,18 @@ def nginx(tmp_path: Path, portal: Portal) -> Iterator[tuple[int, Path, ssl.SSLCo
     process.wait(10)
 
 
-def ask(port: int, context: ssl.SSLContext, path: str) -> int:
+def ask(port: int, context: ssl.SSLContext, path: str, client: str = "127.0.0.1") -> int:
     """Ask nginx for a path as a browser would."""
     connection = HTTPSConnection("127.0.0.1", port, context=context, timeout=10)
-    connection.sock = context.wrap_socket(_connect(port), server_hostname="letter.example.org")
+    connection.sock = context.wrap_socket(_connect(port, client), server_hostname="letter.example.org")
     connection.request("GET", path, headers={"Host": "letter.example.org"})
     status = connection.getresponse().status
     connection.close()
     return status
 
 
-def _connect(port: int) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", port), 10)
+def _connect(port: int, client: str = "127.0.0.1") -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), 10, source_address=(client, 0))
 
 
 def test_nginx_keeps_links_out_of_its_logs(nginx: tuple[int, Path, ssl.SSLContext], portal: Portal) -> None:
@@ -139,6 +139,17 @@ def test_nginx_keeps_links_out_of_its_logs(nginx: tuple[int, Path, ssl.SSLContex
     assert SECRET not in written
 
 
+def test_nginx_keeps_the_state_of_the_gateway_from_strangers(
+    nginx: tuple[int, Path, ssl.SSLContext], portal: Portal
+) -> None:
+    """The monitor of this machine is answered, however it writes the path; nobody else gets it as far as the portal."""
+    port, _, context = nginx
+    assert ask(port, context, "/healthz") == 200
+    assert {ask(port, context, path, "127.0.0.2") for path in ("/healthz", "/%68ealthz", "/healthz?x=1")} == {403}
+    assert ask(port, context, "/left", "127.0.0.2") == 200
+    assert [path for path, _, client in portal.asked if client == "127.0.0.2"] == ["/left"]
+
+
 def test_nginx_hands_a_body_on_while_it_arrives(
     nginx: tuple[int, Path, ssl.SSLContext], portal: Portal, tmp_path: Path
 ) -> None:
@@ -155,7 +166,7 @@ def test_nginx_hands_a_body_on_while_it_arrives(
 
 
 def test_caddy_keeps_links_out_of_its_log(tmp_path: Path, portal: Portal) -> None:
-    """Caddy's access log names the other pages and cuts a link down to its first letters, the referring page too."""
+    """Caddy's access log names the other pages and cuts a link to its first letters; strangers see no /healthz."""
     port, log = free_port(), tmp_path / "access.log"
     text = (DEPLOY / "caddy" / "Caddyfile").read_text()
     text = text.replace("letter.example.org {", f"http://127.0.0.1:{port} {{", 1)
@@ -174,15 +185,19 @@ def test_caddy_keeps_links_out_of_its_log(tmp_path: Path, portal: Portal) -> Non
             connection.request("GET", path, headers={"Referer": f"https://x{LINK}"})
             assert connection.getresponse().status == 200
             connection.close()
+        connection = HTTPConnection("127.0.0.1", port, timeout=10, source_address=("127.0.0.2", 0))
+        connection.request("GET", "/healthz")
+        assert connection.getresponse().status == 403
+        connection.close()
         deadline = time.monotonic() + 10
-        while (not log.exists() or "/left" not in log.read_text()) and time.monotonic() < deadline:
+        while (not log.exists() or "/healthz" not in log.read_text()) and time.monotonic() < deadline:
             time.sleep(0.05)
     finally:
         process.terminate()
         process.wait(10)
     assert portal.asked[0][0] == LINK
     lines = [json.loads(line) for line in log.read_text().splitlines()]
-    assert {line["request"]["uri"] for line in lines} == {"/p/-", "/left"}
+    assert {line["request"]["uri"] for line in lines} == {"/p/-", "/left", "/healthz"}
     assert SECRET not in log.read_text()
 
 
