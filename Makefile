@@ -50,6 +50,7 @@ bench: $(VENV)/.test ## Measure against Postfix in one run and print the ratios
 	@$(BIN)/python -m tests.benchmarks.compare
 
 drill: $(VENV)/.test ## Kill, fuzz and fault runs (about an hour)
+	@sh tools/need.sh system
 	@LETTERLOCK_DRILL=1 LETTERLOCK_FUZZ_EXAMPLES=20000 $(BIN)/python -m pytest --timeout 3600 \
 		-s tests/drill tests/faults tests/faults/drill.py tests/fuzz tests/unit/relay/queue/test_peer_faults.py tests/unit/relay/store/test_kill.py
 

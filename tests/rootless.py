@@ -1,4 +1,4 @@
-"""What a private Postfix needs of root, for whoever runs the tests as an ordinary user: a user namespace gives it.
+"""Root for a private Postfix or a mount where the tests run as an ordinary user: a user namespace gives it.
 
 There the user is root over files of his own and of the range of ids that /etc/subuid lends him; `tools/need.sh` says
 what to do on a machine that does not allow it. Files that such ids own go the same way.

@@ -5,7 +5,6 @@ import signal
 import smtplib
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from tests.faults.test_poison import helper_of, is_judging, with_table
 from tests.gateway import Gateway, free_port, running
 from tests.letters import ANNA
 from tests.postoffice import PostOffice
+from tests.rootless import AS_ROOT
 
 pytestmark = pytest.mark.story
 
@@ -79,18 +79,17 @@ def test_a_second_gateway_on_the_same_storage_is_refused(own: Gateway) -> None:
         assert _greets(own)
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 8 MiB and 64 files; needs root."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m,nr_inodes=64", "none", folder], check=True)
-    yield folder
-    subprocess.run(["umount", folder], check=True)
-
-
-def test_a_disk_that_is_really_full(small_disk: Path) -> None:
+def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
     """Database and blobs on a disk without room: StoreFullError, nothing left behind, and it heals when room is made."""
+    program = "import pathlib, sys, tests.faults.drill as drill; drill.fill(pathlib.Path(sys.argv[1]))"
+    command: list[str | Path] = [*AS_ROOT, "unshare", "--mount", sys.executable, "-c", program, tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def fill(small_disk: Path) -> None:
+    """Fill a file system of 8 MiB and 64 files, which this process mounts for itself alone."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m,nr_inodes=64", "none", small_disk], check=True)
     url = f"sqlite:///{small_disk}/letterlock.db"
     migrate(url)
     store, blobs = open_store(url), FileBlobs(small_disk / "blobs")
