@@ -49,13 +49,14 @@ class Before:
     """What the form before this page did, or, where it was not accepted, what stood in it.
 
     ``answer`` is the id of an answer that was sent, ``also`` are ids of the readers who were chosen, ``text`` is what
-    was typed and not accepted (None: show what is kept).
+    was typed and could not be kept (None: show what is kept), and ``texts`` are the pieces that it was to replace.
     """
 
     done: Done | None = None
     answer: str = ""
     also: Sequence[str] = ()
     text: str | None = None
+    texts: Sequence[str] = ()
     problem: Problem | None = None
 
     @classmethod
@@ -128,7 +129,7 @@ def answer_form(
         company=company,
         choices=tuple(_choice(fellow, before.also) for fellow in company.readers),
         text=text,
-        texts=tuple(map(id_text, draft.text_ids)),
+        texts=tuple(map(id_text, draft.text_ids)) if before.text is None else tuple(before.texts),
         files=tuple(map(_attached, draft.files)),
         saved_at=draft.saved_at,
         kept_until=min(until, draft.saved_at + KEPT) if draft.saved_at else until,

@@ -28,10 +28,11 @@ from portal.rendering.pages import Pages
 from relay.clock import id_from_text, id_text, new_id
 from relay.fail_points import reached
 from relay.store.throttle import ThrottledError
-from relay.vault.drafts import LinkClosedError, TooLargeError
+from relay.vault.drafts import Draft, LinkClosedError, TooLargeError
 from relay.vault.keyring import Keyring
 from relay.vault.opener import SealingError
 from relay.vault.pen import Pen
+from relay.vault.pieces import joined, plain_text
 from relay.vault.visits import read_ticket
 
 Fields = Mapping[str, tuple[str, ...]]
@@ -110,7 +111,7 @@ class ReplyPages:
         except LinkClosedError:  # recalled or replaced while the form came
             return self._ended(request, fields)
         outcome = kept.problem or self._act(form, kept)
-        return self._refuse(form, outcome) if isinstance(outcome, Problem) else outcome
+        return self._refuse(form, kept, outcome) if isinstance(outcome, Problem) else outcome
 
     # --- keeping what came ---
 
@@ -195,6 +196,8 @@ class ReplyPages:
             draft = self.answers.drafts.open(conn, guest.link, now)
             opened = self.letterbox.opener.open_messages(conn, guest.link, now).messages
             there = company(conn, self.keyring.address_hash, guest.link, opened)
+        if _holds_more(draft, form.fields, kept):
+            return Problem(Outcome.CHANGED.value, sending=True)
         answer = Answer(form.answer_id, draft, opened, there.chosen(form.fields.get("to", ()), id_text))
 
         def work(conn: Connection) -> Outcome:
@@ -215,9 +218,28 @@ class ReplyPages:
             return Problem(outcome.value, sending=True)
         return _back(guest, Before(Done.SENT, id_text(form.answer_id)))
 
-    def _refuse(self, form: _Form, problem: Problem) -> Response:
-        before = Before(text=_first(form.fields, "text"), also=form.fields.get("to", ()), problem=problem)
-        return self.conversation.show(form.request, form.guest, before)
+    def _refuse(self, form: _Form, kept: _Kept, problem: Problem) -> Response:
+        """Show the form again: with what is kept, or where the text could not be, with that."""
+        also = form.fields.get("to", ())
+        lost = kept.problem is not None and kept.text is None and problem.field == "text"
+        text, texts = (_first(form.fields, "text"), form.fields.get("texts", ())) if lost else (None, ())
+        return self.conversation.show(
+            form.request, form.guest, Before(also=also, text=text, texts=texts, problem=problem)
+        )
+
+
+def _holds_more(draft: Draft, fields: Fields, kept: _Kept) -> bool:
+    """Say whether the draft has text or files that the form did not show: another window saved them.
+
+    Nobody sends what they have not seen. The same form that came twice at one moment brings nothing new.
+    """
+    if draft.text != joined([plain_text(_first(fields, "text"))]):
+        return True
+    if "shown" not in fields:
+        return False
+    shown = {*filter(None, map(_id, _first(fields, "shown").split("."))), *kept.files}
+    there = {(file.name, file.size) for file in draft.files if file.id in shown}
+    return any(file.id not in shown and (file.name, file.size) not in there for file in draft.files)
 
 
 def _back(guest: Guest, before: Before) -> Response:

@@ -129,6 +129,39 @@ def test_a_form_that_comes_twice_at_one_moment_sends_one_answer(stage: Stage, gu
     assert pieces(stage) == 0, guest.text
 
 
+@pytest.mark.parametrize(
+    ("text", "file"), [("", b"the other's"), ("Saved in the other", b""), ("Saved in the other", b"the other's")]
+)
+def test_what_another_window_saved_is_not_sent_unseen(  # noqa: PLR0917
+    stage: Stage, clock: Clock, guest: Guest, sealed: SealedDraft, path: str, text: str, file: bytes
+) -> None:
+    """The window that did not show it shows it now, with what was typed there; pressed again, all of it goes."""
+    fields = guest.form()
+    guest.answer(path, "save", text=text, files=[("other.txt", "text/plain", file)] if file else ())
+    clock.pass_time(minutes=1)
+    guest.answer(path, fields=fields, text=TEXT)
+    assert guest.page.status_code == 422
+    assert not stage.requests(RequestKind.REPLY)
+    assert guest.text.count("Your answer was changed in another window meanwhile.") == 2
+    whole = f"{text.strip()}\n\n{TEXT}".strip()
+    assert whole in guest.page.text
+    assert ("other.txt" in guest.text) is bool(file)
+    guest.answer(path, text=whole)
+    found = content(stage, sealed, *only_request(stage))
+    assert (found.text, len(found.files)) == (whole, bool(file))
+    assert pieces(stage) == 0
+
+
+def test_a_mistake_leaves_what_another_window_saved(clock: Clock, guest: Guest, path: str) -> None:
+    """A text that is too long is shown to be mended, and does not take the place of one that it never was."""
+    fields = guest.form()
+    guest.answer(path, "save", text="Saved in the other")
+    clock.pass_time(minutes=1)
+    guest.answer(path, "save", fields=fields, text="x" * 100_001)
+    guest.answer(path, "save", text="Shorter")
+    assert "Saved in the other\n\nShorter" in guest.page.text
+
+
 def test_a_sent_answer_that_the_relay_has_sealed(stage: Stage, guest: Guest, sealed: SealedDraft, path: str) -> None:
     """From then on the page shows the sealed message, with its files to download; its author has not "read" it."""
     guest.answer(path, text=TEXT)
