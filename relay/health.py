@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, case, func, select
 
 from relay import clock
 from relay.config.certificates import read_certificate
@@ -148,7 +148,12 @@ def _queue(conn: Connection, now: datetime, routes: Sequence[str]) -> Queue:
     due = _ENTRY.c.state == EntryState.DUE.value
     unfinished = due | (_ENTRY.c.state == EntryState.LEASED.value)
     waiting, created = conn.execute(select(func.count(), func.min(_ENTRY.c.created_at)).where(unfinished)).one()
-    due_at = conn.execute(select(func.min(_ENTRY.c.due_at)).where(due)).scalar_one()
+    # What a person let go on, or made due, is in the past on purpose: of the one counts when, of the other nothing.
+    since = case(
+        (_ENTRY.c.due_at < _ENTRY.c.created_at, _ENTRY.c.created_at),
+        ((_ENTRY.c.due_at > _ENTRY.c.created_at) | (_ENTRY.c.attempts == 0), _ENTRY.c.due_at),
+    )
+    due_at = conn.execute(select(func.min(since)).where(due)).scalar_one()
     to_mailbox = (_ENTRY.c.kind == Kind.REPLY.value, _ENTRY.c.route != REPLIES, _ENTRY.c.attempts > 0)
     stranded = conn.execute(select(func.count()).where(due, *to_mailbox)).scalar_one()
     forgotten = paused_before(conn, now - FORGOTTEN)

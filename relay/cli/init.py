@@ -8,7 +8,7 @@ import click
 
 from relay import clock
 from relay.cli.session import Session, pass_session
-from relay.cli.terminal import examples, say
+from relay.cli.terminal import examples, say, warn
 from relay.cli.whom import DestinationDomain
 from relay.config import Configuration
 from relay.config.demo import demo_text, word_lists
@@ -79,7 +79,9 @@ def _prepare(configuration: Configuration) -> None:
         say(f"Made keys in {keys}. Back them up apart from the storage: without them nothing sealed opens again.")
     make_folder(blobs)
     migrate(configuration.storage.database)
-    progress.begin(configuration.storage.database, keys)
+    if progress.begin(configuration.storage.database, keys):
+        warn("These keys belonged to another database until now. Is it only elsewhere, on a disk that is not mounted?")
+        warn('Then start nothing: put it back in the place of this new one, and run "letterlock restore".')
     say("The database is ready.")
     say('Next: "letterlock check" shows what is configured, "letterlock run" starts the gateway.')
 

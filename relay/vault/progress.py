@@ -58,8 +58,12 @@ def require_newest(url: str, folder: Path) -> None:
         )
 
 
-def begin(url: str, folder: Path) -> None:
-    """Forget how far an earlier database had come where the one at ``url`` is new; StoreError, KeyringError."""
+def begin(url: str, folder: Path) -> bool:
+    """Forget how far an earlier database had come where the one at ``url`` is new; StoreError, KeyringError.
+
+    Return whether there was an earlier one.
+    """
+    earlier = (folder / FILE).exists()
     with _reading(url) as conn:
         new = last_number(conn) == 0 and _row(conn, _NOTED) is None
     if new:
@@ -67,6 +71,7 @@ def begin(url: str, folder: Path) -> None:
             (folder / FILE).unlink(missing_ok=True)
         except OSError as error:
             raise KeyringError(f"{folder / FILE}: {error.strerror}") from error
+    return new and earlier
 
 
 def doubt(conn: Connection, folder: Path) -> str:

@@ -15,9 +15,11 @@ from relay.config.demo import demo_text, word_lists
 from relay.dkim.signer import Signer
 from relay.health import facts
 from relay.queue import pauses
+from relay.queue.interventions import retry_portion, waiting_ids
 from relay.queue.items import EntryEnvelope, QueuedEnvelope
 from relay.queue.session import CLOSING
 from relay.queue.spooling import NewEntry, Spooler, insert_message
+from relay.store.audit import Audit
 from relay.store.schema import migrate
 from relay.store.tables import Entry, Meta
 from relay.store.tables.queue import Kind
@@ -89,6 +91,22 @@ def test_mail_that_is_not_sent_is_urgent(configuration: Configuration, store: St
     assert [problem.sentence for problem in found.problems] == [
         "mail has been due for 20 minutes and is not being sent"
     ]
+
+
+def test_what_a_person_made_due_is_not_overdue(configuration: Configuration, store: Store) -> None:
+    """To try ten thousand old mails again, or to let them go on, is no alarm."""
+    now = clock.now()
+    audit = Audit(Keyring.open(configuration.keys.folder, role="cli"), "cli")
+    put(configuration, store, now - timedelta(hours=5))
+    tried = {"attempts": 3, "due_at": now + timedelta(hours=1), "last_code": 451, "last_reply": b"sealed"}
+    store.run(lambda conn: conn.execute(update(ENTRY).values(**tried)).rowcount)
+    with store.read() as conn:
+        waiting = waiting_ids(conn)
+    assert store.run(lambda conn: retry_portion(conn, audit, waiting, {}, now)) == 1
+    assert facts(configuration, store).queue.overdue == timedelta()
+    store.run(lambda conn: pauses.pause_destination(conn, "example.net", now))
+    store.run(lambda conn: pauses.resume_destination(conn, "example.net", now - timedelta(minutes=2)))
+    assert timedelta(minutes=2) <= facts(configuration, store).queue.overdue < timedelta(hours=5)
 
 
 def test_a_route_by_which_nothing_leaves_is_urgent(configuration: Configuration, store: Store) -> None:

@@ -58,7 +58,17 @@ def test_init_makes_no_new_database_over_parts_of_messages(home: Home) -> None:
     assert "restore it from its backup" in result.stderr
     assert not Path("var/letterlock.db").exists()
     blob.unlink()
-    home.run("init")
+    assert home.run("init").stderr == ""
+
+
+def test_init_says_that_its_keys_knew_another_database(home: Home) -> None:
+    """Whoever meets a disk that is not mounted, and calls it, reads so before anything starts."""
+    Path("var/keys/progress").write_text("7\n")
+    Path("var/keys/progress").chmod(0o600)
+    for file in Path("var").glob("letterlock.db*"):
+        file.unlink()
+    assert "These keys belonged to another database until now." in home.run("init").stderr
+    assert home.run("init").stderr == ""
 
 
 def test_init_asks_for_what_a_real_organisation_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
