@@ -145,7 +145,7 @@ class Uploads:
         except FormError as error:
             await body.drain()
             # An answer on a connection whose body is not read to its end must close it: as for one that is too large.
-            raise FormError(error.status if body.ended or error.status == 408 else 413) from None  # noqa: PLR2004
+            raise FormError(error.status if body.ended or body.broken else 413) from None
         except Exception:
             await body.drain()
             raise
@@ -178,7 +178,7 @@ class _Body:
         self._deadline = asyncio.get_running_loop().time() + limits.total
         self._front: list[bytes] = []
         self._taken = 0
-        self._broken = False
+        self.broken = False  # the client is gone, or was silent for too long
         self.ended = False
 
     def pull(self) -> Iterator[bytes]:
@@ -196,7 +196,7 @@ class _Body:
         room = 2 * self._limits.octets
         with suppress(FormError, TimeoutError):
             async with asyncio.timeout(_DRAIN_SECONDS):
-                while room > 0 and not self._broken and (piece := await self._read()):
+                while room > 0 and not self.broken and (piece := await self._read()):
                     room -= len(piece)
 
     async def _next(self) -> bytes:
@@ -208,7 +208,7 @@ class _Body:
             async with asyncio.timeout_at(min(now + idle, self._deadline)):
                 piece = await self._read()
         except TimeoutError:
-            self._broken = True
+            self.broken = True
             raise FormError(408) from None
         self._taken += len(piece)
         if self._taken > self._limits.octets:
@@ -220,7 +220,7 @@ class _Body:
         while not self.ended:
             message = await self._receive()
             if message["type"] == "http.disconnect":
-                self._broken = True
+                self.broken = True
                 raise FormError(400)
             self.ended = not message.get("more_body", False)
             if piece := message.get("body", b""):
