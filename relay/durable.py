@@ -21,13 +21,16 @@ def give_to_owner_of(like: Path, made: int) -> None:
     """Give what root has just made (a descriptor) to the owner of ``like``; for others nothing is done.
 
     An administrator calls a command as root, and the gateway runs as the owner of the folder: a key that it could not
-    read would stop it. That user may be in an attacker's hands, and must not be given what was there before under
-    another name: open with O_NOFOLLOW; a file that has a second name stays root's. OSError leaves.
+    read would stop it. That user may be in an attacker's hands, and must not be given what was there before and was
+    moved or linked here: open with O_NOFOLLOW; a file that holds something, or has a second name, stays root's. OSError
+    leaves.
     """
     if os.geteuid() != 0:
         return
     owner, status = like.stat(), os.fstat(made)
-    if status.st_uid != owner.st_uid and not (stat.S_ISREG(status.st_mode) and status.st_nlink > 1):
+    if stat.S_ISREG(status.st_mode) and (status.st_size or status.st_nlink > 1):
+        return
+    if status.st_uid != owner.st_uid:
         os.fchown(made, owner.st_uid, owner.st_gid)
 
 

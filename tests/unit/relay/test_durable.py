@@ -105,14 +105,15 @@ def test_link_in_place_of_a_lock_is_not_followed(home: Path, tmp_path: Path, nam
     assert aim.stat().st_uid == os.geteuid()
 
 
-def test_file_with_a_second_name_is_not_handed_over(home: Path, tmp_path: Path) -> None:
-    """A hard link in the place of a lock file leads to a file that was there before."""
-    aim = tmp_path / "secret"
-    aim.touch(0o600)
-    os.link(aim, home / "made")
-    with (home / "made").open() as file:
-        give_to_owner_of(home, file.fileno())
-    assert aim.stat().st_uid == os.geteuid()
+def test_file_that_was_there_before_is_not_handed_over(home: Path, tmp_path: Path) -> None:
+    """Who owns the folder can move or link any file to the place of a lock: a key that root left there, for one."""
+    (tmp_path / "secret").touch(0o600)
+    os.link(tmp_path / "secret", home / "linked")
+    (home / "moved").write_text("secret")
+    for name in ("linked", "moved"):
+        with (home / name).open() as file:
+            give_to_owner_of(home, file.fileno())
+        assert (home / name).stat().st_uid == os.geteuid()
 
 
 def _lock(home: Path) -> None:
