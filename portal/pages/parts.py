@@ -62,7 +62,7 @@ class Letterbox:
         """Return the visit and the message that the path names, or the page that says why not."""
         guest = self.guest(request)
         if guest is None:
-            return self.pages.respond(request, "ended.html", 403, kept=False, lost="", problem=None)
+            return self.pages.respond(request, "ended.html", 403, kept=False, lost="", lost_files=False, problem=None)
         with self.store.read() as conn:
             opened = self.opener.open_messages(conn, guest.link, self.now())
         wanted = request.path_params["message"]

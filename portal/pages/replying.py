@@ -109,7 +109,7 @@ class ReplyPages:
         try:
             kept = self._keep(pen, submission, late=False)
         except LinkClosedError:  # recalled or replaced while the form came
-            return self._ended(request, fields)
+            return self._ended(request, submission)
         outcome = kept.problem or self._act(form, kept)
         return self._refuse(form, kept, outcome) if isinstance(outcome, Problem) else outcome
 
@@ -137,21 +137,22 @@ class ReplyPages:
     def _late(self, request: Request, submission: Submission, pen: Pen | None) -> Response:
         """Keep a form that came after its visit: with its ticket, for the same link and nothing else."""
         if pen is None:
-            return self._ended(request, submission.fields)
+            return self._ended(request, submission)
         try:
             kept = self._keep(pen, submission, late=True)
         except LinkClosedError:
-            return self._ended(request, submission.fields)
+            return self._ended(request, submission)
         if kept.problem is None:
             return RedirectResponse(f"{request.url.path.removesuffix('/answer')}?kept=1", 303)
         if kept.problem.field == "files":  # the text is safe
-            return self.pages.respond(request, "ended.html", 422, kept=True, lost="", problem=kept.problem)
-        return self._ended(request, submission.fields, kept.problem)
+            return self.pages.respond(request, "ended.html", 422, kept=True, problem=kept.problem)
+        return self._ended(request, submission, kept.problem)
 
-    def _ended(self, request: Request, fields: Fields, problem: Problem | None = None) -> Response:
-        """Show what could not be kept, so that it can be copied."""
-        lost = _first(fields, "text")[:_LONGEST_ECHO]
-        return self.pages.respond(request, "ended.html", 403, kept=False, lost=lost, problem=problem)
+    def _ended(self, request: Request, submission: Submission, problem: Problem | None = None) -> Response:
+        """Show the text that could not be kept, so that it can be copied, and say it of files."""
+        lost = _first(submission.fields, "text")[:_LONGEST_ECHO]
+        files = next(submission.files(), None) is not None
+        return self.pages.respond(request, "ended.html", 403, kept=False, lost=lost, lost_files=files, problem=problem)
 
     def _pen(self, request: Request, fields: Fields) -> Pen | None:
         """Return what the form's ticket lets one write with; None for no ticket, or one of another visit."""

@@ -449,11 +449,16 @@ def test_a_ticket_ends_after_a_day(stage: Stage, clock: Clock, guest: Guest, pat
 
 
 def test_a_ticket_of_a_link_that_was_replaced(stage: Stage, clock: Clock, guest: Guest, path: str) -> None:
-    """A revoked link takes nothing any more."""
+    """A revoked link takes nothing any more, neither text nor files, and the page says so of what came."""
     stage.store.run(lambda conn: conn.execute(update(_KEY).values(revoked_at=clock.now())))
-    guest.answer(path, text=TEXT)
-    assert guest.page.status_code == 403
-    assert TEXT in guest.page.text
+    fields = guest.form()
+    for text in (TEXT, ""):
+        for file in (b"", b"lost"):
+            guest.answer(path, fields=fields, text=text, files=[("a.txt", "text/plain", file)] if file else ())
+            assert guest.page.status_code == 403
+            assert text in guest.page.text
+            assert ("Your text could not be saved" in guest.text) is bool(text)
+            assert ("The files that you attached were not kept." in guest.text) is bool(file)
     assert pieces(stage) == 0
 
 
