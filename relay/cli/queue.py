@@ -83,9 +83,11 @@ def show_list(  # noqa: PLR0917  # the options
         return
     _print_entries(entries, now)
     waiting = sum(count for state, count in counts.items() if state in UNFINISHED)
-    more = f", {len(entries)} shown" if len(entries) < waiting and not everything else ""
+    cut_off = len(entries) == limit < waiting
+    more = f", {len(entries):,} {'shown' if cut_off else 'of them match'}"
+    more = more if len(entries) < waiting and not everything else ""
     say(f"{plural(waiting, 'entry', 'entries')} waiting{more}." if waiting else "Nothing is waiting.")
-    if waiting > limit:
+    if cut_off:
         say('"letterlock queue summary" adds them up.')
     _print_kept_back(counts.get(EntryState.HELD, 0), pauses)
 

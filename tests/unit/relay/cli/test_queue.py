@@ -158,6 +158,7 @@ def test_the_list_can_be_narrowed(home: Home) -> None:
     home.put("kim@example.com", sender="bob@example.org")
     options = ("--older", "2h", "--to", "EXAMPLE.com", "--from", "anna@example.org")
     assert [entry["recipient"] for entry in home.json("queue", "list", *options)["entries"]] == ["ron@Example.COM"]
+    assert "4 entries waiting, 1 of them match." in home.run("queue", "list", *options).stdout
 
 
 def test_entries_are_paused_and_go_on(home: Home) -> None:
