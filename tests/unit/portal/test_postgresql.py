@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import select, text
 
 from portal.app import Exchangeable, _serve
+from relay.config.model import Portal
 from relay.config.source import Source
-from relay.config.values import Endpoint
 from relay.store.slot import Slot
 from relay.store.tables import Code, Throttle
 from relay.store.throttle import Limit, ThrottledError, Throttles
@@ -123,8 +123,8 @@ def test_a_portal_stops_whose_name_another_took(
     ended = text("SELECT pg_terminate_backend(pid, 10000) FROM pg_locks WHERE locktype = 'advisory' AND granted")
     stage.store.run(lambda conn: conn.execute(ended).all())
     other = Slot(database, "portal-0")
-    listen, source = Endpoint(host="127.0.0.1", port=free_port()), Source(tmp_path / "relay.toml")
-    app = Exchangeable(stage.app)
-    asyncio.run(asyncio.wait_for(_serve(app, listen, source, stage.store, 0, slot=slot), 20))
+    portal = Portal.model_validate({"base_url": "http://127.0.0.1", "listen": f"127.0.0.1:{free_port()}"})
+    app, source = Exchangeable(stage.app), Source(tmp_path / "relay.toml")
+    asyncio.run(asyncio.wait_for(_serve(app, portal, source, stage.store, 0, slot=slot), 20))
     slot.close()
     other.close()
