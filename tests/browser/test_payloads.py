@@ -20,6 +20,8 @@ from starlette.routing import Route as WebRoute
 
 from portal.access.headers import MAIL_POLICY, PAGE_POLICY
 from portal.rendering.html import mail_document
+from portal.rendering.pages import static_files
+from portal.rendering.text import text_to_html
 from tests.gateway import free_port
 
 pytestmark = pytest.mark.browser
@@ -322,16 +324,31 @@ def test_where_a_link_leads_is_seen(page: Page) -> None:
 def test_a_link_that_says_where_it_leads_is_not_read_backwards(page: Page, around: str) -> None:
     """What stands without a note is shown in its own order: moc.elgoog.com is not moc.google.com."""
     page.set_content(_safe(around % '<a href="https://moc.elgoog.com/">moc.elgoog.com</a>'))
-    places = page.locator("a").evaluate(
-        """link => {
+    assert places(page, 0, 6, 13) == sorted(places(page, 0, 6, 13))
+
+
+def test_a_link_in_plain_text_is_not_read_backwards(page: Page) -> None:
+    """There the address is the link: a mark that turns the order of letters ends in front of it."""
+    sheet = static_files()["portal.css"].content.decode()
+    page.set_content(
+        f"<style>{sheet}</style><div class='text'>{text_to_html(chr(0x202E) + 'https://moc.elgoog.com')}</div>"
+    )
+    assert places(page, 8, 14, 21) == sorted(places(page, 8, 14, 21))
+
+
+def places(page: Page, *at: int) -> list[float]:
+    """Where letters of the only link are drawn, from the left."""
+    found: list[float] = page.locator("a").evaluate(
+        """(link, at) => {
           const words = document.createTreeWalker(link, NodeFilter.SHOW_TEXT).nextNode(), range = document.createRange();
-          return [0, 6, 13].map(at => {
-            range.setStart(words, at); range.setEnd(words, at + 1);
+          return at.map(place => {
+            range.setStart(words, place); range.setEnd(words, place + 1);
             return range.getBoundingClientRect().x;
           });
-        }"""
+        }""",
+        at,
     )
-    assert places == sorted(places)
+    return found
 
 
 def test_clicking_every_link_runs_nothing(page: Page, stand: Stand) -> None:
