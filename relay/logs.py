@@ -12,11 +12,13 @@ A log whose disk is full, or whose reader is gone, loses lines and nothing else:
 import hashlib
 import io
 import logging
+import math
 import re
 import sys
 import threading
+import time
 import traceback
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from functools import lru_cache
 from json import JSONEncoder
 from pathlib import Path
@@ -52,6 +54,8 @@ _PRIVATE_WORDS = frozenset(
 _SMTP_CODES = range(-64, 1000)  # a reply code or an exit code; a one-time code is a text of eight digits
 _ADDRESS = re.compile(r"""[^\s<>()\[\],;:"'=]+@[^\s<>()\[\],;:"'@]+""")
 _PICKUP = re.compile(r"(/p/[a-z2-7]{1,40})/[^\s?#\"']+", re.IGNORECASE)
+_ONCE_IN = 60.0  # seconds
+_REMEMBERED = 100  # different warnings
 _BEHIND = re.compile(r"\n|\(| <")
 _ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _LONGEST = 2000  # characters of one value
@@ -73,7 +77,7 @@ def configure(*, stream: TextIO | None = None, json: bool | None = None) -> None
     ]
     last: list[Processor] = [_render_json] if as_json else [_Line()]
     structlog.configure(
-        processors=[*shared, *last],
+        processors=[Repeats(), *shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=Lines(out),
         cache_logger_on_first_use=False,
@@ -157,6 +161,35 @@ def unbuffered(stream: TextIO) -> TextIO:
         return stream
     raw = io.FileIO(descriptor, "w", closefd=False)
     return io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", write_through=True)
+
+
+class Repeats:
+    """Lets the same warning with the same reason through once a minute, with how many were kept back.
+
+    What is tried again each second while the database is away would bury what the log is read for. Thread-safe enough:
+    two threads at once may both get through.
+    """
+
+    def __init__(self, seconds: Callable[[], float] = time.monotonic) -> None:
+        self._seconds = seconds
+        self._told: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def __call__(self, _logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+        """Return the event, or drop it."""
+        if method != "warning" or "reason" not in event:
+            return event
+        facts = repr(sorted((name, value) for name, value in event.items() if name not in {"event", "entries"}))
+        key, now = (str(event["event"]), facts), self._seconds()
+        at, kept_back = self._told.get(key, (-math.inf, 0))
+        if now - at < _ONCE_IN:
+            self._told[key] = at, kept_back + 1
+            raise structlog.DropEvent
+        if len(self._told) >= _REMEMBERED:
+            self._told.clear()
+        self._told[key] = now, 0
+        if kept_back:
+            event["repeated"] = kept_back
+        return event
 
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

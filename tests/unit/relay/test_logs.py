@@ -82,6 +82,26 @@ def test_an_exception_is_told_by_kind_and_place_only(written: Callable[[], list[
         assert "from ValueError at" in str(line["exception"])
 
 
+def test_the_same_warning_is_written_once_a_minute() -> None:
+    """What is tried again each second says how often it was; other reasons, duties and levels are written at once."""
+    now = 0.0
+    repeats = logs.Repeats(lambda: now)
+
+    def kept(method: str = "warning", **facts: object) -> object:
+        try:
+            return repeats(None, method, {"event": "duty not done", **facts}).get("repeated", "written")
+        except structlog.DropEvent:
+            return "dropped"
+
+    assert [kept(reason="gone", entries=number) for number in range(3)] == ["written", "dropped", "dropped"]
+    assert (kept(reason="full"), kept(reason="gone", duty="sweep"), kept()) == ("written", "written", "written")
+    assert [kept("info", reason="gone") for _ in range(2)] == ["written", "written"]
+    now = 60.0
+    assert kept(reason="gone") == 2
+    now = 200.0
+    assert kept(reason="gone") == "written"
+
+
 @pytest.fixture
 def strays() -> Iterator[None]:
     """Have what nobody catches logged for the test, as in a service."""
