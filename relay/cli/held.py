@@ -140,7 +140,7 @@ def give_back(session: Session, id: str) -> None:  # noqa: A002
 
 
 def _find(one: Opened, text: str) -> Held:
-    hold_id = identifier(text)
+    hold_id = identifier(text, "held list")
     with one.store.read() as conn:
         held = find_hold(conn, one.keyring, hold_id)
     if held is None:

@@ -44,13 +44,13 @@ def opened(session: Session) -> Iterator[Opened]:
         store.close()
 
 
-def identifier(text: str) -> bytes:
-    """Return the id that a person typed; RefusedError when it is none."""
+def identifier(text: str, shown_by: str = "queue list") -> bytes:
+    """Return the id that a person typed; RefusedError when it is none, with the command that shows ids."""
     try:
         return id_from_text(text.strip().lower())
     except ValueError:
         raise RefusedError(
-            f'"{text}" is no id of the queue: it has 26 letters and digits, and "letterlock queue list" shows it'
+            f'"{text}" is no id: it has 26 letters and digits, and "letterlock {shown_by}" shows it'
         ) from None
 
 

@@ -140,11 +140,18 @@ def test_what_is_being_sent_is_left_alone(home: Home, verb: str) -> None:
     assert home.json("queue", "list")["entries"][0]["state"] == "leased"
 
 
+def test_a_wrong_id_names_the_list_of_right_ones(home: Home) -> None:
+    """Questions have a list of their own."""
+    for group in ("queue", "held"):
+        refused = home.run(group, "show", "abc", code=1).stderr
+        assert refused == f'"abc" is no id: it has 26 letters and digits, and "letterlock {group} list" shows it\n'
+
+
 @pytest.mark.parametrize("verb", ["show", "retry", "drop", "pause", "resume"])
 def test_a_wrong_id_is_a_sentence(home: Home, verb: str) -> None:
     """What is no id, and an id of nothing, are told apart."""
     options = ("--yes",) if verb == "drop" else ()
-    assert '"abc" is no id of the queue' in home.run("queue", verb, "abc", *options, code=1).stderr
+    assert '"abc" is no id: ' in home.run("queue", verb, "abc", *options, code=1).stderr
     unknown = clock.id_text(bytes(16))
     assert "There is no queue entry or message" in home.run("queue", verb, unknown, *options, code=1).stderr
 
