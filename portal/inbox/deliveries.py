@@ -2,11 +2,13 @@
 
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from relay.errors import StoreError
 from relay.message.headers import prepend
 
 KEPT = 2000  # deliveries; the oldest go first
@@ -28,12 +30,16 @@ class Delivery:
 
 
 class Deliveries:
-    """All mailboxes, in a folder. One process owns it; calls are short and safe on its event loop."""
+    """All mailboxes, in a folder. One process owns it; calls are short and safe on its event loop.
+
+    StoreError leaves where the folder cannot be read or written.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-        self._all = {found.id: found for path in sorted(folder.glob("*.eml")) if (found := _load(path))}
+        with _explained(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            self._all = {found.id: found for path in sorted(folder.glob("*.eml")) if (found := _load(path))}
 
     def add(self, recipients: Sequence[str], return_path: str, content: bytes) -> None:
         """Put one copy into the mailbox of each recipient."""
@@ -43,8 +49,9 @@ class Deliveries:
             path = self._folder / f"{name}.eml"
             fields = (("Delivered-To", recipient), ("Return-Path", f"<{return_path}>"))
             unfinished = path.with_suffix(".part")
-            unfinished.write_bytes(prepend(fields, content))
-            unfinished.rename(path)
+            with _explained(self._folder):
+                unfinished.write_bytes(prepend(fields, content))
+                unfinished.rename(path)
             self._all[name] = Delivery(name, recipient, now, path)
         for name in list(self._all)[:-KEPT]:
             self._all.pop(name).path.unlink(missing_ok=True)
@@ -63,6 +70,14 @@ class Deliveries:
     def get(self, identifier: str) -> Delivery | None:
         """Return one delivery by its id, or None."""
         return self._all.get(identifier)
+
+
+@contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"the demo inbox cannot use {error.filename or folder}: {error.strerror}") from error
 
 
 def _load(path: Path) -> Delivery | None:

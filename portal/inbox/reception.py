@@ -2,12 +2,15 @@
 
 import asyncio
 
+import structlog
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from portal.inbox.deliveries import Deliveries
+from relay.errors import StoreError
 
 _LARGEST = 64 << 20  # octets; the gateway's default limit is 50 MiB
 _LONGEST_LINE = 1 << 20  # octets; the gateway relays long lines unchanged
+_log = structlog.get_logger()
 
 
 class _Server(SMTP):
@@ -22,7 +25,11 @@ class _Reception:
         content = envelope.content
         if not isinstance(content, bytes):
             return "451 4.3.0 no content"
-        self._deliveries.add(envelope.rcpt_tos, (envelope.mail_from or "").strip("<>"), content)
+        try:
+            self._deliveries.add(envelope.rcpt_tos, (envelope.mail_from or "").strip("<>"), content)
+        except StoreError as error:
+            _log.warning("the demo inbox takes no mail", reason=str(error))
+            return "451 4.3.0 the demo inbox cannot keep it now"  # its own answer to a defect is a 500: a bounce
         return "250 2.0.0 delivered to the demo inbox"
 
 

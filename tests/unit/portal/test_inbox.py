@@ -1,6 +1,15 @@
-"""The demo inbox begins an answer as mail programs do."""
+"""The demo inbox: begins an answer as mail programs do, and puts off what it cannot keep."""
 
+import asyncio
+import smtplib
+from pathlib import Path
+
+import pytest
+
+from portal.inbox.deliveries import Deliveries
+from portal.inbox.reception import listen
 from portal.inbox.writing import answer_to, compose
+from relay.errors import StoreError
 from relay.message.reading import read
 
 RECEIPT = (
@@ -26,3 +35,29 @@ def test_an_answer_to_all_leaves_out_who_writes_it() -> None:
     plain = RECEIPT.replace(b"Reply-To", b"X-Was")
     letter = answer_to(read(plain), plain, "Anna@example.org", everybody=True)
     assert (letter.to, letter.cc) == (("notices@letter.example.org",), ("ben@example.org",))
+
+
+def test_what_it_cannot_keep_comes_again(tmp_path: Path) -> None:
+    """A folder that cannot be written is a 451, never a bounce; one that cannot be read is a sentence at the start."""
+    folder = tmp_path / "inbox"
+    deliveries = Deliveries(folder)
+    folder.rmdir()
+    folder.write_text("somebody's file")
+
+    def send(port: int) -> tuple[int, bytes]:
+        with smtplib.SMTP("127.0.0.1", port, timeout=10) as client:
+            client.ehlo()
+            client.mail("anna@example.org")
+            client.rcpt("jane@example.net")
+            return client.data(RECEIPT)
+
+    async def refused() -> tuple[int, bytes]:
+        server = await listen(deliveries, "127.0.0.1", 0)
+        try:
+            return await asyncio.to_thread(send, server.sockets[0].getsockname()[1])
+        finally:
+            server.close()
+
+    assert asyncio.run(refused()) == (451, b"4.3.0 the demo inbox cannot keep it now")
+    with pytest.raises(StoreError, match=r"the demo inbox cannot use .*inbox: File exists"):
+        Deliveries(folder)
