@@ -18,6 +18,5 @@ def give(folder: Path, user: str) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder in which lent ids own something, which nobody else can; root finds it as the test left it."""
-    if AS_ROOT:
-        subprocess.run([*AS_ROOT, "rm", "-rf", folder], check=False, capture_output=True)
+    """Remove a folder in which lent ids own something, which nobody else can."""
+    subprocess.run([*AS_ROOT, "rm", "-rf", folder], check=False, capture_output=True)

@@ -4,9 +4,8 @@ import contextlib
 import smtplib
 import subprocess
 from collections.abc import Callable, Iterator
-from itertools import takewhile
 from pathlib import Path
-from tempfile import gettempdir
+from tempfile import mkdtemp
 
 import pytest
 
@@ -68,25 +67,28 @@ tlsmgr unix - - n 1000? 1 tlsmgr
 
 
 @contextlib.contextmanager
-def postfix(folder: Path, next_hop: int, more: str = "") -> Iterator[int]:
-    """Run a private Postfix that hands everything to ``next_hop``; yield its port. ``more`` is added to its main.cf."""
-    port = free_port()
+def postfix(next_hop: int, more: str = "") -> Iterator[int]:
+    """Run a private Postfix that hands everything to ``next_hop``; yield its port. ``more`` is added to its main.cf.
+
+    Not in a folder of pytest's: a path of a socket has at most 107 octets, and Postfix's own user must be able to pass.
+    """
+    port, folder = free_port(), Path(mkdtemp(prefix="postfix-", dir="/tmp"))
+    folder.chmod(0o711)
     for name in ("etc", "spool", "lib"):
-        (folder / name).mkdir(parents=True)
+        (folder / name).mkdir()
     (folder / "etc" / "main.cf").write_text(MAIN.format(folder=folder, next_hop=next_hop) + more)
     (folder / "etc" / "master.cf").write_text(MASTER.format(port=port))
     give(folder / "lib", "postfix")
-    # Postfix drops to its own user, who must be able to pass through pytest's private folders.
-    for place in takewhile(lambda one: one != Path(gettempdir()), (folder, *folder.parents)):
-        place.chmod(place.stat().st_mode | 0o011)
     command = [*AS_ROOT, "/usr/sbin/postfix", "-c", str(folder / "etc")]
-    subprocess.run([*command, "start"], check=True, capture_output=True, timeout=60)
     try:
+        subprocess.run([*command, "start"], check=True, capture_output=True, timeout=60)
         yield port
+    except BaseException:
+        subprocess.run([*AS_ROOT, "cat", folder / "log"], check=False, timeout=60)  # shown where a test fails
+        raise
     finally:
         subprocess.run([*command, "stop"], check=False, capture_output=True, timeout=60)
-        for part in ("spool", "lib"):
-            remove(folder / part)
+        remove(folder)
 
 
 def test_swaks_sends_and_is_told_the_queue_id(gateway: Gateway, world: PostOffice) -> None:
@@ -99,12 +101,12 @@ def test_swaks_sends_and_is_told_the_queue_id(gateway: Gateway, world: PostOffic
     assert "Hello" in mail.text
 
 
-def test_postfix_in_front_of_the_gateway(gateway: Gateway, world: PostOffice, tmp_path: Path) -> None:
+def test_postfix_in_front_of_the_gateway(gateway: Gateway, world: PostOffice) -> None:
     """A mail server of the organisation hands clean and flagged mail over: one is relayed, one sealed.
 
     Then its queue grows, and it sends group after group of pipelined commands over kept connections.
     """
-    with postfix(tmp_path / "front", gateway.smtp, "smtp_destination_concurrency_limit = 2\n") as port:
+    with postfix(gateway.smtp, "smtp_destination_concurrency_limit = 2\n") as port:
         for text in ("Hello\n", f"NHS number {NHS_NUMBER}\n"):
             command = ["swaks", "--server", f"127.0.0.1:{port}", "--from", ANNA, "--to", JANE, "--body", text]
             subprocess.run(command, capture_output=True, timeout=60, check=True)
@@ -119,7 +121,7 @@ def test_postfix_in_front_of_the_gateway(gateway: Gateway, world: PostOffice, tm
 
 def test_postfix_behind_the_gateway(tmp_path: Path, world: PostOffice) -> None:
     """Postfix as the smarthost takes what the gateway sends, and delivers it unchanged below the traces."""
-    with postfix(tmp_path / "behind", world.port) as port:
+    with postfix(world.port) as port:
         home = tmp_path / "gateway"
         home.mkdir()
         with running(Gateway.install(home, port)) as gateway:
@@ -147,7 +149,7 @@ def test_postfix_delivers_a_bounce_back(tmp_path: Path, world: PostOffice) -> No
         f"transport_maps = inline:{{letter.example.org=smtp:[127.0.0.1]:{ours}}}\nsmtp_bind_address = 127.0.0.3\n"
         "bounce_queue_lifetime = 0\n"
     )
-    with postfix(tmp_path / "behind", world.port, back) as next_hop:
+    with postfix(world.port, back) as next_hop:
         gateway = Gateway.install(home, next_hop, trusted="127.0.0.1/32", smtp=ours)
         with running(gateway):
             gateway.send(ANNA, [JANE], letter(to=[JANE], text=f"NHS number {NHS_NUMBER}\n"))
@@ -166,7 +168,7 @@ def test_postfix_signs_in(tmp_path: Path, world: PostOffice) -> None:
         f"smtp_sasl_auth_enable = yes\nsmtp_sasl_password_maps = inline:{{ {{ [127.0.0.1]:{users} = anna:{PASSWORD} }} }}\n"
         "smtp_sasl_security_options = noanonymous\nsmtp_tls_security_level = encrypt\n"
     )
-    with running(gateway), postfix(tmp_path / "front", users, signing_in) as port:
+    with running(gateway), postfix(users, signing_in) as port:
         wait_for_port(users)
         command = ["swaks", "--server", f"127.0.0.1:{port}", "--from", ANNA, "--to", JANE, "--h-From", ANNA]
         subprocess.run(command, capture_output=True, timeout=60, check=True)
@@ -185,11 +187,11 @@ def test_a_conversation_with_postfix_on_both_sides(
         person.enter(Reader.code_in(world.wait_for(JANE, mails + 1)[-1].text))
         return person
 
-    with postfix(tmp_path / "behind", world.port) as next_hop:
+    with postfix(world.port) as next_hop:
         home = tmp_path / "gateway"
         home.mkdir()
         gateway = Gateway.install(home, next_hop)
-        with running(gateway), postfix(tmp_path / "front", gateway.smtp) as port:
+        with running(gateway), postfix(gateway.smtp) as port:
 
             def send(recipient: str, content: bytes) -> None:
                 with smtplib.SMTP("127.0.0.1", port, local_hostname="desk.example.org", timeout=60) as client:
