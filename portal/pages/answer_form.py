@@ -7,8 +7,7 @@ from enum import Enum
 from urllib.parse import urlencode
 
 from portal.access.company import Company, Fellow
-from portal.pages.messages import kind_label
-from portal.rendering.names import file_name
+from portal.rendering.names import file_name, kind_label
 from relay.clock import id_text
 from relay.vault.drafts import Draft, DraftFile, DraftLimits, Limit, TooLargeError
 from relay.vault.pieces import KEPT

@@ -18,9 +18,9 @@ from portal.access.csrf import Csrf
 from portal.access.trail import Trail
 from portal.access.visits import EarlierVisit, Guest, Visits
 from portal.pages.answer_form import AnswerForm, Before, Done, answer_form
-from portal.pages.messages import FileView, MessageView, MessageViews, anchor, kind_label
+from portal.pages.messages import FileView, MessageView, MessageViews, anchor
 from portal.pages.parts import Letterbox
-from portal.rendering.names import file_name
+from portal.rendering.names import file_name, kind_label
 from portal.rendering.pages import Pages
 from portal.rendering.text import text_to_html
 from relay.clock import id_text, new_id

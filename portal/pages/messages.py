@@ -13,7 +13,7 @@ from portal.pages.parts import name_of, octets_of, parts_of
 from portal.rendering.frames import frame_size
 from portal.rendering.html import HTML_LIMIT
 from portal.rendering.images import ONE_IMAGE
-from portal.rendering.names import visible
+from portal.rendering.names import kind_label, visible
 from portal.rendering.plain import html_to_text
 from portal.rendering.subjects import Subjects
 from portal.rendering.text import TEXT_LIMIT, text_to_html, without_quotation
@@ -139,12 +139,6 @@ class MessageViews:
 def anchor(message_id: bytes) -> str:
     """Return the name of a message within its page."""
     return id_text(message_id)[-8:]  # it begins with the time, which may be another's as well
-
-
-def kind_label(name: str) -> str:
-    """Return the suffix of a file name as a label (``PDF``), empty for none or a long one."""
-    suffix = name.rpartition(".")[2] if "." in name else ""
-    return suffix.upper() if suffix.isalnum() and len(suffix) <= 5 else ""  # noqa: PLR2004  # "XHTML" is the longest
 
 
 def _sent_at(date: str, created: int) -> datetime:

@@ -13,6 +13,7 @@ from portal.access.headers import DOWNLOAD_POLICY
 from portal.access.ranges import Span, choose_span
 from portal.access.trail import Trail
 from portal.access.visits import Guest, Visits
+from portal.pages.answer_form import Problem
 from portal.rendering.names import content_disposition, file_name, message_name, safe_type
 from portal.rendering.pages import Pages
 from relay.clock import id_from_text, id_text
@@ -58,11 +59,26 @@ class Letterbox:
             self.store.run(lambda conn: self.visits.touch(conn, guest))
         return guest
 
+    def ended(
+        self,
+        request: Request,
+        status: int = 403,
+        *,
+        kept: bool = False,
+        lost: str = "",
+        lost_files: bool = False,
+        problem: Problem | None = None,
+    ) -> Response:
+        """Return the page for a browser without a visit, with what became of a form that came too late."""
+        return self.pages.respond(
+            request, "ended.html", status, kept=kept, lost=lost, lost_files=lost_files, problem=problem
+        )
+
     def message(self, request: Request) -> tuple[Guest, OpenedMessage] | Response:
         """Return the visit and the message that the path names, or the page that says why not."""
         guest = self.guest(request)
         if guest is None:
-            return self.pages.respond(request, "ended.html", 403, kept=False, lost="", lost_files=False, problem=None)
+            return self.ended(request)
         with self.store.read() as conn:
             opened = self.opener.open_messages(conn, guest.link, self.now())
         wanted = request.path_params["message"]

@@ -39,9 +39,7 @@ class ReadingPages:
         guest = self.letterbox.guest(request)
         if guest is None:
             kept = request.query_params.get("kept") == "1"
-            return self.pages.respond(
-                request, "ended.html", 200 if kept else 403, kept=kept, lost="", lost_files=False, problem=None
-            )
+            return self.letterbox.ended(request, 200 if kept else 403, kept=kept)
         return self.page.show(request, guest, Before.told_by(request.query_params))
 
     def formatted(self, request: Request) -> Response:
@@ -65,7 +63,7 @@ class ReadingPages:
         """End the visit and make the browser forget it."""
         guest = self.letterbox.guest(request)
         if guest is None:
-            return self.pages.respond(request, "ended.html", 403, kept=False, lost="", lost_files=False, problem=None)
+            return self.letterbox.ended(request)
         verdict = self.csrf.judge(request.headers, guest.scope, form.get(FIELD, ""), self.now())
         if verdict is Verdict.FOREIGN:
             return self.pages.respond(request, "foreign.html", 403)

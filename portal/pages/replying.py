@@ -145,14 +145,14 @@ class ReplyPages:
         if kept.problem is None:
             return RedirectResponse(f"{request.url.path.removesuffix('/answer')}?kept=1", 303)
         if kept.problem.field == "files":  # the text is safe
-            return self.pages.respond(request, "ended.html", 422, kept=True, problem=kept.problem)
+            return self.letterbox.ended(request, 422, kept=True, problem=kept.problem)
         return self._ended(request, submission, kept.problem)
 
     def _ended(self, request: Request, submission: Submission, problem: Problem | None = None) -> Response:
         """Show the text that could not be kept, so that it can be copied, and say it of files."""
         lost = _first(submission.fields, "text")[:_LONGEST_ECHO]
         files = next(submission.files(), None) is not None
-        return self.pages.respond(request, "ended.html", 403, kept=False, lost=lost, lost_files=files, problem=problem)
+        return self.letterbox.ended(request, lost=lost, lost_files=files, problem=problem)
 
     def _pen(self, request: Request, fields: Fields) -> Pen | None:
         """Return what the form's ticket lets one write with; None for no ticket, or one of another visit."""

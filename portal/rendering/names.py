@@ -104,3 +104,9 @@ def content_disposition(name: str) -> str:
 def safe_type(declared: str) -> str:
     """Return the media type to send for a download: the declared one when it is harmless, else octet-stream."""
     return declared if declared in _SAFE_TYPES else "application/octet-stream"
+
+
+def kind_label(name: str) -> str:
+    """Return the suffix of a file name as a label (``PDF``), empty for none or a long one."""
+    suffix = name.rpartition(".")[2] if "." in name else ""
+    return suffix.upper() if suffix.isalnum() and len(suffix) <= 5 else ""  # noqa: PLR2004  # "XHTML" is the longest

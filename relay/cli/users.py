@@ -10,13 +10,13 @@ import click
 
 from relay.cli.session import Session, pass_session
 from relay.cli.terminal import examples, plural, print_json, print_table, say
+from relay.config.model import Keys
 from relay.config.users import User, folded, read_users, sender, user_name, users_text
 from relay.errors import NotFoundError, RefusedError
 from relay.smtp.passwords import hash_password
 from relay.vault.keyfiles import replace
 
 SHORTEST = 12  # characters of a password: whoever guesses has five tries in five minutes
-_KEYS = "var/keys"  # where relay.toml names no other folder
 LONGEST = 256  # characters that every mail program can send
 
 _listener = click.option("--listener", help="Whose users: NAME of [listen.NAME]; needed where there are several files.")
@@ -144,7 +144,8 @@ def _write(session: Session, file: Path, users: Mapping[str, User]) -> None:
     """Write the file anew. A first one that root makes is for the gateway's user, whose the folder of the keys is."""
     keys = _document(session.config_path).get("keys", {})
     named = keys.get("folder") if isinstance(keys, dict) else None
-    folder = session.config_path.absolute().parent / (named if isinstance(named, str) else _KEYS)
+    place = named if isinstance(named, str) else Keys.model_fields["folder"].default
+    folder = session.config_path.absolute().parent / place
     replace(file, users_text(users.values()).encode(), like=folder if folder.is_dir() else None)
 
 

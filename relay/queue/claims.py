@@ -173,8 +173,8 @@ class Claims:
         ``longest`` is the longest pause between two attempts. Return the routes that mail waits for and that are not
         in ``routes``.
         """
-        tenure, in_doubt, asked_at = self._tenure(), not self.certain, monotonic()
-        old = [lease for lease, until in self._held.items() if in_doubt or until < now + leases.LEASE * 2 / 3]
+        tenure, certain, asked_at = self._tenure(), self.certain, monotonic()
+        old = [lease for lease, until in self._held.items() if not certain or until < now + leases.LEASE * 2 / 3]
 
         def work(conn: Connection) -> tuple[timedelta, set[tuple[bytes, int]], int, dict[bytes, datetime], list[str]]:
             ahead = leases.ahead_of(conn, now)
