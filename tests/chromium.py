@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 PROGRAM = Path("/usr/bin/chromium")
 # Root may not use Chromium's own sandbox; the rest keeps it from calling home.
@@ -29,3 +29,12 @@ def launched() -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
+
+
+def press(page: Page, name: str) -> None:
+    """Press the button of this name, and wait for the page that answers, with its frames.
+
+    A click alone returns when the answer begins: what looks at the page next would meet an empty one, on a slow day.
+    """
+    with page.expect_navigation():
+        page.get_by_role("button", name=name, exact=True).click()

@@ -11,6 +11,7 @@ from relay.vault.unfinished import read_draft
 from relay.vault.vault import SealedDraft
 from tests.browser.talk import BROTHER, NOTES, SUBJECT, talk
 from tests.browser.test_journey import enter, shoot
+from tests.chromium import press
 from tests.letters import JANE, photograph
 from tests.portal_stage import Served
 
@@ -62,12 +63,12 @@ def test_jane_answers_with_files(served: Served, page: Page, conversation: Seale
     page.get_by_label(BROTHER).check()
     photo: FilePayload = {"name": "Stra\u00dfenplan.png", "mimeType": "image/png", "buffer": PHOTO}
     page.get_by_label("Attach files").set_input_files([photo, NOTES])
-    page.get_by_role("button", name="Attach", exact=True).click()
+    press(page, "Attach")
     expect(page.get_by_text("The files are attached.")).to_be_in_viewport()
     expect(page.get_by_label("Your text")).to_have_value(TEXT)
     expect(page.get_by_label(BROTHER)).to_be_checked()
     shoot(page, "answer")
-    page.get_by_role("button", name="Send the answer").click()
+    press(page, "Send the answer")
     expect(page.get_by_text("Thank you. Your answer was sent.")).to_be_visible()
     own = page.get_by_role("article").last
     expect(own.get_by_role("heading", name="Your answer")).to_be_visible()
@@ -88,7 +89,7 @@ def test_a_file_that_is_too_large_meets_a_page(page: Page, conversation: SealedD
     film = tmp_path / "film.mp4"
     film.write_bytes(bytes(40 << 20))
     page.get_by_label("Attach files").set_input_files(film)
-    page.get_by_role("button", name="Send the answer").click()
+    press(page, "Send the answer")
     problem = page.get_by_role("link", name="film.mp4")
     expect(problem).to_contain_text("Text and files together may have at most 25 MB.")
     expect(page.get_by_label("Your text")).to_have_value(TEXT)
@@ -102,16 +103,16 @@ def test_nothing_is_lost_when_the_visit_ends(served: Served, page: Page, convers
     page.get_by_label("Attach files").set_input_files([NOTES])
     page.wait_for_load_state()
     page.context.clear_cookies()
-    page.get_by_role("button", name="Send the answer").click()
+    press(page, "Send the answer")
     expect(page.get_by_role("heading", level=1)).to_have_text("Saved, but not sent yet")
     shoot(page, "kept")
     page.goto(served.url(conversation.links[JANE]))
-    page.get_by_role("button", name="Send me the code").click()
+    press(page, "Send me the code")
     page.get_by_label("Code", exact=True).fill(served.stage.codes[-1].code)
-    page.get_by_role("button", name="Open the message").click()
+    press(page, "Open the message")
     page.get_by_role("link", name="Finish your answer").click()
     expect(page.get_by_label("Your text")).to_have_value(TEXT)
-    page.get_by_role("button", name="Send the answer").click()
+    press(page, "Send the answer")
     expect(page.get_by_text("Thank you. Your answer was sent.")).to_be_visible()
     text, files, _ = sent_text(served, conversation)
     assert (text, files) == (TEXT, [NOTES["buffer"]])
@@ -121,14 +122,14 @@ def test_a_draft_is_saved_and_deleted(served: Served, page: Page, conversation: 
     """Saved, found again, a file removed, then all of it deleted after a second press."""
     page.get_by_label("Your text").fill(TEXT)
     page.get_by_label("Attach files").set_input_files([NOTES])
-    page.get_by_role("button", name="Save as a draft").click()
+    press(page, "Save as a draft")
     expect(page.get_by_text("Your draft is saved.")).to_be_in_viewport()
-    page.get_by_role("button", name=f"Remove {NOTES['name']}").click()
+    press(page, f"Remove {NOTES['name']}")
     expect(page.get_by_text("The file was removed.")).to_be_in_viewport()
     expect(page.get_by_label("Your text")).to_have_value(TEXT)
     expect(page.get_by_role("button", name="Delete text and files")).not_to_be_visible()
     page.get_by_text("Delete this draft").click()
-    page.get_by_role("button", name="Delete text and files").click()
+    press(page, "Delete text and files")
     expect(page.get_by_text("Your draft was deleted.")).to_be_visible()
     expect(page.get_by_label("Your text")).to_have_value("")
     assert not served.stage.requests(RequestKind.REPLY)

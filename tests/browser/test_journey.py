@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from relay.vault.vault import PickupLink
+from tests.chromium import press
 from tests.letters import JANE, XLSX, letter, photograph, spreadsheet
 from tests.portal_stage import Served
 
@@ -74,11 +75,11 @@ def shoot(page: Page, name: str) -> None:
 def enter(served: Served, page: Page, link: PickupLink, name: str = "") -> None:
     """Go from the link to the conversation."""
     page.goto(served.url(link))
-    page.get_by_role("button", name="Send me the code").click()
+    press(page, "Send me the code")
     code = served.stage.codes[-1].code
     page.get_by_label("Code", exact=True).fill(f"{code[:4]} {code[4:]}")
     page.get_by_label("Your name (optional)").fill(name)
-    page.get_by_role("button", name="Open the message").click()
+    press(page, "Open the message")
 
 
 def test_jane_reads_and_keeps_her_letter(served: Served, context: BrowserContext, link: PickupLink) -> None:
@@ -87,15 +88,15 @@ def test_jane_reads_and_keeps_her_letter(served: Served, context: BrowserContext
     page.goto(served.url(link))
     shoot(page, "link")
     assert SUBJECT not in page.content()
-    page.get_by_role("button", name="Send me the code").click()
+    press(page, "Send me the code")
     shoot(page, "code")
     page.get_by_label("Code", exact=True).fill("1234")
-    page.get_by_role("button", name="Open the message").click()
+    press(page, "Open the message")
     expect(page).to_have_title("Error: Enter the code \u00b7 Example Council")
     page.get_by_role("link", name="The code has eight digits").click()
     code = served.stage.codes[0].code
     page.get_by_label("Code", exact=True).fill(f"{code[:4]}-{code[4:]}")
-    page.get_by_role("button", name="Open the message").click()
+    press(page, "Open the message")
 
     expect(page.get_by_role("heading", level=1)).to_have_text(SUBJECT)
     assert link.path not in page.url
@@ -124,7 +125,7 @@ def test_jane_reads_and_keeps_her_letter(served: Served, context: BrowserContext
     page.get_by_role("link", name="Plain text").click()
     expect(page.get_by_text("your appointment is on Thursday 3 December")).to_be_visible()
     conversation = page.url
-    page.get_by_role("button", name="Leave").click()
+    press(page, "Leave")
     expect(page.get_by_role("heading", level=1)).to_have_text("You have left")
     page.goto(conversation)
     expect(page.get_by_role("heading", level=1)).to_have_text("This browser has no open visit")
@@ -150,14 +151,14 @@ def test_a_headless_scanner_costs_nothing(
     for number in range(50):
         page.goto(served.url(link))
         if number % 10 == 0:
-            page.get_by_role("button").first.click()
+            press(page, page.get_by_role("button").first.inner_text())
     scanner.close()
     assert len(served.stage.codes) == 1
     jane = context.new_page()
     jane.goto(served.url(link))
-    jane.get_by_role("button", name="Enter the code").click()
+    press(jane, "Enter the code")
     jane.get_by_label("Code", exact=True).fill(served.stage.codes[0].code)
-    jane.get_by_role("button", name="Open the message").click()
+    press(jane, "Open the message")
     expect(jane.get_by_role("heading", level=1)).to_have_text(SUBJECT)
 
 
@@ -177,12 +178,12 @@ def test_the_code_can_be_entered_in_another_browser(
     """The code belongs to the link: asked for on the phone, entered on the desktop."""
     phone = context.new_page()
     phone.goto(served.url(link))
-    phone.get_by_role("button", name="Send me the code").click()
+    press(phone, "Send me the code")
     desktop = chromium.new_context(java_script_enabled=False)
     page = desktop.new_page()
     page.goto(served.url(link) + "/code")
     page.get_by_label("Code", exact=True).fill(served.stage.codes[0].code)
-    page.get_by_role("button", name="Open the message").click()
+    press(page, "Open the message")
     expect(page.get_by_role("heading", level=1)).to_have_text(SUBJECT)
     desktop.close()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from tests.chromium import launched
+from tests.chromium import launched, press
 from tests.gateway import Gateway
 from tests.letters import ANNA, JANE, NHS_NUMBER, XLSX, letter, spreadsheet
 from tests.postoffice import PostOffice
@@ -56,10 +56,10 @@ def test_a_scanner_burns_nothing_and_jane_reads(
     context = browser.new_context(java_script_enabled=False, accept_downloads=True, locale="en-GB")
     page = context.new_page()
     page.goto(link)
-    page.get_by_role("button", name="Send me the code").click()
+    press(page, "Send me the code")
     code = Reader.code_in(world.wait_for(JANE, 2)[1].text)
     page.get_by_label("Code", exact=True).fill(f"{code[:4]} {code[4:]}")
-    page.get_by_role("button", name="Open the message").click()
+    press(page, "Open the message")
 
     assert page.get_by_role("heading", level=1).inner_text() == "Your referral"
     assert "bring this letter" in page.content() or page.frames[1:]
