@@ -53,6 +53,7 @@ drill: $(VENV)/.test ## Kill, fuzz and fault runs (about an hour)
 	@sh tools/need.sh system
 	@LETTERLOCK_DRILL=1 LETTERLOCK_FUZZ_EXAMPLES=20000 $(BIN)/python -m pytest --timeout 3600 \
 		-s tests/drill tests/faults tests/faults/drill.py tests/fuzz tests/unit/relay/queue/test_peer_faults.py tests/unit/relay/store/test_kill.py
+	@LETTERLOCK_SLOW_LINE=0.3 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile tests/browser tests/gallery
 
 screenshots: $(VENV)/.test ## Take the pictures of docs/gallery.md anew
 	@LETTERLOCK_GALLERY=anew $(BIN)/python -m pytest tests/gallery

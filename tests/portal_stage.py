@@ -1,5 +1,8 @@
 """A portal over a real store, real keys and a real vault, without the relay: letters are sealed here, codes are kept."""
 
+import asyncio
+import os
+import random
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -12,7 +15,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, select
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from portal.access.codes import CodeMail
 from portal.app import Services, create_app, server_of
@@ -191,12 +194,32 @@ class Stage:
         self.store.close()
 
 
+SLOW_LINE = float(os.environ.get("LETTERLOCK_SLOW_LINE", "0"))  # seconds, at most, before and inside each answer
+
+
+def slowed(app: ASGIApp, longest: float) -> ASGIApp:
+    """Put ``app`` at the end of a slow line: what does not wait for a whole page meets an empty one."""
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        async def late(event: Message) -> None:
+            if event["type"] == "http.response.body":
+                await asyncio.sleep(random.uniform(0, longest))
+            await send(event)
+
+        if scope["type"] == "http":
+            await asyncio.sleep(random.uniform(0, longest))
+        await app(scope, receive, late)
+
+    return slow
+
+
 class Served:
     """A stage behind a real web server in a thread of this process."""
 
     def __init__(self, stage: Stage, port: int) -> None:
         self.stage = stage
-        self._server = server_of(stage.app, "127.0.0.1", port)
+        app = slowed(stage.app, SLOW_LINE) if SLOW_LINE else stage.app
+        self._server = server_of(app, "127.0.0.1", port)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
         self._thread.start()
         deadline = time.monotonic() + 10
