@@ -5,6 +5,7 @@ Of the keys nothing is copied that must not come back: epoch keys seal mail that
 the copy names: what is sealed meanwhile is in neither.
 """
 
+import errno
 import os
 import shutil
 import sqlite3
@@ -12,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import quote
 
 from relay.durable import give_to_owner_of, make_folder, sync_file, sync_folder
@@ -120,12 +122,12 @@ def _copy_if_there(file: Path, target: Path) -> bool:
 
 
 def _copy(file: Path, target: Path, *, ours: bool = False) -> None:
-    """Copy one file with its mode, durably; its folders are made for their owner alone.
+    """Copy one file with its mode, durably; its folders are made for their owner alone. A link is refused.
 
-    With ``ours`` it is put to use: what root copies is the gateway's, who owns the folder that was there. A backup that
+    Root would follow it into files that the gateway's user, who owns keys and storage, may not read. With ``ours`` it is put to use: what root copies is the gateway's, who owns the folder that was there. A backup that
     root makes stays root's.
     """
-    with file.open("rb") as source:
+    with _opened(file) as source:
         missing = [folder for folder in (target.parent, *target.parent.parents) if not folder.is_dir()]
         for folder in reversed(missing):
             if ours:
@@ -141,6 +143,15 @@ def _copy(file: Path, target: Path, *, ours: bool = False) -> None:
             copy.flush()
             os.fsync(copy.fileno())
     sync_folder(target.parent)
+
+
+def _opened(file: Path) -> BinaryIO:
+    try:
+        return os.fdopen(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb")
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise RefusedError(f"{file} is a link, which is not copied: put the file itself there") from None
+        raise
 
 
 @contextmanager

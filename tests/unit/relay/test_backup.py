@@ -48,6 +48,16 @@ def test_keys_are_copied_but_for_those_that_must_not_come_back(keys: Path, tmp_p
     assert {one.stat().st_mode & 0o077 for one in (tmp_path / "again").iterdir()} == {0}
 
 
+def test_a_link_among_the_keys_is_not_followed(keys: Path, tmp_path: Path) -> None:
+    """Called by root, a copy would hold what the gateway's user, who made the link, may not read."""
+    secret = tmp_path / "shadow"
+    secret.write_text("of somebody else")
+    (keys / "zz").symlink_to(secret)
+    with pytest.raises(RefusedError, match=f"{keys}/zz is a link, which is not copied: put the file itself there"):
+        backup.copy_keys(keys, tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
+
+
 def test_keys_and_tombstones_are_never_overwritten(keys: Path, tmp_path: Path) -> None:
     """A folder with keys is refused; tombstones that are there stay, whatever the copy says."""
     backup.copy_keys(keys, tmp_path / "copy")
