@@ -52,7 +52,11 @@ def drop(session: Session, ids: tuple[str, ...], yes: bool, silent: bool) -> Non
     with opened(session) as one:
         blobs = FileBlobs(one.configuration.storage.blobs)
         reports = _reports(one, blobs)
-        plans = [_plan(one, blobs, reports, each, silent=silent) for each in wanted]
+        plans: list[_Plan] = []
+        for each in wanted:
+            named = frozenset[bytes]().union(*(plan.seen for plan in plans))
+            plan = _plan(one, blobs, reports, each, named, silent=silent)
+            plans += [plan] if plan.seen else []
         if not yes:
             entries = sum(len(plan.seen) for plan in plans)
             click.confirm(f"Take {_entries(entries)} out of the queue for good?", abort=True, err=True)
@@ -78,10 +82,12 @@ class _Plan:
     reports: tuple[Draft, ...]
 
 
-def _plan(one: Opened, blobs: FileBlobs, reports: Reports, item: bytes, *, silent: bool) -> _Plan:
-    """Return what dropping means for one entry or message; RefusedError, NotFoundError."""
+def _plan(
+    one: Opened, blobs: FileBlobs, reports: Reports, item: bytes, named: frozenset[bytes], *, silent: bool
+) -> _Plan:
+    """Return what dropping an entry or message means, but for entries ``named`` before; RefusedError, NotFoundError."""
     with one.store.read() as conn:
-        waiting = _waiting(conn, one, item)
+        waiting = [row for row in _waiting(conn, one, item) if row.id not in named]
         consignments, _damaged = load(conn, one.keyring, blobs, waiting)
     now = clock.now()
     settled = [

@@ -109,6 +109,15 @@ def test_drop_takes_all_that_is_named_or_nothing(home: Home) -> None:
     assert text == "Took 2 entries out of the queue.\n2 reports to the sender.\n"
 
 
+def test_a_message_and_its_entry_may_both_be_named(home: Home) -> None:
+    """Whichever comes first, each entry is taken out once."""
+    for first in (0, 1):
+        message = clock.id_text(home.put("jane@example.net", "ron@example.net"))
+        ids = [home.json("queue", "show", message)[0]["id"], message]
+        text = home.run("queue", "drop", ids[first], ids[1 - first], "--yes").stdout
+        assert text.startswith("Took 2 entries out of the queue.")
+
+
 def test_a_readers_answer_that_is_dropped_goes_to_the_organisations_mailbox(home: Home) -> None:
     """As its reader's page says; even without a word to senders. What was on its way there already causes no other."""
     answer = clock.id_text(home.put("anna@example.org", kind=Kind.REPLY, route="replies"))
