@@ -122,10 +122,11 @@ def _copy_if_there(file: Path, target: Path) -> bool:
 
 
 def _copy(file: Path, target: Path, *, ours: bool = False) -> None:
-    """Copy one file with its mode, durably; its folders are made for their owner alone. A link is refused.
+    """Copy one file with its mode, durably; its folders are made for their owner alone. RefusedError for a link.
 
-    Root would follow it into files that the gateway's user, who owns keys and storage, may not read. With ``ours`` it is put to use: what root copies is the gateway's, who owns the folder that was there. A backup that
-    root makes stays root's.
+    Root would follow it to what the gateway's user, who owns keys and storage, may not read. With ``ours`` the file is
+    put to use: what root copies is the gateway's, who owns the folder that was there. A backup that root makes stays
+    root's.
     """
     with _opened(file) as source:
         missing = [folder for folder in (target.parent, *target.parent.parents) if not folder.is_dir()]

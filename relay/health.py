@@ -49,7 +49,7 @@ class Queue:
     oldest: timedelta = timedelta()
     stranded: int = 0  # readers' answers that the organisation's own mailbox does not take
     forgotten: int = 0  # entries that an operator keeps back, for over a day
-    standstills: tuple[Standstill, ...] = ()  # routes of named next hops by which nothing leaves
+    standstills: tuple[Standstill, ...] = ()  # routes by which nothing leaves
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ def facts(
     queue, commit = Queue(), None
     try:
         with store.read() as conn:
-            queue = _queue(conn, now, _routes(configuration))
+            queue = _queue(conn, now, *_routes(configuration))
         commit = commit_time(now)
     except StoreError as error:
         problems.append(Problem(f"the database: {error}", urgent=True, fault="database"))
@@ -136,15 +136,15 @@ def facts(
     return Health(now, queue, free, commit, certificates, tuple(problems), unheard)
 
 
-def _routes(configuration: Configuration) -> list[str]:
-    """Return the routes with next hops of relay.toml: nobody here can help where the DNS names dead ones."""
+def _routes(configuration: Configuration) -> tuple[list[str], list[str]]:
+    """Return the routes with next hops of relay.toml, and those whose next hops the DNS names."""
     route = configuration.route
-    named = {"inside": route.inside, "outside": route.outside, REPLIES: route.for_replies}
+    ways = {"inside": route.inside, "outside": route.outside, REPLIES: route.for_replies}
     partners = [PARTNER + one.name for one in configuration.partner]
-    return [name for name, one in named.items() if not one.mx] + partners
+    return [name for name, one in ways.items() if not one.mx] + partners, [name for name, one in ways.items() if one.mx]
 
 
-def _queue(conn: Connection, now: datetime, routes: Sequence[str]) -> Queue:
+def _queue(conn: Connection, now: datetime, routes: Sequence[str], by_mx: Sequence[str]) -> Queue:
     due = _ENTRY.c.state == EntryState.DUE.value
     unfinished = due | (_ENTRY.c.state == EntryState.LEASED.value)
     waiting, created = conn.execute(select(func.count(), func.min(_ENTRY.c.created_at)).where(unfinished)).one()
@@ -157,7 +157,7 @@ def _queue(conn: Connection, now: datetime, routes: Sequence[str]) -> Queue:
     to_mailbox = (_ENTRY.c.kind == Kind.REPLY.value, _ENTRY.c.route != REPLIES, _ENTRY.c.attempts > 0)
     stranded = conn.execute(select(func.count()).where(due, *to_mailbox)).scalar_one()
     forgotten = paused_before(conn, now - FORGOTTEN)
-    still = standstills(conn, routes, now, OVERDUE)
+    still = standstills(conn, routes, by_mx, now, OVERDUE)
     return Queue(waiting, _since(now, due_at), _since(now, created), stranded, forgotten, still)
 
 

@@ -52,10 +52,10 @@ def store(configuration: Configuration) -> Iterator[Store]:
     one.close()
 
 
-def put(configuration: Configuration, store: Store, at: datetime) -> None:
+def put(configuration: Configuration, store: Store, at: datetime, to: str = "jane@example.net") -> None:
     keyring = Keyring.open(configuration.keys.folder, role="cli")
     spooler = Spooler(store, keyring, FileBlobs(configuration.storage.blobs), inline_limit=1 << 20, signer=Signer())
-    entry = NewEntry(Kind.MAIL, "outside", EntryEnvelope("jane@example.net"))
+    entry = NewEntry(Kind.MAIL, "outside", EntryEnvelope(to))
     draft = spooler.draft(QueuedEnvelope("anna@example.org"), [entry], b"Subject: x\r\n\r\n", now=at)
     store.run(lambda conn: insert_message(conn, draft))
 
@@ -125,14 +125,43 @@ def test_a_route_by_which_nothing_leaves_is_urgent(configuration: Configuration,
     assert said(last_code=CLOSING) == said(last_code=454) == said(last_code=554) == [sentence]
     assert not facts(configuration, store).ok
     assert said(last_code=451) == []
-    outside = configuration.route.outside.model_copy(update={"mx": True, "hosts": ()})
-    by_mx = configuration.model_copy(update={"route": configuration.route.model_copy(update={"outside": outside})})
-    assert (facts(by_mx, store).problems, said(last_code=None, last_reply=None)) == ((), [])
+    assert said(last_code=None, last_reply=None) == []
     newest = select(ENTRY.c.id).order_by(ENTRY.c.created_at.desc()).limit(1)
     store.run(
         lambda conn: conn.execute(update(ENTRY).where(ENTRY.c.id == newest.scalar_subquery()).values(state="done"))
     )
     assert said(last_reply=b"sealed") == []
+
+
+def test_a_gateway_whose_way_out_is_blocked_is_urgent(configuration: Configuration, store: Store) -> None:
+    """By MX: when mail for several domains meets nobody, and nothing else leaves. A dead domain or two are no trouble."""
+    outside = configuration.route.outside.model_copy(update={"mx": True, "hosts": ()})
+    by_mx = configuration.model_copy(update={"route": configuration.route.model_copy(update={"outside": outside})})
+    now = clock.now()
+
+    def faults(**changed: object) -> list[str]:
+        tried = {"attempts": 3, "last_reply": b"sealed", "due_at": now + timedelta(hours=1), **changed}
+        store.run(lambda conn: conn.execute(update(ENTRY).values(**tried)).rowcount)
+        return [problem.fault for problem in facts(by_mx, store).problems]
+
+    def one_is_done(domain: str) -> None:
+        store.run(
+            lambda conn: conn.execute(update(ENTRY).where(ENTRY.c.domain == domain).values(state="done")).rowcount
+        )
+
+    for domain, hours in (("a.example", 30), ("b.example", 3), ("c.example", 2), ("c.example", 2)):
+        put(configuration, store, now - timedelta(hours=hours), f"jane@{domain}")
+    assert faults() == []
+    put(configuration, store, now - timedelta(minutes=10), "jane@d.example")
+    assert faults() == []
+    put(configuration, store, now - timedelta(minutes=20), "jane@e.example")
+    assert faults() == ["route outside"]
+    assert faults(last_code=451) == []
+    assert faults(last_code=None) == ["route outside"]
+    one_is_done("a.example")
+    assert faults() == ["route outside"]
+    one_is_done("d.example")
+    assert faults() == []
 
 
 def test_a_next_hop_that_puts_everything_off_is_urgent(configuration: Configuration, store: Store) -> None:
