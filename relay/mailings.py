@@ -16,6 +16,7 @@ from relay.queue.holds import Held
 from relay.queue.items import EntryEnvelope, QueuedEnvelope
 from relay.queue.outcomes import local_answer
 from relay.queue.own_mail import control_address, own_message_id, reader_thread
+from relay.queue.routes import Routes
 from relay.queue.settling import Report
 from relay.queue.spooling import Draft, Lease, NewEntry, Spooler
 from relay.routing import Way, reasons
@@ -25,7 +26,7 @@ from relay.vault.vault import SealedDraft
 
 
 class Mailings:
-    """Composes and drafts. ``domains`` are the organisation's own, ``own`` is the gateway's."""
+    """Composes and drafts. ``routes`` are the ways out, ``own`` is the gateway's domain."""
 
     def __init__(
         self,
@@ -35,7 +36,7 @@ class Mailings:
         reporter: Reporter,
         spooler: Spooler,
         *,
-        domains: Sequence[str],
+        routes: Routes,
         own: str,
     ) -> None:
         self._keyring = keyring
@@ -44,7 +45,7 @@ class Mailings:
         self._own = own
         self._reporter = reporter
         self._spooler = spooler
-        self._domains = frozenset(domains)
+        self._routes = routes
 
     def pickups(
         self, sealed: Sequence[SealedDraft], *, sender: str, reading: Reading, now: datetime, lease: Lease | None = None
@@ -169,8 +170,7 @@ class Mailings:
         )
 
     def _entry(self, kind: Kind, recipient: str, participant_id: bytes | None = None) -> NewEntry:
-        inside = recipient.rpartition("@")[2].lower() in self._domains
-        return NewEntry(kind, "inside" if inside else "outside", EntryEnvelope(recipient), participant_id)
+        return NewEntry(kind, self._routes.name_for(recipient), EntryEnvelope(recipient), participant_id)
 
     def _draft(
         self,

@@ -24,7 +24,7 @@ from relay.notices.holds import HoldNotices
 from relay.notices.letterhead import Letterhead
 from relay.notices.replies import ReplyNotices
 from relay.notices.reply_mail import ReplyMail
-from relay.outgoing import letterhead_of, lost_replies_of, notices_of, reporter_of, spooler_of
+from relay.outgoing import letterhead_of, lost_replies_of, notices_of, reporter_of, routes_of, spooler_of
 from relay.queue.code_mails import CodeMails
 from relay.queue.errands import Clerk
 from relay.queue.lost_replies import LostReplies
@@ -140,7 +140,7 @@ def release_of(configuration: Configuration, store: Store, keyring: Keyring, blo
         holds,
         reporter_of(configuration, letterhead),
         spooler,
-        domains=configuration.organisation.domains,
+        routes=routes_of(configuration),
         own=configuration.gateway.domain,
     )
     return Release(
