@@ -192,13 +192,17 @@ def _require_private(file: Path, status: os.stat_result) -> None:
 
 
 def _write_draft(draft: Path, data: bytes, mode: int, *, like: Path) -> None:
+    """Write all of it or nothing: where the disk takes no more, what it took is gone again."""
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
-        give_to_owner_of(like, descriptor)
-        os.write(descriptor, data)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        with os.fdopen(descriptor, "wb") as file:
+            give_to_owner_of(like, descriptor)
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
 
 
 def _check(line: str) -> str:
