@@ -2,12 +2,14 @@
 
 weight = sum over messages of 2^(-age / 60 days), as of ``last_at``
 
+Who has not been heard of for years is a stranger again: `faded` finds those counters, `forget` removes them.
+
 Weights, moments and the counts of senders are read by nobody yet. They are what unfamiliar recipients will be scored
 by, and a history that was not counted cannot be had back.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, cast
@@ -21,11 +23,13 @@ from relay.store.tables import Observation, Pair, SenderCount
 _OBSERVATION: Table = cast("Any", Observation).__table__
 _PAIR: Table = cast("Any", Pair).__table__
 _SENDER: Table = cast("Any", SenderCount).__table__
+COUNTERS = (_PAIR, _SENDER)
 _HALF_LIFE = timedelta(days=60)
 _FOLDER_LOCK = 0x4C4C4D32
 
 _WAITS = Prepared(select(_OBSERVATION.c.seq).where(UNFOLDED).limit(1))
 _ALONE = Prepared(text("SELECT pg_try_advisory_xact_lock(:lock)"))
+_IN_TURN = Prepared(text("SELECT pg_advisory_xact_lock(:lock)"))
 _OLDEST = Prepared(
     select(_OBSERVATION.c.seq, _OBSERVATION.c.at, _OBSERVATION.c.kind, _OBSERVATION.c.sender, _OBSERVATION.c.data)
     .where(UNFOLDED)
@@ -120,6 +124,29 @@ def fold(connection: Connection, limit: int = 1000, organisation: bytes = ORGANI
     _write_senders(connection, senders, contacts)
     _MARK.many(connection, [{"number": row[0]} for row in rows])
     return len(rows)
+
+
+def faded(connection: Connection, counters: Table, before: datetime, most: int) -> list[tuple[bytes, ...]]:
+    """Return the keys of up to ``most`` rows of one of ``COUNTERS`` to which nothing was added since that moment.
+
+    No index leads there, because every message would have to keep it: this reads the table from end to end.
+    """
+    found = select(*counters.primary_key).where(counters.c.last_at < before).limit(most)
+    return [tuple(row) for row in connection.execute(found)]
+
+
+def forget(connection: Connection, counters: Table, keys: Sequence[tuple[bytes, ...]], before: datetime) -> int:
+    """Remove those of the rows to which nothing was added meanwhile either; return how many ``keys`` there were."""
+    if connection.dialect.name == "postgresql":
+        # The folder changes rows that it has read before: were one gone then, a message would not be counted.
+        _IN_TURN.rows(connection, {"lock": _FOLDER_LOCK})
+    names = [f"of_{column.name}" for column in counters.primary_key]
+    this_one = [column == bindparam(name) for column, name in zip(counters.primary_key, names, strict=True)]
+    connection.execute(
+        counters.delete().where(*this_one, counters.c.last_at < before),
+        [dict(zip(names, key, strict=True)) for key in keys],
+    )
+    return len(keys)
 
 
 def decayed(weight: float, since: timedelta) -> float:

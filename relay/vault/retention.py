@@ -7,7 +7,7 @@ One sweep, in small transactions that leave the writer to the mail in between:
     draft -> gone        a reader's unfinished answer, in one step: nobody was ever shown it
     KEK buckets          destroyed one grace period after the last moment at which a message of the month can expire
     epoch keys           destroyed when neither they nor older ones are in use
-    orphans, old rows    blobs that were never finished; codes, visits, counters, finished queue rows
+    orphans, old rows    blobs that were never finished; codes, visits, counters, finished queue rows, acquaintances
 
 Backups: a database of an older day still holds stanzas. They are worth nothing once the bucket's key is destroyed
 here and gone from the backups of the keys; see docs/sealed-format.md.
@@ -35,7 +35,7 @@ from relay.vault.keks import end_of_bucket
 from relay.vault.keyring import Keyring
 from relay.vault.pieces import remove_pieces
 from relay.vault.steady import doubt
-from relay.vault.sweeping import BATCH, purge, sweep_orphans
+from relay.vault.sweeping import BATCH, purge, sweep_counters, sweep_orphans
 
 _SEALED: Table = cast("Any", Sealed).__table__
 _STANZA: Table = cast("Any", Stanza).__table__
@@ -62,6 +62,7 @@ class Periods:
     decisions: timedelta = timedelta(days=365)
     conversations: timedelta = timedelta(days=365)  # so that an old link can still say that it expired
     observations: timedelta = timedelta(days=730)
+    acquaintances: timedelta = timedelta(days=1095)  # without any mail; of the weight of the last is 1 / 300,000 left
     personal_facts: timedelta = timedelta(days=365)
 
 
@@ -101,7 +102,7 @@ def sweep(store: Store, blobs: BlobStore, keyring: Keyring, audit: Audit, now: d
         _destroy_epochs(store, keyring, now),
         removed,
         drafts,
-        _sweep_rows(store, now),
+        _sweep_rows(store, now) + sweep_counters(store, now - _PERIODS.acquaintances, now),
     )
 
 

@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import ColumnElement, Connection, Table, delete, exists, func, select
 
 from relay.fail_points import reached
 from relay.store.duties import META
+from relay.store.folding import COUNTERS, faded, forget
 from relay.store.tables import (
     Code,
     Conversation,
@@ -39,8 +40,10 @@ from relay.store.writer import Store
 from relay.vault import blobs as journal
 from relay.vault.blobs import BlobStore
 
+T = TypeVar("T")
 BATCH = 200
-_WALKED = "blobs walked"
+_FADED = 5000  # counters found by one look
+_WALKED, _COUNTERS_WALKED = "blobs walked", "counters walked"
 
 
 def _table(model: Any) -> Table:
@@ -156,12 +159,26 @@ def sweep_orphans(store: Store, blobs: BlobStore, before: datetime, now: datetim
     while ids := _read(store, lambda connection: journal.abandoned(connection, before, BATCH)):
         store.run(partial(journal.give_up, blob_ids=ids, now=now))
         total += purge(store, blobs)
-    if store.run(lambda connection: _walk_is_due(connection, now)):
+    if store.run(partial(_walk_is_due, name=_WALKED, now=now)):
         found = blobs.older_than(before)
         while some := list(islice(found, BATCH)):
             for blob_id in _unknown(store, some):
                 blobs.remove(blob_id)
                 total += 1
+    return total
+
+
+def sweep_counters(store: Store, before: datetime, now: datetime) -> int:
+    """Once a day, remove what was counted of people who have not exchanged mail since ``before``; return how many rows.
+
+    Found by readers, who keep nobody from writing; removed in small transactions.
+    """
+    total = 0
+    for table in COUNTERS if store.run(partial(_walk_is_due, name=_COUNTERS_WALKED, now=now)) else ():
+        while keys := _read(store, partial(faded, counters=table, before=before, most=_FADED)):
+            for start in range(0, len(keys), BATCH):
+                some = keys[start : start + BATCH]
+                total += store.run(partial(forget, counters=table, keys=some, before=before))
     return total
 
 
@@ -172,7 +189,7 @@ def _some(connection: Connection, table: Table, key: ColumnElement[Any], conditi
     return len(found)
 
 
-def _read(store: Store, query: Callable[[Connection], list[bytes]]) -> list[bytes]:
+def _read(store: Store, query: Callable[[Connection], list[T]]) -> list[T]:
     with store.read() as connection:
         return query(connection)
 
@@ -181,11 +198,11 @@ def _unknown(store: Store, blob_ids: Sequence[bytes]) -> list[bytes]:
     return _read(store, lambda connection: journal.unknown(connection, blob_ids))
 
 
-def _walk_is_due(connection: Connection, now: datetime) -> bool:
-    row = connection.execute(select(META.c.value).where(META.c.name == _WALKED)).scalar_one_or_none()
+def _walk_is_due(connection: Connection, name: str, now: datetime) -> bool:
+    row = connection.execute(select(META.c.value).where(META.c.name == name)).scalar_one_or_none()
     if row is not None and abs(now - datetime.fromisoformat(row)) < timedelta(days=1):
         return False
-    statement: Any = META.insert() if row is None else META.update().where(META.c.name == _WALKED)
-    connection.execute(statement.values(name=_WALKED, value=now.isoformat()))
+    statement: Any = META.insert() if row is None else META.update().where(META.c.name == name)
+    connection.execute(statement.values(name=name, value=now.isoformat()))
     # A database that was only just made knows of no blob: whoever must restore the right one has a day for it.
     return row is not None

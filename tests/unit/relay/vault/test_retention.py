@@ -12,8 +12,8 @@ from relay.clock import new_id
 from relay.store.audit import Audit
 from relay.store.duties import META
 from relay.store.events import Event
-from relay.store.folding import fold
-from relay.store.history import _OBSERVATION, observe_sent
+from relay.store.folding import COUNTERS, faded, fold, forget
+from relay.store.history import _OBSERVATION, acquaintances, observe_sent, sender_history
 from relay.store.tables import Part, Sealed, Stanza
 from relay.store.writer import Store
 from relay.vault import sweeping
@@ -213,6 +213,43 @@ def test_old_observations_go_only_when_counted(store: Store, sweep_at: Sweep) ->
     assert store.run(partial(fold, limit=1)) == 1
     sweep_at(NOW + 731 * DAY)
     assert count(store, _OBSERVATION) == 1
+
+
+def test_counters_end_three_years_after_the_last_mail(store: Store, sweep_at: Sweep) -> None:
+    """Who has not exchanged mail for years is a stranger again; whoever wrote once in between is not."""
+    anna, jane, joe = (new_id() for _ in range(3))
+    for at, recipient in ((NOW, jane), (NOW, joe), (NOW + 600 * DAY, joe)):
+        store.run(partial(observe_sent, at=at, sender=anna, recipients=[recipient]))
+    store.run(fold)
+
+    def left() -> tuple[set[bytes], int]:
+        with store.read() as connection:
+            known = acquaintances(connection, anna, [jane, joe])
+            return set(known), sender_history(connection, anna).messages
+
+    sweep_at(NOW + 1094 * DAY)
+    assert left() == ({jane, joe}, 3)
+    sweep_at(NOW + 1096 * DAY)
+    assert left() == ({joe}, 3)
+    assert sweep_at(NOW + 1096 * DAY + timedelta(hours=23)).rows == 0  # looked at once a day
+    sweep_at(NOW + 1696 * DAY)
+    assert left() == (set(), 0)
+    assert all(count(store, table) == 0 for table in COUNTERS)
+
+
+def test_a_counter_that_grew_since_it_was_found_stays(store: Store) -> None:
+    """Between the look and the removal the folder may have added a message."""
+    anna, jane = new_id(), new_id()
+    pairs = COUNTERS[0]
+    store.run(partial(observe_sent, at=NOW, sender=anna, recipients=[jane]))
+    store.run(fold)
+    with store.read() as connection:
+        found = faded(connection, pairs, NOW + DAY, 10)
+    assert len(found) == 2  # hers, and the organisation's
+    store.run(partial(observe_sent, at=NOW + 2 * DAY, sender=anna, recipients=[jane]))
+    store.run(fold)
+    store.run(partial(forget, counters=pairs, keys=found, before=NOW + DAY))
+    assert count(store, pairs) == 2
 
 
 def test_personal_facts_are_forgotten_after_a_year(store: Store, sweep_at: Sweep, audit: Audit) -> None:
