@@ -7,7 +7,7 @@ wait for each other. Every event carries the hash of the one before; relay/store
                          | u8 length, message id | u32 length, facts | u32 length, personal)
 
 ``facts`` are canonical JSON and free of personal data. Addresses and names go into ``personal``, each time sealed
-under a fresh key that a row of its own keeps, wrapped; deleting a message's keys (``forget``) makes whom it names
+under a fresh key that a row of its own keeps, wrapped; deleting that row (``forget_until``) makes whom the event names
 unreadable and leaves the chain whole.
 
     personal = key id 16 | AES-256-GCM(key, nonce 0, canonical JSON, label | message id)
@@ -126,11 +126,6 @@ class Audit:
         found = connection.execute(select(_KEYS.c.id, _KEYS.c.wrapped).where(_KEYS.c.message_id == message_id))
         wrapped = {row.id: row.wrapped for row in found}
         return tuple(_line(row, self._open(row, wrapped)) for row in rows)
-
-    @staticmethod
-    def forget(connection: Connection, message_ids: Sequence[bytes]) -> None:
-        """Destroy the keys of these messages' personal facts: the events stay, whom they name is gone."""
-        connection.execute(_KEYS.delete().where(_KEYS.c.message_id.in_(message_ids)))
 
     def _open(self, row: Row[Any], wrapped: Mapping[bytes, bytes]) -> dict[str, str] | None:
         if row.personal is None or row.personal[:_ID] not in wrapped:

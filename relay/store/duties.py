@@ -33,10 +33,3 @@ def hold(connection: Connection, duty: str, owner: bytes, now: datetime, seconds
         return False
     _RENEW.run(connection, {"of_name": name, "new_value": value})
     return True
-
-
-def release(connection: Connection, duty: str, owner: bytes) -> None:
-    """Give ``duty`` back, so that another process need not wait for the lease to lapse."""
-    rows = _LEASE.rows(connection, {"of_name": f"duty {duty}"})
-    if rows and json.loads(rows[0][0])["owner"] == owner.hex():
-        connection.execute(META.delete().where(META.c.name == f"duty {duty}"))

@@ -8,7 +8,6 @@ sender that are not yet counted. The organisation's sums lag by the folder's pau
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
@@ -17,12 +16,11 @@ from sqlalchemy import Connection, Table, bindparam, select, text
 from policies.model import Acquaintance
 from relay.store.batch import insert_later
 from relay.store.prepared import PreparedForKeys
-from relay.store.tables import Observation, Pair, SenderCount
+from relay.store.tables import Observation, Pair
 from relay.store.types import Bytes
 
 _OBSERVATION: Table = cast("Any", Observation).__table__
 _PAIR: Table = cast("Any", Pair).__table__
-_SENDER: Table = cast("Any", SenderCount).__table__
 ORGANISATION = bytes(16)  # the party that stands for everybody inside; no keyed hash is all zero
 HASH = 16
 SENT, RECEIVED = 1, 2
@@ -40,14 +38,6 @@ _TAIL = PreparedForKeys(
     ),
     most=_MANY,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class SenderHistory:
-    """How much a sender has written: too little is nothing to judge by."""
-
-    messages: int
-    contacts: int
 
 
 def observe_sent(connection: Connection, at: datetime, sender: bytes, recipients: Sequence[bytes]) -> None:
@@ -90,12 +80,6 @@ def acquaintances(
         for kind, writer, others in _TAIL.rows(connection, some, {"author": sender}):
             _add_uncounted(known, kind, writer, list(hashes(others)), sender=sender, asked=asked)
     return {recipient: Acquaintance(*counts) for recipient, counts in known.items()}
-
-
-def sender_history(connection: Connection, sender: bytes) -> SenderHistory:
-    """Return how much ``sender`` has written so far, without what is not yet counted."""
-    row = connection.execute(select(_SENDER.c.messages, _SENDER.c.contacts).where(_SENDER.c.sender == sender)).first()
-    return SenderHistory(0, 0) if row is None else SenderHistory(row.messages, row.contacts)
 
 
 def _observe(connection: Connection, at: datetime, kind: int, sender: bytes, recipients: Sequence[bytes]) -> None:

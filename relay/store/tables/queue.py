@@ -65,7 +65,7 @@ OPEN = tuple(state for state in EntryState if state not in ENDINGS)
 
 
 class Meta(SQLModel, table=True):
-    """Small facts of this installation: instance id, history position, leases of single duties."""
+    """Small facts of this installation by name: leases of single duties, and how far some of them have come."""
 
     __tablename__ = "meta"
     name: str = Field(primary_key=True)
@@ -140,7 +140,7 @@ class Entry(SQLModel, table=True):
     id: bytes = Field(primary_key=True, sa_type=Bytes)
     message_id: bytes = Field(sa_type=Bytes, index=True)
     kind: str
-    route: str  # inside | outside
+    route: str  # inside, outside, replies or partner:NAME (relay/queue/routes.py)
     domain: str  # of the recipient, in clear
     recipient_hash: bytes = Field(sa_type=Bytes)
     envelope: bytes = Field(sa_type=Bytes)

@@ -1,8 +1,8 @@
 """What the vault keeps: conversations, participants, keys, sealed messages with parts and stanzas, blobs.
 
-Sealed states: ``live -> expired -> destroyed``; a reader's unfinished answer is ``draft`` and ends the same way.
-Reader states: ``waiting -> notified -> link opened -> proved -> read``; any ``-> undeliverable | removed``. A recall is
-a moment beside the state, because it can be undone.
+Sealed states: ``live -> expired -> destroyed``; a reader's unfinished answer is ``draft`` and goes in one step.
+Reader states: ``waiting -> notified -> link opened -> proved -> read``; until the link is opened also
+``undeliverable``, and back; any ``-> removed``. A recall is a moment beside the state, because it can be undone.
 Blob states: ``writing -> stored -> doomed -> gone``; a gone blob has no row.
 """
 

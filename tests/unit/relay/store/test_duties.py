@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from relay.store.duties import hold, release
+from relay.store.duties import hold
 from relay.store.writer import Store
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -22,15 +22,6 @@ def test_only_one_owner_has_a_duty(store: Store) -> None:
     assert not has(store, b"two", 40)
     assert has(store, b"two", 51)
     assert not has(store, b"one", 52)
-
-
-def test_released_duty_is_free_at_once(store: Store) -> None:
-    """A process that stops in good order hands its duty over."""
-    assert has(store, b"one")
-    store.run(lambda connection: release(connection, "fold", b"two"))
-    assert not has(store, b"two")
-    store.run(lambda connection: release(connection, "fold", b"one"))
-    assert has(store, b"two")
 
 
 def test_lease_from_a_wrong_clock_does_not_block_for_ever(store: Store) -> None:
