@@ -9,11 +9,12 @@ from policies.ruleset import Ruleset
 BUILT_IN = frozenset({NOT_INSPECTABLE, MAILING_LIST})  # names that no rule of an organisation may have
 
 
-def judge(ruleset: Ruleset, message: Message) -> tuple[Verdict, ...]:
+def judge(ruleset: Ruleset, message: Message, *, floor: RuleHit | None = None) -> tuple[Verdict, ...]:
     """Return one verdict per recipient, in their order; pure, and safe to call from several threads.
 
     Every detector runs at most once per message, however many recipients there are. A recipient whom no live rule
-    flags gets PASS. Shadow hits stand apart and never change an action.
+    flags gets PASS. Shadow hits stand apart and never change an action. ``floor`` is a hit that everybody outside has,
+    whatever the rules say.
 
     Two built-in rules are the floor. Where something could not be inspected, "not-inspectable" seals copies for
     outside recipients, unless a live rule of the organisation that asks for ``not_inspectable`` held for that
@@ -22,11 +23,11 @@ def judge(ruleset: Ruleset, message: Message) -> tuple[Verdict, ...]:
     the seal.
     """
     facts = Facts(message, ruleset.scanner)
-    return tuple(verdict(ruleset, facts, recipient) for recipient in message.recipients)
+    return tuple(verdict(ruleset, facts, recipient, floor) for recipient in message.recipients)
 
 
-def verdict(ruleset: Ruleset, facts: Facts, recipient: Recipient) -> Verdict:
-    """Judge one recipient of the message that ``facts`` is about."""
+def verdict(ruleset: Ruleset, facts: Facts, recipient: Recipient, floor: RuleHit | None = None) -> Verdict:
+    """Judge one recipient of the message that ``facts`` is about; ``floor`` as in `judge`."""
     hits: list[RuleHit] = []
     shadow: list[RuleHit] = []
     for rule in ruleset.rules:
@@ -37,8 +38,9 @@ def verdict(ruleset: Ruleset, facts: Facts, recipient: Recipient) -> Verdict:
             kept = hits if rule.mode is Mode.LIVE else shadow
             action = rule.action_for(recipient)
             kept.append(RuleHit(rule.name, rule.because, action, findings, rule.release, rule.receipt))
-    floor = _floor(facts, recipient, hits)
-    if floor is not None:
+    if unread := _not_inspected(facts, recipient, hits):
+        hits.append(unread)
+    if floor and not recipient.inside:
         hits.append(floor)
     action = _strictest(hits)
     if action is Action.SEAL and (many := _many_readers(ruleset, recipient, hits)):
@@ -51,7 +53,7 @@ def _strictest(hits: list[RuleHit]) -> Action:
     return max([hit.action for hit in hits], default=Action.PASS)
 
 
-def _floor(facts: Facts, recipient: Recipient, hits: list[RuleHit]) -> RuleHit | None:
+def _not_inspected(facts: Facts, recipient: Recipient, hits: list[RuleHit]) -> RuleHit | None:
     if recipient.inside or not facts.uninspected:
         return None
     if any(finding.detector == NOT_INSPECTABLE for hit in hits for finding in hit.findings):

@@ -1,7 +1,7 @@
 """Reads a message and asks the policies: what the intake decides by, and what `letterlock policy test` shows."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from policies.engine import judge
 from policies.model import Acquaintance, Message, Recipient, RuleHit, Verdict
@@ -72,8 +72,7 @@ class Judge:
         be read in that time is a finding, not an error.
         """
         message = self.message(reverse_path, recipients, reading)
-        verdicts = judge(self._ruleset, message)
-        return Judgement(reading, message.sender, tuple(_raised(one, floor) for one in verdicts) if floor else verdicts)
+        return Judgement(reading, message.sender, judge(self._ruleset, message, floor=floor))
 
     def message(self, reverse_path: str, recipients: Sequence[str], reading: Reading) -> Message:
         """Return what the policies are asked about: `judge` answers with verdicts, `policies.explanation` with why."""
@@ -112,10 +111,3 @@ class Judge:
             visible=lowered in visible,
             partner=self._partners.get(domain, ""),
         )
-
-
-def _raised(verdict: Verdict, floor: RuleHit) -> Verdict:
-    """Return the verdict, as strict as ``floor`` at least."""
-    if verdict.recipient.inside:
-        return verdict
-    return replace(verdict, action=max(verdict.action, floor.action), hits=(*verdict.hits, floor))

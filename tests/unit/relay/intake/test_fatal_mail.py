@@ -3,7 +3,7 @@
 import pytest
 
 from policies.engine import judge
-from policies.model import Message, Verdict
+from policies.model import Message, RuleHit, Verdict
 from policies.ruleset import Ruleset
 from relay import judging
 from relay.store.tables.queue import Kind
@@ -14,10 +14,10 @@ from tests.unit.relay.intake.house import House
 def test_three_errors_and_it_is_sealed_unread(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each failure leaves the message with its sender; the fourth time it is sealed for outside. Other mail flows."""
 
-    def fatal(ruleset: Ruleset, message: Message) -> tuple[Verdict, ...]:
+    def fatal(ruleset: Ruleset, message: Message, *, floor: RuleHit | None) -> tuple[Verdict, ...]:
         if message.content.subject == "fatal":
             raise RecursionError
-        return judge(ruleset, message)
+        return judge(ruleset, message, floor=floor)
 
     monkeypatch.setattr(judging, "judge", fatal)
     poison = letter(to=[JANE, COLLEAGUE], subject="fatal")

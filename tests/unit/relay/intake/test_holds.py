@@ -329,6 +329,16 @@ def test_a_seal_for_a_mailing_list_is_asked_about(house: House) -> None:
     assert [one.recipient for one in house.posted(Kind.NOTICE)] == ["members@lists.example.net"]
 
 
+def test_a_sealed_conversation_is_not_sealed_for_a_mailing_list(house: House) -> None:
+    """Though no rule asks for the seal: its link and code would reach everybody on the list, too."""
+    house.take(ANNA, [JANE], letter(to=[JANE], text="asthma\n", message_id="<root@desk.example.org>"))
+    further = b"References: <root@desk.example.org>\r\n" + letter(to=["members@lists.example.net"], text="hello\n")
+    house.take(ANNA, ["members@lists.example.net"], further)
+    assert states(house) == {"members@lists.example.net": "held"}
+    assert "(rule mailing-list)" in question(house).text
+    assert "it belongs to a sealed conversation (rule sealed-conversation)" in question(house).text
+
+
 def test_a_held_blind_copy_stays_blind(house: House) -> None:
     """Nobody else learns of it, and the reader is not listed to others when it is sealed."""
     mail = letter(to=[JANE], text="gout and asthma\n")

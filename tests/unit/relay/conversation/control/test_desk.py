@@ -41,7 +41,7 @@ from tests.unit.relay.conversation.office import ANNA, BOB, DOMAIN, JANE, NOW, O
 
 OURS = ClientFacts("10.0.0.7", 25, "mail.example.org", esmtp=True, trusted=True)
 PA = "pa@example.org"
-CAROL, COMPETITOR = "carol@example.com", "eve@rival.example"
+CAROL, COMPETITOR, LIST = "carol@example.com", "eve@rival.example", "members@lists.example"
 RULES = [
     RuleSpec.model_validate(
         {"name": "rivals", "because": "it is a rival", "to": "rival.example", "when": {"subject_tag": "canary"}}
@@ -141,7 +141,11 @@ def desk(office: Office, tmp_path: Path) -> Desk:
     )
     pickups = Pickups(office.keyring, Notices(letterhead), office.spooler, office.routes, DOMAIN)
     judge = Judge(
-        compile_rules(RULES, lists={}, groups={}), cast("Extractor", None), ["example.org"], seconds=1, history=None
+        compile_rules(RULES, lists={}, groups={}, mailing_lists=[LIST]),
+        cast("Extractor", None),
+        ["example.org"],
+        seconds=1,
+        history=None,
     )
     controls = Controls(
         store=office.store,
@@ -231,11 +235,12 @@ def test_extending_what_nobody_can_read_says_what_to_do(desk: Desk) -> None:
 
 
 def test_adding_asks_the_rules(desk: Desk) -> None:
-    """Colleagues are not readers, readers are not added twice, and the rules that refuse a recipient refuse a reader."""
-    said = desk.says(f"add bob@example.org, {JANE}, {COMPETITOR}, {CAROL}")
+    """Colleagues are not readers, nobody is added twice, and what the rules refuse or would ask about is not added."""
+    said = desk.says(f"add bob@example.org, {JANE}, {COMPETITOR}, {LIST}, {CAROL}")
     assert "bob@example.org belongs to your own organisation" in said
     assert f"{JANE} is among the readers already" in said
     assert f"{COMPETITOR} was not added" in said
+    assert f"{LIST} was not added" in said
     assert f"{CAROL} can read it, too" in said
     assert "Taken out" in desk.says(f"remove {CAROL}")
     assert desk.person(CAROL).removed
