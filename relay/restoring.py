@@ -11,7 +11,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Table, delete, func, select, update
 
-from relay.conversation.silence import skip_until
+from relay.conversation.silence_place import skip_until
 from relay.errors import KeyringError, StoreError
 from relay.queue.pauses import pause_everything
 from relay.queue.recording import let_go

@@ -9,13 +9,14 @@ is not reminded: the sender knows about those already. Nor is anybody of a conve
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Row, Select, delete, exists, or_, select, update
+from sqlalchemy import Connection, Row, Select, exists, func, or_, select, update
 
 from relay.clock import id_text, new_queue_id
+from relay.conversation.silence_place import Place, move, place_of
 from relay.errors import StoreError
 from relay.notices.letterhead import thread_fields
 from relay.notices.reminders import ReminderNotices, Silent
@@ -31,13 +32,12 @@ from relay.store.tables import (
     Key,
     MachineThread,
     MessageRead,
-    Meta,
     Participant,
     QueuedMessage,
     Sealed,
     Stanza,
 )
-from relay.store.tables.queue import Kind
+from relay.store.tables.queue import EntryState, Kind
 from relay.store.tables.sealed import ReaderState, SealedState
 from relay.store.writer import Store
 from relay.vault.authors import author_inside
@@ -47,8 +47,7 @@ from relay.vault.people import Person, people
 
 EVERY = 60.0  # seconds
 _AT_ONCE = 50  # messages
-_NAME = "silence looked at"
-_SILENT = (ReaderState.NOTIFIED, ReaderState.LINK_OPENED, ReaderState.PROVED)
+_REACHED = (ReaderState.NOTIFIED, ReaderState.LINK_OPENED, ReaderState.PROVED, ReaderState.READ)
 _MESSAGE = QueuedMessage.__table__  # type: ignore[attr-defined]
 _SEALED = Sealed.__table__  # type: ignore[attr-defined]
 _STANZA = Stanza.__table__  # type: ignore[attr-defined]
@@ -58,16 +57,7 @@ _READER = Participant.__table__  # type: ignore[attr-defined]
 _DECISION = Decision.__table__  # type: ignore[attr-defined]
 _MACHINE = MachineThread.__table__  # type: ignore[attr-defined]
 _ENTRY = Entry.__table__  # type: ignore[attr-defined]
-_META = Meta.__table__  # type: ignore[attr-defined]
 _log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """How far the duty has come: the moment and the id of the last message that was looked at."""
-
-    at: datetime
-    id: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +79,7 @@ class Silence:
         if self.after is None:
             return False
         with self.store.read() as conn:
-            place = _place(conn)
+            place = place_of(conn)
             return place is None or bool(_next(conn, place, now - self.after, 1))
 
     def look(self, now: datetime) -> int:
@@ -101,10 +91,10 @@ class Silence:
         if self.after is None:
             return 0
         with self.store.read() as conn:
-            place = _place(conn)
+            place = place_of(conn)
         if place is None:
             # The first time: what is older was sent before anybody asked for reminders.
-            self.store.run(lambda conn: _move(conn, None, _Place(now - self.after, b"")))  # type: ignore[operator]
+            self.store.run(lambda conn: move(conn, None, Place(now - self.after, b"")))  # type: ignore[operator]
             return 0
         done = 0
         while place is not None:
@@ -118,17 +108,17 @@ class Silence:
                 done += 1
         return done
 
-    def _batch(self, place: _Place, until: datetime) -> Sequence[Row[Any]]:
+    def _batch(self, place: Place, until: datetime) -> Sequence[Row[Any]]:
         with self.store.read() as conn:
             return _next(conn, place, until, _AT_ONCE)
 
-    def _message(self, row: Row[Any], place: _Place, now: datetime) -> _Place | None:
+    def _message(self, row: Row[Any], place: Place, now: datetime) -> Place | None:
         """Write what one message's silence calls for, and the place behind it; None when somebody else was faster."""
-        behind = _Place(row.accepted_at, row.id)
+        behind = Place(row.accepted_at, row.id)
         silent, drafts = self._called_for(row, now)
 
-        def write(conn: Connection) -> _Place | None:
-            if not _move(conn, place, behind):
+        def write(conn: Connection) -> Place | None:
+            if not move(conn, place, behind):
                 return None
             for draft in drafts:
                 insert_message(conn, draft)
@@ -137,7 +127,12 @@ class Silence:
             if silent:
                 told = "and the sender was told" if len(drafts) > len(silent) else "the sender was not told"
                 self.audit.append(
-                    conn, Event.REMINDED, row.id, {"told": told}, {"readers": ", ".join(_addresses(silent))}, at=now
+                    conn,
+                    Event.REMINDED,
+                    row.id,
+                    {"told": told},
+                    {"readers": ", ".join(one.address for one in silent)},
+                    at=now,
                 )
             return behind
 
@@ -175,7 +170,7 @@ class Silence:
             if one.reads
             and one.participant_id in entitled - seen
             and one.participant_id != row.author_id
-            and one.state in _SILENT
+            and one.state in _REACHED
             and one.recalled_at is None
             and one.bounced_at is None
             and (one.read_at is None or one.read_at < row.accepted_at)
@@ -220,10 +215,10 @@ class Silence:
         return self.spooler.draft(envelope, [entry], composed.content, now=now, message_id=queued_id, parent=row.id)
 
     def _note(self, conn: Connection, row: Row[Any], silent: Sequence[Person], sender: Person, now: datetime) -> Draft:
-        queued_id, receipt = new_queue_id(), receipt_of(conn, row.id)
+        queued_id, receipt, left = new_queue_id(), receipt_of(conn, row.id), _handed_over(conn, row.id)
         composed = self.notices.unread(
             to=sender.address,
-            silent=[Silent(one.address, one.notified_at, one.state is not ReaderState.NOTIFIED) for one in silent],
+            silent=[Silent(one.address, left.get(one.participant_id, one.notified_at), _opened(one)) for one in silent],
             sent_at=row.accepted_at,
             until=row.expires_at,
             now=now,
@@ -244,13 +239,7 @@ class Silence:
         return not rules or not rules <= set(self.quiet)
 
 
-def skip_until(conn: Connection, moment: datetime) -> None:
-    """Look at no message that was accepted before this moment: whether its readers were silent is not known."""
-    conn.execute(delete(_META).where(_META.c.name == _NAME))
-    _move(conn, None, _Place(moment, b""))
-
-
-def _next(conn: Connection, place: _Place, until: datetime, limit: int) -> Sequence[Row[Any]]:
+def _next(conn: Connection, place: Place, until: datetime, limit: int) -> Sequence[Row[Any]]:
     """Return sealed messages behind the place and not newer than ``until``, the oldest first."""
     behind = or_(_MESSAGE.c.accepted_at > place.at, (_MESSAGE.c.accepted_at == place.at) & (_MESSAGE.c.id > place.id))
     statement: Select[Any] = (
@@ -270,27 +259,22 @@ def _next(conn: Connection, place: _Place, until: datetime, limit: int) -> Seque
     return conn.execute(statement).all()
 
 
-def _place(conn: Connection) -> _Place | None:
-    value = conn.execute(select(_META.c.value).where(_META.c.name == _NAME)).scalar_one_or_none()
-    if value is None:
-        return None
-    at, identifier = json.loads(value)
-    return _Place(datetime.fromisoformat(at).astimezone(UTC), bytes.fromhex(identifier))
+def _handed_over(conn: Connection, message_id: bytes) -> dict[bytes, datetime]:
+    """Return when the notice of a message was handed over, by reader; that of an earlier one says nothing of it."""
+    left = (
+        select(_ENTRY.c.participant_id, func.max(_ENTRY.c.finished_at))
+        .join(_MESSAGE, _MESSAGE.c.id == _ENTRY.c.message_id)
+        .where(
+            _MESSAGE.c.parent == message_id,
+            _ENTRY.c.kind == Kind.NOTICE.value,
+            _ENTRY.c.state == EntryState.DONE.value,
+            _ENTRY.c.finished_at.is_not(None),
+        )
+        .group_by(_ENTRY.c.participant_id)
+    )
+    return dict(conn.execute(left).all())
 
 
-def _move(conn: Connection, before: _Place | None, after: _Place) -> bool:
-    """Move the place on; False when it is not where it was any more."""
-    if before is None:
-        if _place(conn) is None:
-            conn.execute(_META.insert(), [{"name": _NAME, "value": _written(after)}])
-        return True
-    moved = update(_META).where(_META.c.name == _NAME, _META.c.value == _written(before)).values(value=_written(after))
-    return conn.execute(moved).rowcount == 1
-
-
-def _written(place: _Place) -> str:
-    return json.dumps([place.at.isoformat(), place.id.hex()])
-
-
-def _addresses(silent: Sequence[Person]) -> list[str]:
-    return [one.address for one in silent]
+def _opened(reader: Person) -> bool | None:
+    """Whether a reader opened the link; None where nobody knows: who has read an earlier message did, once."""
+    return None if reader.state is ReaderState.READ else reader.state is not ReaderState.NOTIFIED

@@ -14,11 +14,11 @@ from relay.notices.letterhead import Composed, Letterhead
 
 @dataclass(frozen=True, slots=True)
 class Silent:
-    """One reader who has not read: since when the notice is there, and whether the link was opened at least."""
+    """One reader who has not read: since when the notice is there, and whether the link was opened; None: not known."""
 
     reader: str
     notified_at: datetime | None
-    opened: bool
+    opened: bool | None
 
 
 class ReminderNotices:

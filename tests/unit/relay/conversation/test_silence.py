@@ -163,6 +163,17 @@ def test_who_only_opened_the_link_is_reminded(office: Office) -> None:
     assert "The link was opened, but the message was not read." in words(sent(office, Kind.CONTROL)[0])
 
 
+def test_who_has_read_an_earlier_message_is_reminded_of_a_later_one(office: Office) -> None:
+    """That was another message: of this one nobody knows more than that its notice was handed over."""
+    silence = begin(office)
+    _state(ReaderState.READ, read_at=NOW - DAY)(office, office.seal(JANE))
+    assert silence.look(LATE) == 1
+    (reminder,), (note,) = sent(office, Kind.REMINDER), sent(office, Kind.CONTROL)
+    assert reminder["To"] == JANE
+    assert "jane@example.net The notice was handed over" in words(note)
+    assert "The link" not in words(note)
+
+
 def _decide(office: Office, sealed: SealedDraft, rules: str) -> None:
     row = {
         "message_id": sealed.message_id,
