@@ -76,6 +76,26 @@ def test_a_word_behind_a_number_is_read_on_its_line_and_near(after: str, reading
     assert BSN.context.read(data, 0, 9) is reading
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "reading"),
+    [
+        ("", " bsn", Reading.LABELLED),
+        ("", " patient", Reading.HINTED),
+        ("", " reference", Reading.SILENT),
+        ("reference quux ", "", Reading.DOUBTFUL),
+        ("order quux zork gorp xyzzy ", " bsn", Reading.LABELLED),
+        ("order quux zork ", " bsn", Reading.DOUBTFUL),
+        ("order quux bsn ", " bsn", Reading.LABELLED),
+        ("patient quux ", " order", Reading.HINTED),
+        ("patient quux zork gorp xyzzy ", " order", Reading.DOUBTFUL),
+    ],
+)
+def test_the_nearest_word_decides(before: str, after: str, reading: Reading) -> None:
+    """A word behind counts as if it stood twenty characters farther away: names mostly stand in front."""
+    data = f"{before}{NUMBER}{after}".encode()
+    assert BSN.context.read(data, len(before), len(before) + 9) is reading
+
+
 @pytest.mark.parametrize("name", CONTEXTS)
 @pytest.mark.parametrize("around", ["{}", " {} ", "\n{}\n", "_{}_", "({}):", "x {}.\u00a0", "\u2026{}; y"])
 def test_each_label_is_found_wherever_it_stands(name: str, around: str) -> None:

@@ -43,6 +43,25 @@ def test_each_recipient_has_a_verdict(a_message: Build, rules: Rules) -> None:
     assert actions(ruleset, message) == ["pass", "seal", "refuse", "seal"]
 
 
+@pytest.mark.parametrize(
+    ("whom", "expected"),
+    [
+        ({}, ["seal", "seal"]),
+        ({"to": "any"}, ["seal", "seal"]),
+        ({"to": "inside"}, ["seal", "pass"]),
+        ({"to": "outside"}, ["pass", "seal"]),
+    ],
+)
+def test_a_rule_is_about_everybody_unless_it_says_whom(
+    whom: dict[str, str], expected: list[str], a_message: Build, rules: Rules
+) -> None:
+    """Colleagues too: a rule against salaries in the house would else be silent."""
+    assert (
+        actions(rules({"when": {"keywords": ["salary"]}, **whom}), a_message("salary", to=(INSIDE, OUTSIDE)))
+        == expected
+    )
+
+
 def test_a_partner_may_be_enough(a_message: Build, rules: Rules) -> None:
     """Where each rule that would seal allows it, a partner's copy is relayed with a word to the sender; else sealed."""
     partner = Recipient("records@hospital.example", "hospital.example", inside=False, partner="hospital")
@@ -169,7 +188,7 @@ def test_what_could_not_be_inspected_seals(
     assert (outside.action, inside.action) == (Action.SEAL, Action.PASS)
     assert outside.hits[0].rule == "not-inspectable"
     assert ("plan.zip” is protected with a password" in outside.hits[0].because) == bool(attachment)
-    assert ("one part could not be decoded" in outside.hits[0].because) == bool(problems)
+    assert ("inspected completely: one part could not be decoded" in outside.hits[0].because) == bool(problems)
 
 
 def test_the_reason_names_three_things_at_most(a_message: Build, rules: Rules) -> None:
@@ -177,6 +196,12 @@ def test_the_reason_names_three_things_at_most(a_message: Build, rules: Rules) -
     (verdict,) = engine.judge(rules(), a_message(attachments=(LOCKED,) * 20))
     assert verdict.hits[0].because.count("plan.zip") == 3
     assert verdict.hits[0].because.endswith("17 more parts could not be inspected")
+    (verdict,) = engine.judge(
+        rules(), a_message(attachments=(replace(LOCKED, problem=""), *(replace(LOCKED, name=""),) * 3))
+    )
+    assert verdict.hits[0].because == "; ".join(
+        f"the attachment “attachment {number}” is protected with a password" for number in (2, 3, 4)
+    )
 
 
 @pytest.mark.parametrize(

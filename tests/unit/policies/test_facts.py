@@ -56,6 +56,17 @@ def test_shapes_of_attachments(shape: AttachmentShape, name: str, kind: str, fit
     assert shape.fits(Attachment(name, kind, 1)) is fits
 
 
+def test_only_an_attachment_that_fits_is_found(
+    a_message: Callable[..., Message], rules: Callable[..., Ruleset]
+) -> None:
+    """It is named by its place where it has no name; another beside it is no reason."""
+    archive, letter = Attachment("", "application/zip", 1), Attachment("letter.pdf", "application/pdf", 1)
+    ruleset = rules({"when": {"attachment": {"type": "application/zip"}}})
+    (verdict,) = judge(ruleset, a_message(attachments=(letter, archive)))
+    assert [(hit.where, hit.evidence) for hit in verdict.hits[0].findings] == [("attachment 2", "application/zip")]
+    assert judge(ruleset, a_message(attachments=(letter,)))[0].action is Action.PASS
+
+
 @pytest.mark.parametrize(
     ("one", "other", "overlap"),
     [
@@ -156,10 +167,14 @@ def test_a_seal_for_a_mailing_list_is_held(a_message: Callable[..., Message], ru
 def test_a_rule_may_mean_the_list(
     rule: dict[str, object], expected: Action, a_message: Callable[..., Message], rules: Callable[..., Ruleset]
 ) -> None:
-    """Only a live rule that names mailing lists and asks for the seal takes the built-in rule's place."""
+    """Only a live rule that names mailing lists and asks for the seal takes the built-in rule's place.
+
+    It is about the list and nobody else.
+    """
     ruleset = rules({"when": {"keywords": ["asthma"]}}, rule, mailing_lists=("all@example.net",))
-    (verdict,) = judge(ruleset, a_message("asthma", to=("all@example.net",)))
+    verdict, other = judge(ruleset, a_message("asthma", to=("all@example.net", "jane@example.net")))
     assert verdict.action is expected
+    assert [hit.rule for hit in (*other.hits, *other.shadow)] == ["rule-0"]
 
 
 def test_what_the_sender_may_let_go(a_message: Callable[..., Message], rules: Callable[..., Ruleset]) -> None:
