@@ -13,14 +13,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, Row, exists, select, update
+from sqlalchemy import Connection, Row, exists, or_, select, update
 
 from relay.conversation.reception import Addressed
 from relay.errors import OvertakenError
-from relay.message.delivery_status import ReportedDelivery, reported_deliveries, returned_message
+from relay.message.delivery_status import (
+    ReportedDelivery,
+    reported_deliveries,
+    returned_message,
+    returned_message_id,
+)
 from relay.plan import Arrival, Part, Told
 from relay.queue.outcomes import Answer, local_answer, one_line, remote_answer
-from relay.queue.own_mail import about
+from relay.queue.own_mail import about, returned_mail
 from relay.queue.recording import unreached
 from relay.queue.reports import Reports, Unreached
 from relay.queue.return_path import ReturnPaths
@@ -79,18 +84,22 @@ class Bounces:
             return replies.NO_SUCH_ADDRESS
         reported = reported_deliveries(arrival.content)
         parts: list[Part] = []
-        self._await_records([one.address.id for one in addressed])
+        named = [one.address.id for one in addressed]
+        self._await_records(named)
+        message_id = returned_message_id(arrival.content)
         with self.store.read() as conn:
-            for queued_id in dict.fromkeys(one.address.id for one in addressed):
+            mails = [returned_mail(conn, one, message_id, self.returns.domain) for one in named]
+            for queued_id in dict.fromkeys(mails):
                 outcome = self._report(conn, arrival, queued_id, reported)
                 if isinstance(outcome, Reply):
                     return outcome
                 parts += outcome
         return Part.joined(parts)
 
-    def _await_records(self, queued_ids: Sequence[bytes]) -> None:
+    def _await_records(self, named: Sequence[bytes]) -> None:
         under_way = select(_ENTRY.c.id).where(
-            _ENTRY.c.message_id.in_(queued_ids), _ENTRY.c.state == EntryState.LEASED.value
+            or_(_ENTRY.c.message_id.in_(named), _ENTRY.c.participant_id.in_(named)),
+            _ENTRY.c.state == EntryState.LEASED.value,
         )
         end = time.monotonic() + RECORDED_WITHIN
         while time.monotonic() < end:

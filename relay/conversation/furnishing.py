@@ -100,7 +100,9 @@ class Workroom:
     def clerks(self, vault: Vault, audit: Audit) -> Mapping[RequestKind, Clerk]:
         """Return who carries out which of the portal's requests."""
         return {
-            RequestKind.CODE: CodeMails(self.store, self.keyring, self.notices, self.spooler, self.routes),
+            RequestKind.CODE: CodeMails(
+                self.store, self.keyring, self.notices, self.spooler, self.routes, self._domain
+            ),
             RequestKind.REPLY: Replies(
                 store=self.store,
                 keyring=self.keyring,

@@ -9,9 +9,10 @@ message's own parts are looked at: a report that somebody forwarded lies one mes
 import re
 from dataclasses import dataclass
 
+from relay.message.block import fields as header_fields
 from relay.message.block import unfold, whole_fields
 from relay.message.charsets import decode_short
-from relay.message.header_facts import Headers
+from relay.message.header_facts import Headers, message_ids
 from relay.message.structure import Leaf, walk
 from relay.message.transfer import decode_transfer
 from relay.message.values import header_value
@@ -22,6 +23,7 @@ MAX_RECIPIENTS = 1_000
 _ADDRESS = 320  # characters
 _WORDS = 500  # characters of a diagnostic
 _RETURNED = frozenset({"message/rfc822", "message/global"})
+_RETURNED_HEADERS = frozenset({"text/rfc822-headers", "message/global-headers"})
 _TYPES = frozenset({"message/delivery-status", "message/global-delivery-status"})
 _ACTIONS = frozenset({"failed", "delayed", "delivered", "relayed", "expanded"})
 _STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3}", re.ASCII)
@@ -66,6 +68,16 @@ def returned_message(original: bytes) -> bytes | None:
     """Return the mail that a report brings back whole (RFC 3462 section 2), None where it has at most its header."""
     leaves = [leaf for leaf in walk(original).leaves if leaf.type.word in _RETURNED]
     return decode_transfer(leaves[0].raw, leaves[0].encoding) if leaves else None
+
+
+def returned_message_id(original: bytes) -> str:
+    """Return the Message-ID, with its brackets, of the mail that a report brings back; empty where it does not say."""
+    for leaf in walk(original).leaves:
+        if leaf.type.word in _RETURNED | _RETURNED_HEADERS:
+            octets = (decode_transfer(leaf.raw, leaf.encoding) or b"").lstrip(b"\r\n")
+            values = [one.value for one in header_fields(octets) if one.name == b"message-id"]
+            return next(iter(message_ids({b"message-id": values}, b"message-id")), "") if values else ""
+    return ""
 
 
 def _of_status(leaf: Leaf) -> list[ReportedDelivery]:

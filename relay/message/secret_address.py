@@ -2,7 +2,7 @@
 
     r.<reader>.<S>@domain    an answer to one reader of a conversation
     c.<message>.<S or tag>@domain    a command about a message, or the answer to a question about it
-    b.<message>.<tag>@domain    where reports about one of our own mails go
+    b.<message or reader>.<tag>@domain    where reports about one of our own mails go, or about those to one reader
 
 Identifier (16 octets) and secret (20 octets) stand in base32 (RFC 4648 section 6) without padding, in lower case, and
 are read in any case, because some mail systems change it. That makes 61 octets of the 64 that a local part may have

@@ -64,7 +64,9 @@ class Notices:
             original_subject=given,
         )
 
-    def code(self, *, reader: str, code: str, until: datetime, now: datetime, language: str = "") -> Composed:
+    def code(
+        self, *, reader: str, code: str, until: datetime, now: datetime, language: str = "", message_id: str = ""
+    ) -> Composed:
         """Return the mail with the one-time code of eight digits; ``until`` is the moment it lapses."""
         tag = self._letterhead.tag(language)
         _ = self._letterhead.languages[tag].gettext
@@ -75,6 +77,7 @@ class Notices:
             subject=_("Your code for the message from %(organisation)s")
             % {"organisation": self._letterhead.organisation},
             now=now,
+            message_id=message_id,
             code=f"{code[:4]} {code[4:]}",
             minutes=max(1, round((until - now).total_seconds() / 60)),
         )

@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 from relay.notices.compose import Notices
 from relay.queue.errands import Deed, Errand
 from relay.queue.items import EntryEnvelope, QueuedEnvelope
+from relay.queue.own_mail import own_message_id
 from relay.queue.requests import CodeRequest, UnfitRequestError
 from relay.queue.routes import Routes
 from relay.queue.spooling import NewEntry, Spooler
@@ -19,13 +20,14 @@ from relay.vault.links import LinkState, reader_of
 
 @dataclass(frozen=True, slots=True)
 class CodeMails:
-    """The clerk (`relay.queue.errands.Clerk`) for requests of kind CODE."""
+    """The clerk (`relay.queue.errands.Clerk`) for requests of kind CODE; ``domain`` is the gateway's."""
 
     store: Store
     keyring: Keyring
     notices: Notices
     spooler: Spooler
     routes: Routes
+    domain: str
 
     def prepare(self, errand: Errand) -> Deed:
         """Return the mail; UnfitRequestError or SealingError when it must not be written."""
@@ -45,6 +47,7 @@ class CodeMails:
             until=request.expires_at,
             now=errand.at,
             language=request.language,
+            message_id=own_message_id(errand.id, self.domain),
         )
         entry = NewEntry(
             Kind.CODE, self.routes.name_for(reader.address), EntryEnvelope(reader.address), request.participant_id

@@ -4,16 +4,18 @@ The Message-ID of a mail of ours follows from the id under which it is queued. S
 a receipt that was sent days before, although no Message-ID is kept anywhere in clear.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from relay.clock import id_text
+from relay.clock import id_from_text, id_text
 from relay.message.secret_address import AddressKind, SecretAddress
 from relay.notices.letterhead import thread_fields
+from relay.queue.settling import TO_READERS
 from relay.store.tables import Entry, Participant, QueuedMessage, Sealed
-from relay.store.tables.queue import Kind
+from relay.store.tables.queue import EntryState, Kind
 from relay.vault.keyring import Keyring
 
 _MESSAGE = QueuedMessage.__table__  # type: ignore[attr-defined]
@@ -38,6 +40,27 @@ class About:
 def own_message_id(queued_id: bytes, domain: str) -> str:
     """Return the Message-ID of our mail that is queued under this id, with its angle brackets."""
     return f"<{id_text(queued_id)}@{domain}>"
+
+
+def returned_mail(conn: Connection, named: bytes, message_id: str, domain: str) -> bytes:
+    """Return the queued mail of ours that a report is about; ``named`` is what its bounce address names.
+
+    That is a mail, or a reader (`relay.queue.return_path`): then it is the one whose Message-ID the report brings back,
+    and where it brings none of ours, the newest that has left. Without any mail, ``named`` itself.
+    """
+    local, _, at = message_id.strip("<>").rpartition("@")
+    mails = (
+        select(_ENTRY.c.message_id)
+        .where(_ENTRY.c.participant_id == named, _ENTRY.c.kind.in_(kind.value for kind in TO_READERS))
+        .order_by(_ENTRY.c.created_at.desc(), _ENTRY.c.id.desc())
+    )
+    with suppress(ValueError):
+        returned = id_from_text(local) if at == domain else b""
+        if conn.execute(mails.where(_ENTRY.c.message_id == returned).limit(1)).first() is not None:
+            return returned
+    left = _ENTRY.c.state.in_((EntryState.LEASED.value, EntryState.DONE.value, EntryState.BOUNCED.value))
+    newest = conn.execute(mails.where(left).limit(1)).scalar_one_or_none()
+    return named if newest is None else bytes(newest)
 
 
 def reader_thread(keyring: Keyring, participant_id: bytes, domain: str) -> str:

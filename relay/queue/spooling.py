@@ -30,6 +30,7 @@ from relay.queue.items import (
 )
 from relay.queue.return_path import ReturnPaths
 from relay.queue.routes import domain_of
+from relay.queue.settling import TO_READERS
 from relay.store.tables import Entry, QueuedMessage, Spool
 from relay.store.tables.queue import Direction, EntryState, Kind
 from relay.store.writer import Store, insert_later
@@ -138,7 +139,7 @@ class Spooler:
         """
         message_id = message_id or new_queue_id()
         if self._returns and _comes_back(envelope, entries, direction):
-            envelope = replace(envelope, reverse_path=self._returns.of(message_id))
+            envelope = replace(envelope, reverse_path=self._returns.of(_reader(entries) or message_id))
         if entries:
             content = self._signed(content, now, body)
         envelope = _as_needed(envelope, content)
@@ -253,6 +254,12 @@ def _comes_back(envelope: QueuedEnvelope, entries: Sequence[NewEntry], direction
     """Whether this is mail of our own about which we want to hear."""
     ours = direction is not Direction.OUT and not envelope.reverse_path
     return ours and any(entry.kind is not Kind.DSN for entry in entries)
+
+
+def _reader(entries: Sequence[NewEntry]) -> bytes | None:
+    """Return the one reader whom a mail of ours speaks to, None for any other mail."""
+    first = entries[0]
+    return first.participant_id if len(entries) == 1 and first.kind in TO_READERS else None
 
 
 def _queued(new: NewEntry, now: datetime) -> QueuedEntry:

@@ -209,6 +209,35 @@ def test_of_codes_that_come_back_the_first_is_reported(office: Office, desk: Bou
     assert [office.state_of(code) for code in codes] == [EntryState.BOUNCED] * 2
 
 
+@pytest.mark.parametrize("kind", [b"message/rfc822", b"text/rfc822-headers"])
+def test_a_report_tells_by_the_message_id_which_mail_to_a_reader_it_is(
+    office: Office, desk: Bounces, kind: bytes
+) -> None:
+    """Notice and code have one return address: what the report brings back says which of them is meant."""
+    jane = office.seal(JANE).links[JANE].participant_id
+    codes = [office.queue(Kind.CODE, JANE, None, jane).message_id for _ in range(2)]
+    returned = b"Subject: A message\r\nMessage-ID: " + own_message_id(office.notices[JANE], DOMAIN).encode()
+    content = report("postfix").replace(b"message/rfc822", kind).replace(b"Subject: A message", returned)
+    assert "the recipient does not know of it" in str(mail_in(take(office, desk, "", jane, content=content)))
+    assert office.state_of(office.notices[JANE]) == EntryState.BOUNCED
+    assert [office.state_of(code) for code in codes] == [EntryState.DONE] * 2
+
+
+@pytest.mark.parametrize("at", [DOMAIN, "example.org"])
+def test_a_report_that_does_not_say_is_about_the_newest(office: Office, desk: Bounces, at: str) -> None:
+    """Without a Message-ID, or with that of another reader's mail, the last mail to this reader is meant, once."""
+    links = office.seal(JANE, BOB).links
+    jane = links[JANE].participant_id
+    code = office.queue(Kind.CODE, JANE, None, jane, NOW + timedelta(seconds=1)).message_id
+    office.queue(Kind.CODE, JANE, None, jane, NOW + timedelta(seconds=2), EntryState.DUE)
+    foreign = b"Message-ID: " + own_message_id(office.notices[BOB], at).encode() + b"\r\nSubject: A message"
+    for content in (report("postfix"), report("postfix").replace(b"Subject: A message", foreign)):
+        take(office, desk, "", jane, content=content)
+    assert office.state_of(code) == EntryState.BOUNCED
+    assert "it was known before" in office.told()[-1]
+    assert [office.state_of(office.notices[one]) for one in (JANE, BOB)] == [EntryState.DONE] * 2
+
+
 def test_a_receipt_that_comes_back_is_only_recorded(office: Office, desk: Bounces) -> None:
     """The sender's own mailbox failed: there is nobody to write to."""
     office.seal(JANE)

@@ -62,7 +62,9 @@ class Office:
             base_url="https://letter.example.org",
             tags=("en", "nl"),
         )
-        codes = CodeMails(yard.store, yard.keyring, Notices(letterhead), yard.spooler, delivery.routes)
+        codes = CodeMails(
+            yard.store, yard.keyring, Notices(letterhead), yard.spooler, delivery.routes, "letter.example.org"
+        )
         return Errands(yard.store, yard.keyring, yard.audit, delivery, {RequestKind.CODE: codes}, b"o" * 16)
 
     def carry_out(self) -> list[Taken]:

@@ -76,6 +76,23 @@ def test_our_own_mail_leaves_with_its_bounce_address(yard: Yard, returns: Return
     assert len(path.partition("@")[0]) <= 64
 
 
+def test_a_greylist_that_knows_the_notice_knows_the_code(yard: Yard, returns: ReturnPaths) -> None:
+    """All mail to one reader has one reverse-path: client, reverse-path and recipient are no news to a greylist."""
+    for kind in (Kind.NOTICE, Kind.CODE, Kind.REMINDER):
+        yard.queue("ann@example.net", envelope=QueuedEnvelope(""), kind=kind, participant_id=READER)
+    yard.queue("ann@example.net", envelope=QueuedEnvelope(""), kind=Kind.NOTICE, participant_id=b"o" * 16)
+
+    async def work() -> list[str]:
+        async with NextHop() as hop:
+            worker = yard.delivery(yard.routes([hop]))
+            await worker.start()
+            await until(lambda: yard.states() == ["done"] * 4)
+            await worker.stop()
+            return sorted(mail.commands[0].partition("<")[2].partition(">")[0] for mail in hop.taken)
+
+    assert asyncio.run(work()) == sorted([returns.of(READER)] * 3 + [returns.of(b"o" * 16)])
+
+
 @pytest.mark.parametrize(
     ("kind", "direction", "reverse_path"),
     [
