@@ -27,7 +27,8 @@ _PARTICIPANT = Participant.__table__  # type: ignore[attr-defined]
 _READ = MessageRead.__table__  # type: ignore[attr-defined]
 _STANZA = Stanza.__table__  # type: ignore[attr-defined]
 
-_BEFORE_OPENED = (ReaderState.WAITING.value, ReaderState.NOTIFIED.value)
+# Also who was taken for unreachable: a notice that is forwarded may come back while its reader has it.
+_BEFORE_OPENED = (ReaderState.WAITING.value, ReaderState.NOTIFIED.value, ReaderState.UNDELIVERABLE.value)
 _BEFORE_PROVED = (*_BEFORE_OPENED, ReaderState.LINK_OPENED.value)
 _BEFORE_READ = (*_BEFORE_PROVED, ReaderState.PROVED.value)
 
@@ -47,6 +48,9 @@ class Trail:
     def proved(self, conn: Connection, link: Link, now: datetime, *, named: bool) -> None:
         """Note that the right code was entered: a visit begins. ``named`` tells whether a name was given."""
         self._advance(conn, link, _BEFORE_PROVED, state=ReaderState.PROVED.value)
+        # The code was mail of ours, and it arrived: what comes back from now on is told again.
+        reader = (_PARTICIPANT.c.id == link.participant_id, _PARTICIPANT.c.bounced_at.is_not(None))
+        conn.execute(update(_PARTICIPANT).where(*reader).values(bounced_at=None))
         self.note(conn, Event.VISIT_STARTED, link, now, {"named": named})
 
     def read(self, conn: Connection, link: Link, messages: Sequence[bytes], name: str, now: datetime) -> None:

@@ -187,6 +187,22 @@ def test_opening_the_link_is_not_reading(stage: Stage, guest: Guest) -> None:
     assert observed() == 1, "a second look is no second observation"
 
 
+def test_who_was_taken_for_unreachable_and_comes_all_the_same_is_noted(stage: Stage, guest: Guest) -> None:
+    """A notice that was forwarded may come back while its reader has it: what the reader does then counts as ever."""
+    link = stage.seal(letter(to=[JANE]))[JANE]
+    came_back = {"state": "undeliverable", "bounced_at": stage.now()}
+    stage.store.run(lambda conn: conn.execute(update(_PARTICIPANT).values(came_back)) and None)
+    code = guest.ask(link)
+    assert reader_state(stage) == "link opened"
+    guest.enter(link, code)
+    assert reader_state(stage) == "read"
+    assert events(stage) == ["link opened", "code sent", "visit started", "read"]
+    with stage.store.read() as conn:
+        row = conn.execute(select(_PARTICIPANT).where(_PARTICIPANT.c.role == 2)).one()
+    assert row.read_at == stage.now()
+    assert row.bounced_at is None, "the code was mail of ours, and arrived"
+
+
 @pytest.mark.parametrize("name", ["Nurse Joy", "<b>Joy</b> \u202egnp", ""])
 def test_people_who_share_a_mailbox_see_who_was_there(stage: Stage, clock: Clock, guest: Guest, name: str) -> None:
     """The name given with the code is shown to the next visitor, and kept sealed."""
