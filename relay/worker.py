@@ -119,8 +119,11 @@ async def work(gateway: Gateway, source: Source) -> None:
         ]
         await stopping.wait()
         _log.info("stopping")
-        async with asyncio.timeout(FINISH_WITHIN):
-            await asyncio.gather(*(listener.stop(FINISH_WITHIN / 2) for listener in gateway.listeners))
+        try:
+            async with asyncio.timeout(FINISH_WITHIN):
+                await asyncio.gather(*(listener.stop(FINISH_WITHIN / 2) for listener in gateway.listeners))
+        except TimeoutError:  # its client has heard no 250, and sends it again
+            _log.warning("a message was not finished in time")
     finally:
         for task in watching:
             task.cancel()
