@@ -139,7 +139,9 @@ def test_every_notice_is_text_and_html_that_loads_nothing(write: Any, tag: str) 
     links = [value for name, value in found.attributes if name in ("href", "src", "background")]
     assert links == (["https://letter.example.org" + PATH] if write is pickup else [])
     assert "url(" not in html
+    inside = Elements(html.partition("<body")[2])  # what a web mail keeps
     assert ("lang", tag) in found.attributes
+    assert ("lang", tag) in inside.attributes
     assert message["Content-Language"] == tag
     assert message["Auto-Submitted"] == "auto-generated"
     assert "Precedence" not in message
