@@ -18,7 +18,7 @@ from relay.queue.destinations import Room
 from relay.queue.entries import Damaged
 from relay.queue.items import Consignment, QueuedEnvelope, open_message
 from relay.queue.outcomes import Answer, Deferred, Delivered, Failed, Outcome
-from relay.queue.recording import record, record_damaged
+from relay.queue.recording import ReportDraft, record, record_damaged
 from relay.queue.settling import Settled, settle
 from relay.queue.spooling import Lease
 from relay.store.audit import Audit
@@ -134,6 +134,18 @@ def test_the_same_owner_is_fenced_as_well(any_yard: Yard) -> None:
     claimed(yard)
     write(yard, first, YES)
     assert yard.states() == ["leased"]
+
+
+def test_what_is_recorded_already_is_not_reported_again(any_yard: Yard) -> None:
+    """A commit whose fate was unknown is tried again: then nothing is written, and no second report."""
+    yard = any_yard
+    yard.queue("ann@example.net")
+    (refused,) = claimed(yard)
+    group = settled(yard, refused, NO)
+    report = ReportDraft(frozenset(one.entry.id for one in group), yard.draft("bob@example.org", kind=Kind.DSN))
+    for _ in range(2):
+        yard.store.run(lambda conn: record(conn, yard.keyring, yard.audit, group, [report]))
+        assert yard.states() == ["bounced", "due"]
 
 
 def test_leases_are_renewed_and_given_back(any_yard: Yard) -> None:
