@@ -59,7 +59,16 @@ def news(known: Known, problems: Sequence[Problem], now: datetime) -> News | Non
     if not new:
         return None
     told = dict.fromkeys((one.fault for one in problems), now)
-    return News(tuple(problems), Known({**known.told, **told}, now))
+    return News(tuple(problems), Known({**_remembered(known, problems, now), **told}, now))
+
+
+def _remembered(known: Known, problems: Sequence[Problem], now: datetime) -> dict[str, datetime]:
+    """Return what was told and still counts: where one fault stays for months, the others must not be told once only.
+
+    A day after it was told, what is not seen any more is over: the next certificate ends as this one did.
+    """
+    seen = {one.fault for one in problems}
+    return {fault: at for fault, at in known.told.items() if fault in seen or now - at < AGAIN}
 
 
 def _due(told_at: datetime | None, problem: Problem, now: datetime) -> bool:
@@ -88,7 +97,7 @@ class Alerts:
         known, problems = self._known(), self.problems(now)
         found = news(known, problems, now)
         draft = self._draft(found.problems, now) if found else None
-        after = found.known if found else Known(known.told, now if problems else known.seen_at)
+        after = found.known if found else _noted(known, problems, now)
 
         def write(conn: Connection) -> bool:
             if _read(conn) != known:
@@ -166,6 +175,10 @@ def less_confined(refused: Sequence[str]) -> tuple[Problem, ...]:
 def _worth_noting(known: Known, problems: Sequence[Problem], now: datetime) -> bool:
     """Whether to note that a known fault is still there: once in a while is enough to measure the quiet after it."""
     return bool(problems) and (known.seen_at is None or now - known.seen_at >= QUIET / 4)
+
+
+def _noted(known: Known, problems: Sequence[Problem], now: datetime) -> Known:
+    return Known(_remembered(known, problems, now), now) if problems else known
 
 
 def _subject(problems: Sequence[Problem]) -> str:

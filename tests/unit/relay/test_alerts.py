@@ -147,6 +147,19 @@ def test_a_certificate_is_mailed_thirty_seven_and_one_day_ahead_and_when_it_ende
     assert "ends on 2027-01-21" in duty.mails()[0]
 
 
+def test_the_next_certificate_is_mailed_too_though_another_fault_never_ended(duty: Any) -> None:
+    """While something stays that nobody mends there is no hour without a fault, and all is never well."""
+    ends = NOW + 60 * DAY
+    days = []
+    for day in range(150):
+        if day == 40:
+            ends += 90 * DAY  # renewed
+        duty.health = _health(SLOW, ends=ends)
+        if duty.alerts.look(NOW + day * DAY):
+            days.append(day)
+    assert days == [0, 30, 120, 143, 149]
+
+
 def test_of_two_processes_one_mails(duty: Any) -> None:
     """What is known is compared in the transaction that writes the mail."""
     duty.health = _health(DISK)
