@@ -22,7 +22,7 @@ _DATE = re.compile(
 )
 _ADDRESS_FIELDS = (b"from", b"sender", b"reply-to", b"to", b"cc")
 _TEXT_FIELDS = (b"comments", b"keywords", b"thread-topic", b"content-description")
-_BULK = ("bulk", "junk", "list")
+_BULK = ("bulk", "junk", "list", "auto_reply")  # the last is what autoresponders older than RFC 3834 say
 _DIGIT = re.compile(rb"[0-9\x80-\xff]|=\?")  # or characters that could be digits
 
 

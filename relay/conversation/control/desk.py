@@ -2,14 +2,17 @@
 
 Obeyed is only who brings three things: an authorised connection, the right sender in the mail, and the secret of the
 address, which stands in nobody else's mailbox. What a machine sent, and what was here before, is dropped and recorded:
-an out-of-office text that quotes "recall" must not recall anything, and an answer to it would be answered again.
+an out-of-office text that quotes "recall" must not recall anything, and an answer to it would be answered again. Some
+machines do not say that they are one: what is no command is answered a bounded number of times.
 """
 
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from relay.conversation.control.answers import Answers, Inquiry
 from relay.conversation.control.commands import NotUnderstood, parse
@@ -26,7 +29,7 @@ from relay.queue.own_mail import control_address, receipt_of
 from relay.smtp.values import Reply
 from relay.store.events import Event
 from relay.store.tables import Entry, QueuedMessage
-from relay.store.tables.queue import Direction
+from relay.store.tables.queue import Direction, Kind
 from relay.store.writer import Store
 from relay.vault.capability import Capability, by_sender_secret
 from relay.vault.issuing import renew_sender
@@ -36,6 +39,9 @@ from relay.vault.threads import conversation_of
 
 _MESSAGE = QueuedMessage.__table__  # type: ignore[attr-defined]
 _ENTRY = Entry.__table__  # type: ignore[attr-defined]
+
+MOST_ANSWERS = 20  # about one message within a day; after these only commands are answered
+_A_DAY = timedelta(days=1)
 
 _NOT_AUTHORISED = Reply(550, "5.7.1", "Commands are taken only from the organisation's own mail servers and accounts")
 # One answer for a wrong secret, a wrong person and a time that is over; it must be true of each.
@@ -81,7 +87,7 @@ class Controls:
 
     def _answered(self, conn: Connection, arrival: Arrival, address: SecretAddress) -> Part | Reply:
         if held := self.holding.find(address.id):
-            return self._about_hold(arrival, address, held)
+            return self._about_hold(conn, arrival, address, held)
         if conversation_id := conversation_of(conn, address.id):
             return self._about_sealed(conn, arrival, address, conversation_id)
         return self._about_ordinary(conn, arrival, address)
@@ -93,13 +99,13 @@ class Controls:
         )
         return conn.execute(same.limit(1)).first() is not None
 
-    def _about_hold(self, arrival: Arrival, address: SecretAddress, held: Held) -> Part | Reply:
+    def _about_hold(self, conn: Connection, arrival: Arrival, address: SecretAddress, held: Held) -> Part | Reply:
         if not self._tagged(address) or not self.delegates.may_speak_for(arrival, held.sender):
             return _NOT_YOURS
         inquiry = self._inquiry(arrival, held.sender, address)
         asked = parse(arrival.reading)
         if isinstance(asked, NotUnderstood):
-            return self.answers.help(inquiry, asked, held=held)
+            return self._help(conn, inquiry, asked, held=held)
         # One decision a mail: the next would be about copies that wait no more.
         first, *more = asked.commands
         left = tuple(" ".join((one.verb.value, *one.addresses)) for one in more)
@@ -122,7 +128,7 @@ class Controls:
         asked = parse(arrival.reading)
         if isinstance(asked, NotUnderstood):
             reader = next((one.address for one in stands.readers if one.reads), "")
-            return self.answers.help(inquiry, asked, fresh=fresh, reader=reader)
+            return self._help(conn, inquiry, asked, fresh=fresh, reader=reader)
         orders = Orders(
             self.keyring,
             stands,
@@ -145,8 +151,20 @@ class Controls:
         inquiry = self._inquiry(arrival, arrival.reading.from_ or arrival.envelope.reverse_path, address)
         asked = parse(arrival.reading)
         if isinstance(asked, NotUnderstood):
-            return self.answers.help(inquiry, asked)
+            return self._help(conn, inquiry, asked)
         return self.answers.ordinary(inquiry, asked, direct_copies(conn, self.keyring, [address.id]))
+
+    def _help(self, conn: Connection, inquiry: Inquiry, heard: NotUnderstood, **more: Any) -> Part:
+        """Answer what is no command, unless there was no end of answers lately: then a machine is at the other end."""
+        lately = (
+            select(func.count())
+            .select_from(_MESSAGE.join(_ENTRY, _ENTRY.c.message_id == _MESSAGE.c.id))
+            .where(_MESSAGE.c.parent == inquiry.address.id, _ENTRY.c.kind == Kind.CONTROL.value)
+            .where(_MESSAGE.c.accepted_at > inquiry.now - _A_DAY)
+        )
+        if conn.execute(lately).scalar_one() >= MOST_ANSWERS:
+            return _dropped(inquiry.address, "it is no command, and many were answered today")
+        return self.answers.help(inquiry, heard, **more)
 
     def _inquiry(self, arrival: Arrival, principal: str, address: SecretAddress) -> Inquiry:
         return Inquiry.of(arrival, principal, self.delegates.spokesman(arrival, principal), address)

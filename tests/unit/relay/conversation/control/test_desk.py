@@ -12,6 +12,7 @@ import pytest
 
 from policies.ruleset import RuleSpec, compile_rules
 from relay.clock import new_id
+from relay.conversation.control import desk as desk_module
 from relay.conversation.control.answers import Answers
 from relay.conversation.control.desk import Controls, seen_by
 from relay.conversation.control.orders import Bounds
@@ -316,6 +317,7 @@ def test_who_acts_for_the_sender_is_obeyed_and_answered(desk: Desk) -> None:
     [
         "Auto-Submitted: auto-replied\r\n",
         "Precedence: bulk\r\n",
+        "Precedence: auto_reply\r\n",
         "Auto-Submitted: auto-generated\r\nX-Autoreply: yes\r\n",
     ],
 )
@@ -326,6 +328,18 @@ def test_machines_are_neither_obeyed_nor_answered(desk: Desk, more: str) -> None
     assert outcome.drafts == outcome.changes == ()
     assert desk.person(JANE).recalled_at is None
     assert "a machine sent it" in " ".join(desk.office.told())
+
+
+def test_a_machine_that_marks_nothing_is_not_answered_for_ever(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ticket system thanks for each answer of ours: so many in a day are answered; commands always are."""
+    monkeypatch.setattr(desk_module, "MOST_ANSWERS", 2)
+    for _ in range(2):
+        desk.says("Thank you for your request. We will look into it soon.")
+    outcome = desk.take(desk.arrival("Thank you for your request. We will look into it soon."))
+    assert isinstance(outcome, Part)
+    assert outcome.drafts == outcome.changes == ()
+    assert "many were answered today" in desk.office.told()[-1]
+    assert f"{JANE}: taken back" in desk.says("recall")
 
 
 def test_the_same_mail_again_is_dropped(desk: Desk) -> None:
