@@ -41,7 +41,7 @@ class Reading:
     ``message_id`` with its angle brackets, empty where there is none; ``from_`` is the first author's addr-spec
     (empty where none could be read); ``to`` and ``cc`` are addr-specs; ``date`` is aware, in the sender's offset.
     ``subject`` is the first Subject, on one line. ``auto_submitted`` is true for anything that must not be answered by
-    a machine (RFC 3834, Precedence bulk and its like, reports); ``read_receipt`` where the sender asks to be told when it is read.
+    a machine (RFC 3834, Precedence bulk, reports); ``read_receipt`` where the sender asks to be told when it is read.
     ``also`` are texts that only some programs show, or nobody shows at first sight: a second Subject, text before and
     after the parts. ``problems`` are clauses in plain words for what could not be read for certain; each seals.
     """
