@@ -60,8 +60,8 @@ class _Child:
     def schedule(self) -> None:
         """Plan the next start after an end that nobody asked for."""
         settled = monotonic() - self.started_at >= SETTLED_AFTER
-        self.pause = FIRST_PAUSE if settled else min(self.pause * 2, LONGEST_PAUSE)
         self.ends = 1 if settled else self.ends + 1
+        self.pause = FIRST_PAUSE if self.ends == 1 else min(self.pause * 2, LONGEST_PAUSE)
         self.start_at = monotonic() + self.pause
         self.running = False
 

@@ -58,3 +58,18 @@ def test_processes_are_told_to_stop_while_the_name_is_kept(monkeypatch: pytest.M
     several = cast("Any", (nursery, None, configuration, [daemon._Child(("relay", 0))]))
     assert daemon._Supervisor(*several).run(lambda _text: None) == 0
     assert story == ["SIGTERM", "let go"]
+
+
+def test_pauses_grow_from_a_second_and_begin_anew_after_a_minute_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One death is made good at once; a process that dies again and again is started every half minute."""
+    now = 1000.0
+    monkeypatch.setattr(daemon, "monotonic", lambda: now)
+    child = daemon._Child(("relay", 0), started_at=now)
+    pauses = []
+    for _ in range(7):
+        child.schedule()
+        pauses.append(child.start_at - now)
+    now += daemon.SETTLED_AFTER
+    child.schedule()
+    assert pauses == [1, 2, 4, 8, 16, 30, 30]
+    assert (child.start_at - now, child.ends) == (1, 1)
