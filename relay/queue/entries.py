@@ -40,7 +40,7 @@ _log = structlog.get_logger()
 
 LEASE = timedelta(minutes=10)  # a worker renews what it holds longer than a third of this
 
-_DUE = (
+_CHOSEN = (
     select(_ENTRY.c.id)
     .where(
         _ENTRY.c.state == EntryState.DUE.value,
@@ -52,10 +52,12 @@ _DUE = (
     .limit(bindparam("most"))
     # PostgreSQL: two workers never wait for each other's rows. SQLite has one writer and ignores it.
     .with_for_update(skip_locked=True)
+    # As a subquery PostgreSQL may run it anew for each row that it compares, and each time it finds another entry.
+    .cte("chosen")
 )
 _CLAIM = (
     update(_ENTRY)
-    .where(_ENTRY.c.id.in_(_DUE.scalar_subquery()))
+    .where(_ENTRY.c.id.in_(select(_CHOSEN.c.id)))
     .values(
         state=EntryState.LEASED.value,
         lease_owner=bindparam("owner"),

@@ -93,6 +93,19 @@ def test_nobody_claims_what_is_claimed(any_yard: Yard) -> None:
     assert claimed(yard, ONE) == []
 
 
+@pytest.mark.parametrize("counted", [0, 1, 2])
+def test_a_claim_keeps_to_its_limit_whatever_the_database_believes(any_yard: Yard, counted: int) -> None:
+    """With a plan for a table of one row PostgreSQL once chose anew for each row, and took the whole queue."""
+    yard = any_yard
+    for _ in range(counted):
+        yard.queue("ann@example.net")
+    yard.store.run(lambda conn: conn.execute(text("ANALYZE entry")).rowcount)
+    for _ in range(3):
+        yard.queue("ann@example.net")
+    assert len(claimed(yard, limit=1)) == 1
+    assert len(claimed(yard, limit=2)) == 2
+
+
 def test_what_is_not_yet_due_or_of_another_route_stays(any_yard: Yard) -> None:
     """Claims are per route and only of what is due."""
     yard = any_yard
