@@ -34,7 +34,7 @@ START = datetime(2026, 11, 22, 12, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 LADDER = Ladder((MINUTE, 5 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR), 5 * DAY, 4 * HOUR)
 LETTER = b"From: bob@example.org\r\nSubject: hello\r\nMessage-ID: <1@example.org>\r\n\r\nDear Ann\r\n"
-PATIENCE = Patience(connect=2, greeting=2, command=2, block=2, final=2, transaction=10, goodbye=2)
+PATIENCE = Patience(connect=30, greeting=30, command=30, block=30, final=30, transaction=60)  # that of a busy machine
 
 
 class Clock:
@@ -138,7 +138,7 @@ class Yard:
             return list(conn.execute(select(Blob.__table__.c.state)).scalars())  # type: ignore[attr-defined]
 
 
-async def until(condition: Callable[[], bool], seconds: float = 10) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     """Wait until something has become true; the only way these tests wait."""
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110  # what is waited for is a row in the database
