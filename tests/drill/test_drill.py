@@ -24,7 +24,7 @@ SOME = (
     "outcome: states written",
 )
 
-pytestmark = [pytest.mark.story, pytest.mark.timeout(3600 if DRILL else 240)]
+pytestmark = [pytest.mark.story, pytest.mark.timeout(3600 if DRILL else 300)]
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,7 @@ DRILL = bool(os.environ.get("LETTERLOCK_DRILL"))
 QUEUED = 10_000 if DRILL else 300
 _AT_ONCE = 500  # messages in one transaction
 
-pytestmark = [pytest.mark.story, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.story
 
 
 @pytest.fixture

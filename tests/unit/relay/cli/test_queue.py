@@ -32,12 +32,12 @@ def test_what_waits_is_added_up_by_way_and_reason(home: Home) -> None:
     assert home.run("queue", "summary").stdout == "Nothing is waiting.\n"
     ago = clock.now() - timedelta(hours=3)
     home.put("jane@example.net", "ron@example.net", "kim@example.com", at=ago)
-    paused = home.put("lee@example.net")
+    paused = home.put("lee@example.net", at=ago + timedelta(hours=1))
     home.run("queue", "pause", clock.id_text(paused))
     table = home.run("queue", "summary").stdout.splitlines()
     assert [" ".join(line.split()) for line in table[1:3]] == [
         "3 3 h now outside example.net 2, example.com 1 waits for its first try",
-        "1 0 s outside example.net kept back by an operator",
+        "1 2 h outside example.net kept back by an operator",
     ]
     assert table[3] == "4 entries waiting."
     [many, one] = home.json("queue", "summary")
