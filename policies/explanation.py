@@ -1,6 +1,5 @@
 """Why a message is judged as it is, rule by rule: for ``letterlock policy test``."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -40,18 +39,6 @@ class Explanation:
     recipient: Recipient
     action: Action
     considered: tuple[Consideration, ...]
-
-    def lines(self) -> Iterator[str]:
-        """Yield the explanation line by line, evidence masked, without colours."""
-        side = "inside" if self.recipient.inside else "outside"
-        partner = f", partner {self.recipient.partner}" if self.recipient.partner else ""
-        yield f"{self.recipient.address} ({side}{partner}): {self.action.word}"
-        for each in self.considered:
-            mark = " <- decides" if each.decided else ""
-            yield f"  {each.rule} ({each.action.word}): {each.outcome}{mark}"
-            if each.outcome in (Outcome.HIT, Outcome.SHADOW):
-                yield f"    because {each.because}"
-                yield from (f"    {finding_sentence(finding)}" for finding in each.findings)
 
 
 def explain(ruleset: Ruleset, message: Message) -> tuple[Explanation, ...]:

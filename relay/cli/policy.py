@@ -121,8 +121,12 @@ def _print_one(explanation: Explanation) -> None:
     recipient = explanation.recipient
     side = "inside" if recipient.inside else "outside"
     hidden = "" if recipient.visible else ", Bcc"
+    partner = f", partner {recipient.partner}" if recipient.partner else ""
     say()
-    say(f"{recipient.address} ({side}{hidden}): {explanation.action.word}", style=_STYLES[explanation.action.word])
+    say(
+        f"{recipient.address} ({side}{partner}{hidden}): {explanation.action.word}",
+        style=_STYLES[explanation.action.word],
+    )
     for each in explanation.considered:
         marks = {Outcome.HIT: "hit", Outcome.SHADOW: "would have hit (shadow)"}
         mark = marks.get(each.outcome, str(each.outcome))
@@ -151,6 +155,7 @@ def _as_json(message: Message, explanations: Sequence[Explanation]) -> dict[str,
             {
                 "recipient": one.recipient.address,
                 "inside": one.recipient.inside,
+                "partner": one.recipient.partner or None,
                 "visible": one.recipient.visible,
                 "action": one.action.word,
                 "rules": [

@@ -75,7 +75,7 @@ def test_a_partner_may_be_enough(a_message: Build, rules: Rules) -> None:
     unread = replace(message, content=replace(message.content, problems=("was cut",)))
     assert actions(rules(allowed), unread) == ["seal", "seal"], "what could not be inspected is sealed for partners too"
     [explained, _] = explanation.explain(rules(allowed), message)
-    assert next(explained.lines()) == "records@hospital.example (outside, partner hospital): notify"
+    assert (explained.recipient.partner, explained.action.word) == ("hospital", "notify")
 
 
 def test_findings_are_masked_and_say_where(a_message: Build, rules: Rules) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from policies.attachments import AttachmentShape
 from policies.engine import judge
-from policies.explanation import Outcome, explain
+from policies.explanation import Outcome, explain, finding_sentence
 from policies.labels import has_tag, tag_key
 from policies.model import Action, Attachment, Message, Receipt
 from policies.recipients.destinations import read_places
@@ -101,11 +101,12 @@ def test_an_explanation_tells_every_rule(a_message: Callable[..., Message], rule
     assert inside.considered[0].outcome is Outcome.NOT_ADDRESSED
     assert [each.decided for each in outside.considered] == [True, False, False, False, True]
     assert [each.action for each in explain(ruleset, message)] == [each.action for each in judge(ruleset, message)]
-    text = "\n".join(outside.lines())
-    assert text.startswith("a@b.example (outside): seal\n  rule-0 (seal): hit <- decides\n    because it holds an NHS")
-    assert "NHS number 943 *** ***9 in body (high confidence)" in text
-    assert "keywords in body: asthma" in text
-    assert "the attachment “plan.zip” is protected with a password" in text
+    assert (outside.recipient.address, outside.action.word) == ("a@b.example", "seal")
+    hit, shadow, _off, _no, floor = outside.considered
+    assert (hit.rule, hit.action.word, hit.because) == ("rule-0", "seal", "it holds an NHS number")
+    assert finding_sentence(hit.findings[0]) == "NHS number 943 *** ***9 in body (high confidence)"
+    assert finding_sentence(shadow.findings[0]) == "keywords in body: asthma"
+    assert "the attachment “plan.zip” is protected with a password" in floor.because
 
 
 @pytest.mark.parametrize(

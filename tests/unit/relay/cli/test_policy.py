@@ -47,6 +47,15 @@ def test_recipients_can_be_named(home: Home) -> None:
     assert "eve@example.net (outside, Bcc)" in home.run("policy", "test", "m.eml", "--to", "eve@example.net").stdout
 
 
+def test_a_partner_is_named(home: Home) -> None:
+    """Whoever reads why a copy would leave in clear reads that its recipient is a partner's."""
+    with (home.folder / "relay.toml").open("a", encoding="utf-8") as file:
+        file.write('[[partner]]\nname = "hospital"\ndomains = ["example.net"]\nhosts = ["127.0.0.1:2599"]\n')
+    assert "jane@example.net (outside, partner hospital): seal" in home.run("policy", "test", "m.eml").stdout
+    found = home.json("policy", "test", "m.eml")["recipients"]
+    assert [one["partner"] for one in found] == ["hospital", None]
+
+
 def test_history_is_read_where_there_is_one(home: Home) -> None:
     """Somebody the sender wrote to before is no first contact; without history everybody is, and that is said."""
 
