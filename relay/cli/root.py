@@ -141,4 +141,5 @@ def _say(message: str) -> None:
 @click.pass_context
 def main(ctx: click.Context, config_path: Path, debug: bool) -> None:
     """Run and look after Letterlock, the secure-mail gateway."""
-    ctx.obj = Session(config_path, debug=debug)
+    del debug  # `Commands.invoke` asks for it where a fault is named
+    ctx.obj = Session(config_path)

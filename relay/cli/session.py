@@ -13,7 +13,6 @@ class Session:
     """One call of the command line."""
 
     config_path: Path
-    debug: bool = False
 
     def configuration(self, *, keys_follow: bool = False) -> Configuration:
         """Load the configuration; ConfigurationError names every problem.
