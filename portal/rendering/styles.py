@@ -116,6 +116,8 @@ def _declarations(nodes: list[Node]) -> str:
         text = _written(value).strip()
         if node.lower_name == "display" and text.lower() not in _DISPLAY:
             continue
+        if node.lower_name == "visibility" and text.lower() == "collapse":
+            continue  # Firefox: a cell over rows or columns that collapse is smaller than what it holds
         if node.lower_name in _MOVING and any(token.type == "percentage" for token in value):
             continue
         if text:

@@ -189,6 +189,8 @@ def test_types_by_bytes(data: bytes, media_type: str) -> None:
         ("width:50%", "width:50%;min-width:min-content"),
         ("display:grid", ""),
         ("display:none", "display:none"),
+        ("visibility:hidden", "visibility:hidden"),
+        ("visibility:C\\6fllapse", ""),
         ("-moz-binding:url(x)", ""),
         ("behavior:url(x)", ""),
         ("content:'x'", ""),
