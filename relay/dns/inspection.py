@@ -10,7 +10,7 @@ from relay.dns.dkim import inspect_dkim, no_key
 from relay.dns.dmarc import inspect_dmarc
 from relay.dns.finding import Finding
 from relay.dns.lookup import Lookup
-from relay.dns.spf import inspect_spf
+from relay.dns.spf import inspect_spf, inspect_staff_spf
 from relay.dns.ways_in import inspect_exchangers, inspect_host
 
 
@@ -30,6 +30,9 @@ def inspect_dns(configuration: Configuration, keys: Sequence[SigningKey], lookup
     outside = configuration.route.outside
     senders = (Endpoint(host=gateway.host_name, port=25),) if outside.mx else outside.hosts
     yield inspect_spf(lookup, gateway.domain, senders)
+    if outside.mx:
+        for domain in configuration.organisation.domains:
+            yield inspect_staff_spf(lookup, domain, gateway.host_name)
     if all(key.domain != gateway.domain for key in keys):
         yield no_key(gateway.domain)
     for key in keys:

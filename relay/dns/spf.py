@@ -1,11 +1,11 @@
-"""SPF of the gateway's domain (RFC 7208): who may send mail whose reverse-path is there.
+"""SPF of the gateway's domain, and of staff's where their mail leaves from here (RFC 7208): who may send in its name.
 
 The hosts that really send are those behind ``[route.outside]``, and which addresses a smarthost sends from cannot be
 known here; so the record is read for what is certainly wrong, and a record for the next hops is proposed.
 """
 
 from collections.abc import Sequence
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 from relay.config.values import Endpoint
 from relay.dns.finding import Finding, State, unknown
@@ -30,6 +30,39 @@ def inspect_spf(lookup: Lookup, domain: str, senders: Sequence[Endpoint]) -> Fin
         return Finding("SPF", domain, State.WRONG, "stands twice, which makes both invalid", publish)
     state, sentence = _judged(records[0])
     return Finding("SPF", domain, state, sentence, () if state is State.RIGHT else publish)
+
+
+def inspect_staff_spf(lookup: Lookup, domain: str, host_name: str) -> Finding:
+    """Judge whether the SPF record of a domain of the organisation names this gateway, ``host_name``.
+
+    That matters where the gateway itself hands staff's mail to the world. What a record includes is not followed:
+    others publish it, and it seldom holds a gateway of one's own.
+    """
+    found = lookup.texts(domain)
+    if found.problem:
+        return unknown("SPF", domain, found.problem)
+    records = [text for text in found.records if text.lower().split(" ", 1)[0] == _VERSION]
+    if len(records) > 1:
+        return Finding("SPF", domain, State.WRONG, "stands twice, which makes both invalid")
+    record = records[0] if records else f"{_VERSION} mx ~all"
+    addresses = lookup.addresses(host_name).records
+    if records and any(_names(term, host_name, addresses) for term in record.lower().split()[1:]):
+        return Finding("SPF", domain, State.RIGHT, f"names {host_name}, from which the mail of staff leaves")
+    lacks = f"does not name {host_name} itself" if records else f"is missing, and does not name {host_name}"
+    sentence = f"{lacks}: with mx = true the mail of staff leaves from there, and others may refuse it or call it spam"
+    publish = f'{domain}. IN TXT "{_VERSION} a:{host_name}{record[len(_VERSION) :]}"'
+    return Finding("SPF", domain, State.DOUBTFUL, sentence, (publish,))
+
+
+def _names(term: str, host_name: str, addresses: Sequence[str]) -> bool:
+    """Whether a term lets a host send, by its name or by one of its addresses."""
+    name, _, value = term.removeprefix("+").partition(":")
+    if name == "a":
+        return value == host_name.lower()
+    try:
+        return name in {"ip4", "ip6"} and any(ip_address(one) in ip_network(value, strict=False) for one in addresses)
+    except ValueError:
+        return False
 
 
 def proposed(senders: Sequence[Endpoint]) -> str:

@@ -96,8 +96,32 @@ def test_who_sends_by_mx_stands_in_the_record_itself(dns: NameServer) -> None:
     route = CONFIGURATION.route.model_copy(update={"outside": Route(mx=True)})
     configuration = CONFIGURATION.model_copy(update={"route": route})
     lookup = Lookup(Endpoint(host="127.0.0.1", port=dns.port))
-    (spf,) = (found for found in inspect_dns(configuration, (KEY,), lookup) if found.record == "SPF")
+    spf, _ = (found for found in inspect_dns(configuration, (KEY,), lookup) if found.record == "SPF")
     assert spf.publish == (f'{DOMAIN}. IN TXT "v=spf1 mx a:gw.example.org -all"',)
+
+
+@pytest.mark.parametrize(
+    ("record", "publish"),
+    [
+        ("v=spf1 a:GW.example.org -all", ""),
+        ("v=spf1 include:_spf.example.com ip4:192.0.2.0/28 ~all", ""),
+        ("v=spf1 ip6:2001:db8::/32 mx -all", "v=spf1 a:gw.example.org ip6:2001:db8::/32 mx -all"),
+        (
+            "v=spf1 -a:gw.example.org ip4:nonsense a -all",
+            "v=spf1 a:gw.example.org -a:gw.example.org ip4:nonsense a -all",
+        ),
+        ("", "v=spf1 a:gw.example.org mx ~all"),
+    ],
+)
+def test_who_sends_by_mx_must_stand_in_the_records_of_staff(dns: NameServer, record: str, publish: str) -> None:
+    """Their mail leaves from the gateway's own address: a record that does not name it has it refused elsewhere."""
+    dns.publish("gw.example.org. IN A 192.0.2.1", *([f'example.org. IN TXT "{record}"'] if record else []))
+    route = CONFIGURATION.route.model_copy(update={"outside": Route(mx=True)})
+    configuration = CONFIGURATION.model_copy(update={"route": route})
+    lookup = Lookup(Endpoint(host="127.0.0.1", port=dns.port))
+    (spf,) = (found for found in inspect_dns(configuration, (KEY,), lookup) if found.name == "example.org")
+    assert spf.state is (State.DOUBTFUL if publish else State.RIGHT)
+    assert spf.publish == ((f'example.org. IN TXT "{publish}"',) if publish else ())
 
 
 @pytest.mark.parametrize(
