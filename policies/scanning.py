@@ -7,7 +7,7 @@ from policies.attachments import attachment_place
 from policies.identifiers import IDENTIFIERS
 from policies.identifiers.shape import Page, Sighting
 from policies.keywords import Term
-from policies.model import Content
+from policies.model import Confidence, Content
 from policies.patterns import Pattern
 from policies.prefilter import Expression, Prefilter
 from policies.redaction import place
@@ -43,6 +43,7 @@ class Detector:
 
 
 Seen = tuple[str, Sighting]  # where (long numbers masked), what
+_ONE_NAME, _TOGETHER = "name of ", "names of attachments"
 
 
 class Scanner:
@@ -76,6 +77,8 @@ class Scanner:
             page = Page(data)
             for number in (*sorted([self._filtered[number] for number in occurring]), *self._always):
                 sightings = self._detectors[number].find(page)
+                if sightings and where == _TOGETHER:
+                    sightings = _unsaid(sightings, seen.get(number, ()))
                 if sightings:
                     spot = place(where)
                     seen.setdefault(number, []).extend((spot, sighting) for sighting in sightings)
@@ -89,4 +92,16 @@ def _texts(content: Content) -> Iterator[tuple[str, str]]:
         yield text.where, text.text
     for number, attachment in enumerate(content.attachments, 1):
         if attachment.name:
-            yield f"name of {attachment_place(number, attachment)}", attachment.name.replace("_", " ")
+            yield f"{_ONE_NAME}{attachment_place(number, attachment)}", attachment.name.replace("_", " ")
+    # And side by side, as they are written: files that are called by numbers are a column, and one may be its heading.
+    if names := "\n".join(attachment.name for attachment in content.attachments):
+        yield _TOGETHER, names
+
+
+def _unsaid(sightings: Sequence[Sighting], seen: Sequence[Seen]) -> tuple[Sighting, ...]:
+    """Return what all names together show and none of them by itself, or none as surely: nothing is told twice."""
+    surest: dict[str, Confidence] = {}
+    for spot, one in seen:
+        if spot.startswith(_ONE_NAME):
+            surest[one.value] = max(one.confidence, surest.get(one.value, one.confidence))
+    return tuple(one for one in sightings if one.value not in surest or surest[one.value] < one.confidence)

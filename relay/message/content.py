@@ -41,9 +41,6 @@ def content_of(reading: Reading, extractor: Extractor, seconds: float) -> Conten
         texts += answer.texts
         attachments.append(Attachment(part.name, part.type, len(part.data), answer.problem, answer.encrypted))
         attachments += [Attachment(f"{part.name}, {name}", "", size) for name, size in answer.members]
-    names = "\n".join(attachment.name for attachment in attachments)
-    if names:
-        texts.append(Text("names of attachments", names))
     return Content(reading.subject, tuple(texts), tuple(attachments), tuple(problems), encrypted=_is_encrypted(reading))
 
 

@@ -91,6 +91,21 @@ def test_findings_are_masked_and_say_where(a_message: Build, rules: Rules) -> No
     ]
 
 
+def test_names_of_attachments_are_read_together_too(a_message: Build, rules: Rules) -> None:
+    """Files that are called by numbers are a column; what one name says by itself is not told again."""
+    numbers = ("111222333", "123456782", "100000009", "999990019")
+    files = tuple(Attachment(f"{number}.pdf", "application/pdf", 5) for number in numbers)
+    ruleset = rules({"when": {"identifier": "bsn"}}, {"when": {"pattern": r"EMP_\d{5}"}})
+    (verdict,) = engine.judge(ruleset, a_message("see the files", attachments=files))
+    assert [(found.where, found.count) for found in verdict.hits[0].findings] == [("names of attachments", 4)]
+    named = Attachment("BSN_111222333_EMP_12345.pdf", "application/pdf", 5)
+    (verdict,) = engine.judge(ruleset, a_message("see the file", attachments=(named,)))
+    assert [[found.where for found in hit.findings] for hit in verdict.hits] == [
+        ["name of BSN_11*******_EMP_12345.pdf"],
+        ["names of attachments"],
+    ]
+
+
 def test_numbers_are_counted_once_over_the_message(a_message: Build, rules: Rules) -> None:
     """at_least counts different numbers: the same one in subject and body is one."""
     ruleset = rules({"when": {"identifier": "nhs", "at_least": 2}})
