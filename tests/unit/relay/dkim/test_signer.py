@@ -7,6 +7,7 @@ import pytest
 from relay.dkim.body import hash_body
 from relay.dkim.signature import SigningKey
 from relay.dkim.signer import Signer
+from tests.proportion import grows_linearly
 from tests.signatures import Receiver
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -91,13 +92,16 @@ def test_without_keys_nothing_is_signed() -> None:
     assert Signer().sign(b"From: a@example.org\r\n" + REST, NOON) == b"From: a@example.org\r\n" + REST
 
 
-@pytest.mark.timeout(20)
-def test_hostile_headers_take_linear_time(signer: Signer) -> None:
+@pytest.mark.parametrize("filling", [b" ", b"\t ", b"\r\n ", b",", b";", b"; d", b"=", b"("])
+def test_hostile_headers_take_linear_time(filling: bytes, signer: Signer) -> None:
     """Long runs of spaces, folds, commas and semicolons in a header are read once."""
-    for filling in (b" ", b"\t ", b"\r\n ", b",", b";", b"; d", b"=", b"("):
-        long = filling * (200_000 // len(filling))
+
+    def sign(length: int) -> None:
+        long = filling * (length // len(filling))
         signer.sign(b"From: a@example.org\r\nDKIM-Signature:" + long + b"x\r\nTo:" + long + b"x\r\n\r\n", NOON)
         signer.sign(b"From: " + long + b"a@example.org\r\n\r\n", NOON)
+
+    assert grows_linearly(sign, 25_000)
 
 
 def test_a_head_alone_is_signed_like_the_whole(signer: Signer) -> None:

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from relay.message.addresses import Mailbox, parse_mailbox
@@ -113,7 +113,25 @@ def test_folds_case() -> None:
     assert parse_mailbox("Ann@Example.org").folded == parse_mailbox("aNN@example.ORG").folded
 
 
-@given(st.text(max_size=300), st.booleans())
+LOCAL = st.lists(st.sampled_from([*"ab1.+-=/", '"', "\\", " ", "\u00e9", "\u00df", "\u0661"]), min_size=1, max_size=6)
+DOMAIN = st.lists(
+    st.sampled_from(
+        ["example", "org", ".", "-", "\u00fcber", "xn--ber-goa", "B\u00dcCHER", "[192.0.2.1]", "[IPv6:2001:DB8::1]"]
+    ),
+    min_size=1,
+    max_size=4,
+)
+LIKE_AN_ADDRESS = st.builds(
+    lambda quote, local, domain: f"{quote}{''.join(local)}{quote}@{''.join(domain)}",
+    st.sampled_from(["", '"']),
+    LOCAL,
+    DOMAIN,
+)
+
+
+@given(st.one_of(LIKE_AN_ADDRESS, st.text(max_size=300)), st.booleans())
+@example(text='"a b\\"c"@example.org', smtputf8=False)
+@example(text="bj\u00f6rn@B\u00dcCHER.example", smtputf8=True)
 def test_never_raises_anything_but_value_error(text: str, smtputf8: bool) -> None:
     """Any text either parses, and then parses again to itself, or raises ValueError."""
     try:

@@ -91,11 +91,13 @@ def test_no_library_builds_headers_for_us() -> None:
         assert not imported & FOREIGN, name
 
 
+@pytest.mark.parametrize("room", ["", "word " * 100, "x" * 1200], ids=["short", "words", "one word"])
 @pytest.mark.parametrize(
     "hostile", ["a\r\nBcc: b", "a\nb", "a\rb", "a\0b", "a\u2028b", "a\x85b", "a\r\n\r\nbody", "\r\n"]
 )
-def test_every_way_in_makes_one_field(hostile: str) -> None:
-    """Whatever is given as a value, what comes out is one field of whole lines without NUL."""
+def test_every_way_in_makes_one_field(hostile: str, room: str) -> None:
+    """Whatever is given as a value, what comes out is one field of whole lines without NUL, where it is folded too."""
+    hostile = f"{room}{hostile}{room}"
     built = [
         field("X-Test", hostile),
         structured("X-Test", hostile.encode("ascii", "ignore").decode()),

@@ -3,7 +3,7 @@
 import contextlib
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from relay.message.addresses import parse_mailbox
@@ -19,7 +19,17 @@ ODD = st.lists(
 ).map("".join)
 
 
-@given(ODD)
+LIKE_A_PATH = st.builds(
+    lambda route, local, domain, rest: f"{route}{local}@{domain}>{rest}",
+    st.sampled_from(["", "", "@a.example:", "@a.example,@b.example:"]),
+    st.one_of(st.sampled_from(["ann", '"a b"', '"a\\"b"', "Ann+1", "\u00e9t\u00e9"]), ODD),
+    st.one_of(st.sampled_from(["example.org", "EXAMPLE.org", "\u00fcber.example", "[192.0.2.1]", "[IPv6:::1]"]), ODD),
+    st.sampled_from(["", "", " SIZE=1"]),
+)
+
+
+@given(st.one_of(LIKE_A_PATH, ODD))
+@example('"a b"@example.org>')
 def test_paths_never_crash(text: str) -> None:
     """A path is a mailbox that parses again, or a CommandError."""
     with contextlib.suppress(CommandError):
