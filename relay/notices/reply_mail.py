@@ -1,7 +1,7 @@
 """A reader's answer as mail: 7 bits, files in base64, nothing in a header that the reader typed (R42).
 
-The same answer is written twice. Staff get it from an address of ours, whose display name is the reader's own address;
-what is sealed into the conversation names the real addresses.
+The same answer is written twice. Staff get it from an address of ours, whose display name says the reader's own; what
+is sealed into the conversation names the real addresses.
 """
 
 import base64
@@ -61,10 +61,15 @@ class ReplyMail:
     letterhead: Letterhead
 
     def via(self, reader: str, address: str) -> str:
-        """Return ``"reader via organisation" <address>``: who wrote, and by which way it came."""
+        """Return ``"jane (example.net) via organisation" <address>``: who wrote, and by which way it came.
+
+        Without "@": spam filters take the address of somebody else in a display name for a trick.
+        """
         tag = self.letterhead.tag()
         words = self.letterhead.languages[tag].gettext("%(reader)s via %(organisation)s")
-        return named_address(words % {"reader": reader, "organisation": self.letterhead.organisation}, address)
+        local, _, domain = reader.rpartition("@")
+        name = f"{local.replace('@', ' ')} ({domain})"
+        return named_address(words % {"reader": name, "organisation": self.letterhead.organisation}, address)
 
     def body(self, text: str, files: Sequence[Enclosure], *, name: str = "") -> bytes:
         """Return the MIME body of an answer, ready to follow the header of each copy.

@@ -51,14 +51,14 @@ def test_header_fields_name_the_person() -> None:
     """To, Cc, Reply-To, folded or in capitals, with a display name or without: the real address stands there."""
     content = mail(
         b"Dear Jane\r\n",
-        f'To: "jane@example.net via Example Council"\r\n <{SECRET}>',
+        f'To: "jane (example.net) via Example Council"\r\n <{SECRET}>',
         f"Cc: {SECRET.upper()}, bob@example.net",
         f"Reply-To: {ANNA.write(DOMAIN)}",
         f"X-Original-To: {LOCAL}",
     )
     assert clean(content) == mail(
         b"Dear Jane\r\n",
-        'To: "jane@example.net via Example Council"\r\n <jane@example.net>',
+        'To: "jane (example.net) via Example Council"\r\n <jane@example.net>',
         "Cc: jane@example.net, bob@example.net",
         "Reply-To: notices@letter.example.org",
         "X-Original-To: jane@example.net",
