@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from relay.clock import new_queue_id
 from relay.config.model import Configuration, Gateway
@@ -21,7 +21,7 @@ from relay.queue.items import EntryEnvelope, QueuedEnvelope
 from relay.queue.own_mail import own_message_id
 from relay.queue.routes import Routes
 from relay.queue.spooling import Draft, NewEntry, Spooler, insert_message
-from relay.store.tables import Meta
+from relay.store.remembered import remember, remembered
 from relay.store.tables.queue import Kind
 from relay.store.writer import Store
 
@@ -31,7 +31,6 @@ QUIET = timedelta(hours=1)
 JUMP = timedelta(minutes=1)  # of the clock: less is what time servers correct
 _STEPS = (1, 7, 30)  # days before a certificate ends
 _NAME = "alerts"
-_META = Meta.__table__  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +196,7 @@ def _text(host_name: str, problems: Sequence[Problem]) -> str:
 
 
 def _read(conn: Connection) -> Known:
-    value = conn.execute(select(_META.c.value).where(_META.c.name == _NAME)).scalar_one_or_none()
+    value = remembered(conn, _NAME)
     if value is None:
         return Known({})
     kept = json.loads(value)
@@ -207,6 +206,5 @@ def _read(conn: Connection) -> Known:
 
 def _write(conn: Connection, known: Known) -> None:
     seen = known.seen_at.timestamp() if known.seen_at else None
-    value = json.dumps({"told": {fault: at.timestamp() for fault, at in known.told.items()}, "seen_at": seen})
-    if conn.execute(_META.update().where(_META.c.name == _NAME).values(value=value)).rowcount == 0:
-        conn.execute(_META.insert(), [{"name": _NAME, "value": value}])
+    told = {fault: at.timestamp() for fault, at in known.told.items()}
+    remember(conn, _NAME, json.dumps({"told": told, "seen_at": seen}))

@@ -6,17 +6,16 @@ from concurrent.futures import Future
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from relay import clock
 from relay.errors import StoreError
-from relay.store.tables import Meta
+from relay.store.remembered import remember, remembered
 from relay.store.writer import Store
 
 EVERY = timedelta(seconds=10)  # however often somebody asks, the database is written to this often
 PATIENCE = 5.0  # seconds; what takes longer is a fault, not a measurement
 
-_META = Meta.__table__  # type: ignore[attr-defined]
 _NAME = "commit probe"
 
 
@@ -59,7 +58,7 @@ class CommitProbe:
 
     def _read(self) -> str | None:
         with self._store.read() as conn:
-            return conn.execute(select(_META.c.value).where(_META.c.name == _NAME)).scalar_one_or_none()
+            return remembered(conn, _NAME)
 
     @property
     def _late(self) -> str:
@@ -67,6 +66,4 @@ class CommitProbe:
 
 
 def _write(conn: Connection, now: datetime, seconds: float | None) -> None:
-    value = json.dumps({"at": now.timestamp(), "seconds": seconds})
-    if conn.execute(_META.update().where(_META.c.name == _NAME).values(value=value)).rowcount == 0:
-        conn.execute(_META.insert(), [{"name": _NAME, "value": value}])
+    remember(conn, _NAME, json.dumps({"at": now.timestamp(), "seconds": seconds}))

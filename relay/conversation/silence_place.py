@@ -4,8 +4,9 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, update
 
+from relay.store.remembered import remember, remembered
 from relay.store.tables import Meta
 
 _NAME = "silence looked at"
@@ -22,7 +23,7 @@ class Place:
 
 def place_of(conn: Connection) -> Place | None:
     """Return how far it has come, None before its first look."""
-    value = conn.execute(select(_META.c.value).where(_META.c.name == _NAME)).scalar_one_or_none()
+    value = remembered(conn, _NAME)
     if value is None:
         return None
     at, identifier = json.loads(value)
@@ -33,7 +34,7 @@ def move(conn: Connection, before: Place | None, after: Place) -> bool:
     """Move the place on; False when it is not where it was any more."""
     if before is None:
         if place_of(conn) is None:
-            conn.execute(_META.insert(), [{"name": _NAME, "value": _written(after)}])
+            remember(conn, _NAME, _written(after))
         return True
     moved = update(_META).where(_META.c.name == _NAME, _META.c.value == _written(before)).values(value=_written(after))
     return conn.execute(moved).rowcount == 1
@@ -41,8 +42,7 @@ def move(conn: Connection, before: Place | None, after: Place) -> bool:
 
 def skip_until(conn: Connection, moment: datetime) -> None:
     """Look at no message that was accepted before this moment: whether its readers were silent is not known."""
-    conn.execute(delete(_META).where(_META.c.name == _NAME))
-    move(conn, None, Place(moment, b""))
+    remember(conn, _NAME, _written(Place(moment, b"")))
 
 
 def _written(place: Place) -> str:

@@ -19,7 +19,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
-from sqlalchemy import Connection, Table, delete, select
+from sqlalchemy import Connection, Table, delete
 from sqlalchemy.exc import SQLAlchemyError
 
 from relay import clock
@@ -27,6 +27,7 @@ from relay.errors import KeyringError, RefusedError
 from relay.store.checkpoints import last_number
 from relay.store.engine import open_engine
 from relay.store.faults import translate
+from relay.store.remembered import remember, remembered
 from relay.store.tables import Meta
 from relay.store.writer import Store
 from relay.vault.keyfiles import read_private, replace
@@ -40,7 +41,7 @@ _COPIED = "copied at"
 def note(store: Store, folder: Path) -> None:
     """Note the last checkpoint beside the keys in ``folder``. Blocking; StoreError, KeyringError."""
     with store.read() as conn:
-        number, noted = last_number(conn), _row(conn, _NOTED)
+        number, noted = last_number(conn), remembered(conn, _NOTED)
     if number > (_noted(folder) or 0):
         replace(folder / FILE, f"{number}\n".encode("ascii"))
     if noted is None:  # after the file, so that a crash between them is no sign of anything
@@ -65,7 +66,7 @@ def begin(url: str, folder: Path) -> bool:
     """
     earlier = (folder / FILE).exists()
     with _reading(url) as conn:
-        new = last_number(conn) == 0 and _row(conn, _NOTED) is None
+        new = last_number(conn) == 0 and remembered(conn, _NOTED) is None
     if new:
         try:
             (folder / FILE).unlink(missing_ok=True)
@@ -76,12 +77,12 @@ def begin(url: str, folder: Path) -> bool:
 
 def doubt(conn: Connection, folder: Path) -> str:
     """Return why this database is not the one that these keys belong to now; empty when nothing speaks against it."""
-    copied = _row(conn, _COPIED)
+    copied = remembered(conn, _COPIED)
     if copied is not None:
         return f"this database is a backup made {clock.local_text(datetime.fromisoformat(copied))}"
     noted = _noted(folder)
     if noted is None:
-        return "this database came back without the file beside the keys" if _row(conn, _NOTED) else ""
+        return "this database came back without the file beside the keys" if remembered(conn, _NOTED) else ""
     return "this database is of an earlier day than the keys beside it" if last_number(conn) < noted else ""
 
 
@@ -116,13 +117,7 @@ def _reading(url: str) -> Iterator[Connection]:
 
 
 def _promise_file(conn: Connection) -> None:
-    if _row(conn, _NOTED) is None:
-        conn.execute(_META.insert(), [{"name": _NOTED, "value": "yes"}])
-
-
-def _row(conn: Connection, name: str) -> str | None:
-    value: str | None = conn.execute(select(_META.c.value).where(_META.c.name == name)).scalar_one_or_none()
-    return value
+    remember(conn, _NOTED, "yes")
 
 
 def _noted(folder: Path) -> int | None:

@@ -7,11 +7,10 @@ holiday. A clock that is set right again is believed at once.
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
-from relay.store.duties import META
+from relay.store.remembered import remember, remembered
 
 LONGEST_STEP = timedelta(days=2)
 STEADY = timedelta(hours=1)
@@ -20,7 +19,7 @@ _NAME = "sweep clock"
 
 def doubt(connection: Connection, now: datetime) -> str:
     """Return why the clock is not to be believed at ``now``, in a sentence; empty when it is. Notes the time."""
-    row = connection.execute(select(META.c.value).where(META.c.name == _NAME)).scalar_one_or_none()
+    row = remembered(connection, _NAME)
     state: dict[str, str] = {} if row is None else json.loads(row)
     last = _moment(state.get("last"), now)
     since = _moment(state.get("doubted"), now)
@@ -34,14 +33,9 @@ def doubt(connection: Connection, now: datetime) -> str:
             f"the clock went from {last:%Y-%m-%d %H:%M} to {now:%Y-%m-%d %H:%M} UTC since the last sweep: "
             "nothing is destroyed until it has been steady for an hour"
         )
-    _keep(connection, json.dumps(state), new=row is None)
+    remember(connection, _NAME, json.dumps(state))
     return sentence
 
 
 def _moment(text: str | None, otherwise: datetime) -> datetime:
     return otherwise if text is None else datetime.fromisoformat(text).astimezone(UTC)
-
-
-def _keep(connection: Connection, value: str, *, new: bool) -> None:
-    statement: Any = META.insert() if new else META.update().where(META.c.name == _NAME)
-    connection.execute(statement.values(name=_NAME, value=value))
