@@ -123,6 +123,10 @@ class MessageViews:
 
         return load
 
+    def own_text(self, answer: OpenedMessage) -> str:
+        """Return what a reader typed, of an answer from the portal: without the line that says who wrote it."""
+        return self.written_by.parted(self.text(answer, PartRole.TEXT, TEXT_LIMIT + 1))[1]
+
     def text(self, message: OpenedMessage, role: PartRole, limit: int) -> str:
         """Return the text of all parts with this role, at most ``limit`` characters."""
         pieces: list[str] = []

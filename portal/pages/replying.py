@@ -6,6 +6,7 @@ large or a text that is too long costs nobody what they wrote.
 
 import base64
 import binascii
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +22,7 @@ from portal.access.uploads import Submission
 from portal.access.visits import Guest, scope_of
 from portal.pages.answer_form import Before, Done, Problem
 from portal.pages.conversation import ConversationPage
-from portal.pages.parts import Letterbox
+from portal.pages.parts import Letterbox, parts_of
 from portal.rendering.moments import full_minute
 from portal.rendering.names import visible
 from portal.rendering.pages import Pages
@@ -30,7 +31,7 @@ from relay.fail_points import reached
 from relay.store.throttle import ThrottledError
 from relay.vault.drafts import Draft, LinkClosedError, TooLargeError
 from relay.vault.keyring import Keyring
-from relay.vault.opener import SealingError
+from relay.vault.opener import PartRole, SealingError
 from relay.vault.pen import Pen
 from relay.vault.pieces import joined, plain_text
 from relay.vault.visits import read_ticket
@@ -104,12 +105,12 @@ class ReplyPages:
         form = _Form(request, guest, pen, _id(_first(fields, "answer")) or new_id(), submission)
         with self.letterbox.store.read() as conn:
             known = self.answers.known(conn, form.answer_id)
-        if known:
-            return _back(guest, Before(Done.SENT, id_text(form.answer_id)))  # pressed twice
         try:
             kept = self._keep(pen, submission, late=False)
         except LinkClosedError:  # recalled or replaced while the form came
             return self._ended(request, submission)
+        if known and kept.problem is None and self._was_sent(form, kept):
+            return self._sent_before(form, kept)
         outcome = kept.problem or self._act(form, kept)
         return self._refuse(form, kept, outcome) if isinstance(outcome, Problem) else outcome
 
@@ -201,23 +202,52 @@ class ReplyPages:
             return Problem(Outcome.CHANGED.value, sending=True)
         answer = Answer(form.answer_id, draft, opened, there.chosen(form.fields.get("to", ()), id_text))
 
-        def work(conn: Connection) -> Outcome:
-            outcome = self.answers.send(conn, guest, answer, now)
-            if outcome is Outcome.SENT_BEFORE:  # pressed twice at one moment: what this one kept is there already
-                for piece in kept.pieces:
-                    self.answers.drafts.remove_file(conn, form.pen, piece, now)
-            return outcome
-
         try:
-            outcome = self.letterbox.store.run(work)
+            outcome = self.letterbox.store.run(lambda conn: self.answers.send(conn, guest, answer, now))
         except ThrottledError as error:
             return Problem("wait", sending=True, until=full_minute(error.until))
         except TooLargeError as error:
             return Problem.too_large(error, sending=True)
         reached("answer: handed over")
-        if outcome in (Outcome.EMPTY, Outcome.CHANGED):
+        if outcome is Outcome.SENT_BEFORE:
+            changed = Problem(Outcome.CHANGED.value, sending=True)
+            return self._sent_before(form, kept) if self._was_sent(form, kept) else changed
+        if outcome is not Outcome.SENT:
             return Problem(outcome.value, sending=True)
         return _back(guest, Before(Done.SENT, id_text(form.answer_id)))
+
+    def _was_sent(self, form: _Form, kept: _Kept) -> bool:
+        """Say whether the answer with this form's id holds all that the form brings: then it was pressed twice.
+
+        Else it was written anew in a page that *Back* brought out of the browser's memory, after its answer was sent:
+        Chromium keeps pages there in spite of ``no-store``.
+        """
+        now, link, drafts = self.now(), form.guest.link, self.answers.drafts
+        with self.letterbox.store.read() as conn:
+            files = [file.size for file in drafts.open(conn, link, now).files if file.id in kept.files]
+            sending = drafts.sending(conn, link, now).get(form.answer_id)
+            opened = self.letterbox.opener.open_messages(conn, link, now).messages
+        answer = next((message for message in opened if message.header.message_id == form.answer_id), None)
+        if sending is not None:
+            text, sent = sending.text, [file.size for file in sending.files]
+        elif answer is not None:
+            text = self.conversation.views.own_text(answer)
+            sent = [part.size for part in parts_of(answer, PartRole.ATTACHMENT)]
+        else:
+            return False
+        typed = plain_text(_first(form.fields, "text")).split()
+        return typed in ([], text.split()) and not Counter(files) - Counter(sent)
+
+    def _sent_before(self, form: _Form, kept: _Kept) -> Response:
+        """Show the answer that was sent; what the form brought once more is there already."""
+        now, drafts = self.now(), self.answers.drafts
+
+        def work(conn: Connection) -> None:
+            for piece in kept.pieces:
+                drafts.remove_file(conn, form.pen, piece, now)
+
+        self.letterbox.store.run(work)
+        return _back(form.guest, Before(Done.SENT, id_text(form.answer_id)))
 
     def _refuse(self, form: _Form, kept: _Kept, problem: Problem) -> Response:
         """Show the form again: with what is kept, or where the text could not be, with that."""

@@ -129,6 +129,45 @@ def test_a_form_that_comes_twice_at_one_moment_sends_one_answer(stage: Stage, gu
     assert pieces(stage) == 0, guest.text
 
 
+@pytest.mark.parametrize("sealed_by_now", [False, True])
+@pytest.mark.parametrize(
+    ("text", "file"), [("And my brother comes, too.", b""), (TEXT, b"hello"), (TEXT + "\n\nAnd my brother", b"")]
+)
+def test_what_is_written_in_a_page_that_back_brought_again_is_not_lost(  # noqa: PLR0917
+    stage: Stage, guest: Guest, sealed: SealedDraft, path: str, text: str, file: bytes, sealed_by_now: bool
+) -> None:
+    """A browser showed the form from its memory after its answer was sent: what is new is kept, and sent when asked."""
+    fields = guest.form()
+    guest.answer(path, fields=fields, text=TEXT)
+    answer_id, request = only_request(stage)
+    if sealed_by_now:
+        own = letter(to=[ANNA], sender=JANE, text=TEXT).replace(b"Anna Baker <", b"<")
+        stage.join(sealed, own, JANE, [JANE], message_id=answer_id)
+        stage.store.run(lambda conn: consume(conn, tuple(request.pieces), stage.now()))
+        stage.store.run(lambda conn: conn.execute(_REQUEST.delete()))
+    guest.answer(path, fields=fields, text=TEXT)
+    assert "Thank you. Your answer was sent." in guest.text
+    assert pieces(stage) == 0
+    guest.answer(path, fields=fields, text=text, files=[("a.txt", "text/plain", file)] if file else ())
+    assert guest.page.status_code == 422
+    assert "Your answer was not sent" in guest.text
+    assert f">\n{text}</textarea>" in guest.page.text
+    guest.answer(path, text=text)
+    assert "Thank you. Your answer was sent." in guest.text
+    [again] = stage.requests(RequestKind.REPLY).keys() - {answer_id}
+    found = content(stage, sealed, again, stage.requests(RequestKind.REPLY)[again])
+    assert (found.text, [b"".join(part.read()) for part in found.files]) == (text, [file] if file else [])
+
+
+def test_a_draft_is_saved_in_a_page_that_back_brought_again(stage: Stage, guest: Guest, path: str) -> None:
+    """Its answer was sent; *Save* is obeyed and not taken for a second press of *Send*."""
+    fields = guest.form()
+    guest.answer(path, fields=fields, text=TEXT)
+    guest.answer(path, "save", fields=fields, text="And my brother comes, too.")
+    assert "Your draft is saved." in guest.text
+    assert pieces(stage) == 1
+
+
 @pytest.mark.parametrize(
     ("text", "file"), [("", b"the other's"), ("Saved in the other", b""), ("Saved in the other", b"the other's")]
 )
