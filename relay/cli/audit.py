@@ -12,7 +12,7 @@ from relay.cli.session import Session, pass_session
 from relay.cli.spans import moment
 from relay.cli.terminal import examples, plural, print_json, say
 from relay.errors import RefusedError
-from relay.store.checkpoints import Report, verify
+from relay.store.verification import Report, verify
 
 _EVENT = "checkpoint"  # of the log line that exports one (relay/housekeeping.py)
 

@@ -8,12 +8,13 @@ from functools import cached_property, partial
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, event, text
 
 from relay.errors import RefusedError
 from relay.store.audit import Audit, forget_until
-from relay.store.checkpoints import Record, Report, checkpoint, records, verify
+from relay.store.checkpoints import Record, checkpoint, records
 from relay.store.events import _SENTENCES, Event, sentence
+from relay.store.verification import Report, verify
 from relay.store.writer import Store
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -130,6 +131,38 @@ def test_rewritten_chain_does_not_match_its_signature(store: Store, keys: Keys, 
     tamper(store, "DELETE FROM audit")
     record(store, audit, 3, start=10)
     assert "event 3 is not the one that a checkpoint signed" in check(store, keys).problems[0]
+
+
+def test_years_are_checked_page_by_page(
+    store: Store, keys: Keys, audit: Audit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever has gathered, neither events nor checkpoints are read all at once, and nothing is overlooked for it."""
+    monkeypatch.setattr("relay.store.checkpoints._PAGE", 2)
+    record(store, Audit(keys, "cli"), 1)
+    for number in range(5):
+        record(store, audit, 3, start=3 * number)
+        sign(store, keys)
+    record(store, Audit(keys, "portal-0"), 1)
+    asked: list[str] = []
+    with store.read() as connection:
+        note = lambda *facts: asked.append(facts[2])  # noqa: E731
+        event.listen(connection.engine, "before_cursor_execute", note)
+        report = verify(connection, keys.signing_key.public_key())
+        event.remove(connection.engine, "before_cursor_execute", note)
+    assert report == Report(17, 16, 1, 5, NOW, ())
+    assert len(asked) > 10
+    assert all("LIMIT" in one or "min(" in one for one in asked)
+    tamper(store, "UPDATE audit SET facts = '{}' WHERE writer = 'relay-0' AND seq = 7")
+    assert "event 7 was changed" in check(store, keys).problems[0]
+
+
+def test_a_chain_that_was_written_anew_is_named_a_hundred_times_at_most(store: Store, keys: Keys, audit: Audit) -> None:
+    """Who changes everything does not fill the memory of whoever checks."""
+    for waiting in [store.submit(partial(accepted, audit, NOW)) for _ in range(150)]:  # they share commits
+        waiting.result()
+    sign(store, keys)
+    tamper(store, "UPDATE audit SET facts = '{}'")
+    assert len(check(store, keys).problems) == 100
 
 
 def test_exported_checkpoint_shows_that_later_ones_were_cut_off(store: Store, keys: Keys, audit: Audit) -> None:
