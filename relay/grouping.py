@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, cast
 
-from sqlalchemy import Connection, Table, delete, or_, select
+from sqlalchemy import Connection, Table, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from relay.clock import new_queue_id
@@ -221,11 +221,11 @@ class Grouping:
 
 def _conversation_of(connection: Connection, earlier: Sequence[bytes]) -> bytes | None:
     """Return the conversation of what was sealed of these messages first and can still be read."""
-    of_them = or_(_SEALED.c.id.in_(earlier), _MESSAGE.c.parent.in_(earlier))
+    # Two questions: in one, with an outer join, SQLite reads all that was ever sealed.
+    caused = connection.execute(select(_MESSAGE.c.id).where(_MESSAGE.c.parent.in_(earlier))).scalars()
     first = (
         select(_SEALED.c.conversation_id)
-        .outerjoin(_MESSAGE, _MESSAGE.c.id == _SEALED.c.id)
-        .where(of_them, _SEALED.c.state == SealedState.LIVE.value)
+        .where(_SEALED.c.id.in_([*earlier, *caused]), _SEALED.c.state == SealedState.LIVE.value)
         .order_by(_SEALED.c.created_at)
         .limit(1)
     )

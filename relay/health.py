@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Connection, case, func, select
+from sqlalchemy import Connection, and_, case, func, select
 
 from relay import clock
 from relay.config.certificates import read_certificate
@@ -145,20 +145,28 @@ def _routes(configuration: Configuration) -> tuple[list[str], list[str]]:
 
 
 def _queue(conn: Connection, now: datetime, routes: Sequence[str], by_mx: Sequence[str]) -> Queue:
-    due = _ENTRY.c.state == EntryState.DUE.value
-    unfinished = due | (_ENTRY.c.state == EntryState.LEASED.value)
-    waiting, created = conn.execute(select(func.count(), func.min(_ENTRY.c.created_at)).where(unfinished)).one()
     # What a person let go on, or made due, is in the past on purpose: of the one counts when, of the other nothing.
     since = case(
         (_ENTRY.c.due_at < _ENTRY.c.created_at, _ENTRY.c.created_at),
         ((_ENTRY.c.due_at > _ENTRY.c.created_at) | (_ENTRY.c.attempts == 0), _ENTRY.c.due_at),
     )
-    due_at = conn.execute(select(func.min(since)).where(due)).scalar_one()
-    to_mailbox = (_ENTRY.c.kind == Kind.REPLY.value, _ENTRY.c.route != REPLIES, _ENTRY.c.attempts > 0)
-    stranded = conn.execute(select(func.count()).where(due, *to_mailbox)).scalar_one()
+    to_mailbox = and_(_ENTRY.c.kind == Kind.REPLY.value, _ENTRY.c.route != REPLIES, _ENTRY.c.attempts > 0)
+    counted = select(
+        func.count().label("entries"),
+        func.min(_ENTRY.c.created_at).label("created"),
+        func.min(since).label("due_at"),
+        func.count(case((to_mailbox, 1))).label("stranded"),
+    )
+    # State by state: asked for two at once, SQLite reads all that was sent within a month.
+    due, leased = (
+        conn.execute(counted.where(_ENTRY.c.state == state.value)).one()
+        for state in (EntryState.DUE, EntryState.LEASED)
+    )
+    created = min((one.created for one in (due, leased) if one.created is not None), default=None)
     forgotten = paused_before(conn, now - FORGOTTEN)
     still = standstills(conn, routes, by_mx, now, OVERDUE)
-    return Queue(waiting, _since(now, due_at), _since(now, created), stranded, forgotten, still)
+    waiting = due.entries + leased.entries
+    return Queue(waiting, _since(now, due.due_at), _since(now, created), due.stranded, forgotten, still)
 
 
 def _since(now: datetime, moment: datetime | None) -> timedelta:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Row, exists, select, update
+from sqlalchemy import Connection, Row, exists, select, text, update
 
 from relay.clock import id_text, new_queue_id
 from relay.errors import StoreError
@@ -34,9 +34,10 @@ EVERY = 5.0  # seconds
 _AT_ONCE = 50  # messages
 _SEALED = Sealed.__table__  # type: ignore[attr-defined]
 _READ = MessageRead.__table__  # type: ignore[attr-defined]
+_IS_AWAITED = text("sealed.notify_read")  # spelt as in the partial index, so that SQLite uses it
 _AWAITED = (
     select(_SEALED.c.id, _SEALED.c.conversation_id)
-    .where(_SEALED.c.notify_read, exists().where(_READ.c.message_id == _SEALED.c.id))
+    .where(_IS_AWAITED, exists().where(_READ.c.message_id == _SEALED.c.id))
     .order_by(_SEALED.c.created_at)
 )
 _log = structlog.get_logger()

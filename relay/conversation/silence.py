@@ -47,6 +47,8 @@ from relay.vault.people import Person, people
 
 EVERY = 60.0  # seconds
 _AT_ONCE = 50  # messages
+_A_DAY = timedelta(days=1)
+_SEALED_LATE = timedelta(days=2)  # a copy that a rule held is sealed under the moment at which it was accepted
 _REACHED = (ReaderState.NOTIFIED, ReaderState.LINK_OPENED, ReaderState.PROVED, ReaderState.READ)
 _MESSAGE = QueuedMessage.__table__  # type: ignore[attr-defined]
 _SEALED = Sealed.__table__  # type: ignore[attr-defined]
@@ -80,7 +82,9 @@ class Silence:
             return False
         with self.store.read() as conn:
             place = place_of(conn)
-            return place is None or bool(_next(conn, place, now - self.after, 1))
+            return (
+                place is None or _far_behind(place, now - self.after) or bool(_next(conn, place, now - self.after, 1))
+            )
 
     def look(self, now: datetime) -> int:
         """Look at the messages whose time has come; return how many. Blocking; StoreError.
@@ -100,6 +104,7 @@ class Silence:
         while place is not None:
             rows = self._batch(place, now - self.after)
             if not rows:
+                self._pass_by(place, now - self.after)
                 break
             for row in rows:
                 place = self._message(row, place, now)
@@ -111,6 +116,11 @@ class Silence:
     def _batch(self, place: Place, until: datetime) -> Sequence[Row[Any]]:
         with self.store.read() as conn:
             return _next(conn, place, until, _AT_ONCE)
+
+    def _pass_by(self, place: Place, until: datetime) -> None:
+        """Move the place over mail that nobody sealed: each look would go through all of it again."""
+        if _far_behind(place, until):
+            self.store.run(lambda conn: move(conn, place, Place(until - _SEALED_LATE, b"")))
 
     def _message(self, row: Row[Any], place: Place, now: datetime) -> Place | None:
         """Write what one message's silence calls for, and the place behind it; None when somebody else was faster."""
@@ -237,6 +247,11 @@ class Silence:
         decided = select(_DECISION.c.rules).where(_DECISION.c.message_id == row.id, _DECISION.c.action == "seal")
         rules = {rule for one in conn.execute(decided).scalars() for rule in json.loads(one)}
         return not rules or not rules <= set(self.quiet)
+
+
+def _far_behind(place: Place, until: datetime) -> bool:
+    """Tell whether a day's mail and more lies between the place and what may still be sealed."""
+    return place.at < until - _SEALED_LATE - _A_DAY
 
 
 def _next(conn: Connection, place: Place, until: datetime, limit: int) -> Sequence[Row[Any]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import Connection, case, func, or_, select
+from sqlalchemy import Connection, case, exists, func, or_, select
 
 from relay.clock import monotonic
 from relay.config.values import Endpoint
@@ -122,11 +122,9 @@ def _no_domain_answers(conn: Connection, route: str, now: datetime, after: timed
 
 def _leaves(conn: Connection, route: str, since: datetime) -> bool:
     """Tell whether something accepted since a moment was handed over on a route."""
-    handed_over = (_ENTRY.c.route == route, _ENTRY.c.state == EntryState.DONE.value)
-    found = (
-        select(_ENTRY.c.id)
-        .join(_MESSAGE, _MESSAGE.c.id == _ENTRY.c.message_id)
-        .where(_MESSAGE.c.accepted_at > since, *handed_over)
-        .limit(1)
+    # From the message to its entries, and not the other way: what was accepted of late is little.
+    handed_over = exists().where(
+        _ENTRY.c.message_id == _MESSAGE.c.id, _ENTRY.c.route == route, _ENTRY.c.state == EntryState.DONE.value
     )
+    found = select(_MESSAGE.c.id).where(_MESSAGE.c.accepted_at > since, handed_over).limit(1)
     return conn.execute(found).first() is not None

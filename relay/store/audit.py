@@ -32,7 +32,7 @@ from relay.store.batch import insert_later, later
 from relay.store.events import Event, sentence
 from relay.store.prepared import Prepared, insertion
 from relay.store.tables import AuditEvent, AuditKey, Meta
-from relay.store.types import Moment
+from relay.store.types import Bytes, Moment
 
 AUDIT: Table = cast("Any", AuditEvent).__table__
 _KEYS: Table = cast("Any", AuditKey).__table__
@@ -50,6 +50,11 @@ _JSON = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":
 _MOMENT = Moment()
 _ONE_AT_A_TIME = Prepared(text("SELECT pg_advisory_xact_lock(hashtext(:name))"))
 _HEAD = Prepared(select(AUDIT).where(AUDIT.c.writer == bindparam("of_writer")).order_by(AUDIT.c.seq.desc()).limit(1))
+_FORGET = Prepared(
+    _KEYS.delete().where(
+        _KEYS.c.message_id == bindparam("of_id", type_=Bytes), _KEYS.c.id == bindparam("key", type_=Bytes)
+    )
+)
 _APPEND = insertion(AUDIT, tuple(column.name for column in AUDIT.columns))
 
 Fact = str | int | bool | Sequence[str]
@@ -166,9 +171,8 @@ def forget_until(connection: Connection, before: datetime) -> int:
     events = connection.execute(
         select(AUDIT.c.message_id, AUDIT.c.personal).where(AUDIT.c.at > begin, AUDIT.c.at <= times[-1])
     ).all()
-    for message_id, personal in events:
-        if personal is not None:
-            connection.execute(_KEYS.delete().where(_KEYS.c.message_id == message_id, _KEYS.c.id == personal[:_ID]))
+    named = [{"of_id": one.message_id, "key": one.personal[:_ID]} for one in events if one.personal is not None]
+    _FORGET.many(connection, named)
     statement: Any = _META.insert() if row is None else _META.update().where(_META.c.name == _FORGOTTEN)
     connection.execute(statement.values(name=_FORGOTTEN, value=times[-1].isoformat()))
     return len(events)

@@ -52,12 +52,11 @@ class Basis:
             raise OvertakenError("this reader was added meanwhile")
 
     def _entered(self, connection: Connection) -> bool:
-        entered = select(PARTICIPANT.c.id).where(
-            PARTICIPANT.c.conversation_id == self.conversation_id,
-            PARTICIPANT.c.address_hash.in_(self.absent),
-            PARTICIPANT.c.state != ReaderState.REMOVED.value,
+        # All of the conversation are looked at here: SQLite would look at every conversation of who is to be entered.
+        readers = select(PARTICIPANT.c.address_hash).where(
+            PARTICIPANT.c.conversation_id == self.conversation_id, PARTICIPANT.c.state != ReaderState.REMOVED.value
         )
-        return connection.execute(entered.limit(1)).first() is not None
+        return not self.absent.isdisjoint(connection.execute(readers).scalars())
 
 
 @dataclass(frozen=True, slots=True)

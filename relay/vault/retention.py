@@ -19,12 +19,12 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, cast
 
-from sqlalchemy import Connection, Table, delete, exists, select, union, update
+from sqlalchemy import Connection, Table, and_, delete, exists, select, union, update
 
 from relay.fail_points import reached
 from relay.store.audit import Audit, forget_until
 from relay.store.events import Event
-from relay.store.tables import Hold, Part, PortalRequest, ReceiptPart, Sealed, Spool, Stanza
+from relay.store.tables import Hold, MessageRead, Part, PortalRequest, ReceiptPart, Sealed, Spool, Stanza
 from relay.store.tables.queue import HoldState
 from relay.store.tables.sealed import SealedState
 from relay.store.writer import Store
@@ -44,6 +44,7 @@ _SPOOL: Table = cast("Any", Spool).__table__
 _HOLD: Table = cast("Any", Hold).__table__
 _RECEIPT: Table = cast("Any", ReceiptPart).__table__
 _REQUEST: Table = cast("Any", PortalRequest).__table__
+_READ: Table = cast("Any", MessageRead).__table__
 _OPENED_BY_KEK = (SealedState.LIVE.value, SealedState.DRAFT.value)
 
 
@@ -139,7 +140,10 @@ def _destroy(connection: Connection, audit: Audit, now: datetime) -> int:
         journal.doom(connection, list(in_blobs), now)
         connection.execute(delete(_PART).where(of_these))
         reached("retention: parts deleted")
-        connection.execute(update(_SEALED).where(_SEALED.c.id.in_(ids)).values(state=SealedState.DESTROYED.value))
+        # Nobody will read what nobody has read: its sender does not wait for that any more (the index of who does).
+        was_read = exists().where(_READ.c.message_id == _SEALED.c.id)
+        ended = {"state": SealedState.DESTROYED.value, "notify_read": and_(_SEALED.c.notify_read, was_read)}
+        connection.execute(update(_SEALED).where(_SEALED.c.id.in_(ids)).values(ended))
     for message_id in ids:
         audit.append(connection, Event.DESTROYED, message_id, at=now)
     return len(ids)

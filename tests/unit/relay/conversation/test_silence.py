@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from relay.clock import id_text
 from relay.conversation.silence import Silence
+from relay.conversation.silence_place import place_of
 from relay.notices.letterhead import Composed, Letterhead
 from relay.notices.reminders import ReminderNotices
 from relay.queue.items import SPOOL
@@ -102,9 +103,10 @@ def test_an_unread_message_brings_one_reminder_and_one_note(office: Office) -> N
     assert note["In-Reply-To"] == own_message_id(receipt.message_id, DOMAIN)
     assert "jane@example.net The notice was handed over" in words(note)
     assert "The link was not opened." in words(note)
-    for later in (LATE, LATE + 10 * DAY):
+    for later in (LATE, LATE + 2 * DAY):
         assert not silence.waits(later)
         assert silence.look(later) == 0
+    assert silence.look(LATE + 10 * DAY) == 0
     assert len(office.entries(*_SENT)) == 2
 
 
@@ -213,6 +215,22 @@ def test_what_is_older_than_the_duty_is_left_alone(office: Office) -> None:
     office.seal(JANE, at=NOW - 10 * DAY)
     begin(office)
     assert duty(office).look(LATE) == 0
+
+
+def test_mail_that_nobody_sealed_is_gone_through_once(office: Office) -> None:
+    """Weeks of it are passed by, so that no look begins before them again; who is silent after that is reminded."""
+    silence = begin(office)
+    weeks = timedelta(days=20)
+    assert silence.waits(LATE + weeks)
+    assert silence.look(LATE + weeks) == 0
+    with office.store.read() as conn:
+        place = place_of(conn)
+    assert place is not None
+    assert place.at > NOW + weeks - 3 * DAY
+    assert not silence.waits(LATE + weeks)
+    office.seal(JANE, at=NOW + weeks)
+    assert silence.look(LATE + weeks) == 1
+    assert [len(office.entries(kind)) for kind in _SENT] == [1, 1]
 
 
 def test_never_means_never(office: Office) -> None:
