@@ -4,12 +4,14 @@ A plan has parts, because one message may go several ways at once: copies relaye
 into a conversation, a command to the gateway. Whatever it is, it happens in one transaction or not at all.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sqlalchemy import Connection
 
+from policies.model import Verdict
 from relay.clock import id_text
 from relay.fail_points import reached
 from relay.judging import Judgement
@@ -32,6 +34,23 @@ _DECISION = Decision.__table__  # type: ignore[attr-defined]
 _TO_BE_MADE = Original(b"")
 Facts = Mapping[str, str | int | bool | list[str]]
 Change = Callable[[Connection], None]  # raises OvertakenError when what the plan rests on is not so any more
+
+
+def decision(
+    message_id: bytes, position: int, recipient_hash: bytes, verdict: Verdict, at: datetime
+) -> dict[str, object]:
+    """Return the row about what was decided for one recipient; ``position`` tells those of a message apart."""
+    return {
+        "message_id": message_id,
+        "position": position,
+        "at": at,
+        "recipient_hash": recipient_hash,
+        "domain": verdict.recipient.domain,
+        "inside": verdict.recipient.inside,
+        "action": verdict.action.word,
+        "rules": json.dumps([hit.rule for hit in verdict.deciding]),
+        "shadow": json.dumps([[hit.rule, hit.action.word] for hit in verdict.shadow]),
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 Planning is the slow half of accepting a message (sealing, composing) and runs before the commit.
 """
 
-import json
 from collections.abc import Sequence
 from functools import partial
 from zoneinfo import ZoneInfo
@@ -16,7 +15,7 @@ from relay.mailings import Mailings, receipt_lines
 from relay.message.headers import remove_authentication_results, remove_blind_copies
 from relay.message.loop_evidence import mark
 from relay.message.original import Original
-from relay.plan import Arrival, Change, Facts, Observed, Part, Plan, Received, Told
+from relay.plan import Arrival, Change, Facts, Observed, Part, Plan, Received, Told, decision
 from relay.queue.holds import Held, HeldCopy, insert_hold, new_hold
 from relay.queue.incoming import Reheaded, reheaded
 from relay.queue.items import EntryEnvelope, QueuedEnvelope
@@ -231,18 +230,9 @@ class Planner:
         )
 
     def _decisions(self, received: Received) -> tuple[dict[str, object], ...]:
+        hashed, arrival = self._keyring.address_hash, received.arrival
         return tuple(
-            {
-                "message_id": received.arrival.id,
-                "position": position,
-                "at": received.arrival.at,
-                "recipient_hash": self._keyring.address_hash(copy.path.address),
-                "domain": copy.verdict.recipient.domain,
-                "inside": copy.verdict.recipient.inside,
-                "action": copy.verdict.action.word,
-                "rules": json.dumps([hit.rule for hit in copy.verdict.deciding]),
-                "shadow": json.dumps([[hit.rule, hit.action.word] for hit in copy.verdict.shadow]),
-            }
+            decision(arrival.id, position, hashed(copy.path.address), copy.verdict, arrival.at)
             for position, copy in enumerate(received.routing.copies)
         )
 

@@ -5,7 +5,6 @@ to a reader's real address that stands in the thread joins too, for whoever is a
 anybody. Everybody else whom such a message goes to is judged like all mail, and outside nobody gets it in the clear.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -20,7 +19,7 @@ from relay.judging import Judge, Judgement
 from relay.message.headers import remove_authentication_results, remove_blind_copies
 from relay.message.secret_address import SecretAddress
 from relay.notices.receipts import ReceiptLine
-from relay.plan import Arrival, Change, Part, Received, Told
+from relay.plan import Arrival, Change, Part, Received, Told, decision
 from relay.queue.items import QueuedEnvelope
 from relay.queue.spooling import Draft, Spooler
 from relay.receipts import Receipts
@@ -240,19 +239,10 @@ class Answers:
     def _decisions(
         self, arrival: Arrival, readers: Sequence[Person], verdicts: Sequence[Verdict]
     ) -> tuple[dict[str, object], ...]:
+        hashed = self.keyring.address_hash
         return tuple(
-            {
-                "message_id": arrival.id,
-                "position": _FIRST_POSITION + position,
-                "at": arrival.at,
-                "recipient_hash": self.keyring.address_hash(reader.address),
-                "domain": verdict.recipient.domain,
-                "inside": verdict.recipient.inside,
-                "action": Action.SEAL.word,
-                "rules": json.dumps([hit.rule for hit in verdict.deciding]),
-                "shadow": json.dumps([[hit.rule, hit.action.word] for hit in verdict.shadow]),
-            }
-            for position, (reader, verdict) in enumerate(zip(readers, verdicts, strict=True))
+            decision(arrival.id, position, hashed(reader.address), verdict, arrival.at) | {"action": Action.SEAL.word}
+            for position, (reader, verdict) in enumerate(zip(readers, verdicts, strict=True), _FIRST_POSITION)
         )
 
 

@@ -7,7 +7,6 @@ to y@…         judged again for y: relayed, sealed, asked, refused   the copy 
 (no answer)    reported as undelivered                               destroyed
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -28,7 +27,7 @@ from relay.judging import Judge
 from relay.message.parts import Reading
 from relay.message.reading import read
 from relay.notices.holds import Decision
-from relay.plan import Change, Part
+from relay.plan import Change, Part, decision
 from relay.queue.holds import Held, HeldCopy, find_hold, insert_hold, list_holds, new_hold, settle
 from relay.queue.items import EntryEnvelope
 from relay.queue.routes import Routes
@@ -145,7 +144,8 @@ class Holding:
         state = HoldState.DROPPED if routed.way is Way.REFUSE else HoldState.RELEASED
         outcome = f"corrected ({routed.way.value})"
         part = self.release.end(held, [wrong], state, outcome=outcome, by=BY_SENDER, now=now)
-        part = _first(part, partial(_note, decision=self._decision(held, routed, now)))
+        row = decision(held.message_id, 0, self._hash(routed.path.address), routed.verdict, now)
+        part = _first(part, partial(_note, row=row))
         say = partial(self.release.notices.say, addresses=[wrong.address], right=right, language=language)
         match routed.way:
             case Way.SEAL:
@@ -191,28 +191,15 @@ class Holding:
         address = routed.path.address
         return NewEntry(Kind.MAIL, self.routes.name_for(address), EntryEnvelope(address))
 
-    def _decision(self, held: Held, routed: Routed, now: datetime) -> dict[str, object]:
-        verdict = routed.verdict
-        return {
-            "message_id": held.message_id,
-            "at": now,
-            "recipient_hash": self._hash(routed.path.address),
-            "domain": verdict.recipient.domain,
-            "inside": verdict.recipient.inside,
-            "action": verdict.action.word,
-            "rules": json.dumps([hit.rule for hit in verdict.deciding]),
-            "shadow": json.dumps([[hit.rule, hit.action.word] for hit in verdict.shadow]),
-        }
-
     def _hash(self, address: str) -> bytes:
         return self.release.keyring.address_hash(address)
 
 
-def _note(conn: Connection, *, decision: dict[str, object]) -> None:
+def _note(conn: Connection, *, row: dict[str, object]) -> None:
     """Record what was decided for an address that was not among the recipients at first."""
-    last = select(func.max(_DECISION.c.position)).where(_DECISION.c.message_id == decision["message_id"])
+    last = select(func.max(_DECISION.c.position)).where(_DECISION.c.message_id == row["message_id"])
     position = conn.execute(last).scalar_one()
-    conn.execute(_DECISION.insert(), [decision | {"position": 0 if position is None else position + 1}])
+    conn.execute(_DECISION.insert(), [row | {"position": 0 if position is None else position + 1}])
 
 
 def _first(part: Part, *changes: Change) -> Part:
