@@ -174,6 +174,20 @@ def test_what_stands_behind_the_last_that_is_needed_counts_for_nothing(
     assert {one.confidence for one in found[:doubtful]} == {Confidence.MEDIUM if raised else Confidence.LOW}
 
 
+@pytest.mark.parametrize(
+    ("column", "confidence"),
+    [
+        ("9434765919, 4010232137, 9998641969, 6541003238", Confidence.MEDIUM),
+        ("9434765919, 4010232137, 9998641969", Confidence.LOW),
+        ("9434765919, 3200000007, 3200000015, 3200000023", Confidence.LOW),
+    ],
+    ids=["four", "three", "three that nobody issues"],
+)
+def test_four_numbers_make_a_column(column: str, confidence: Confidence) -> None:
+    """Three may pass by chance; those of a prefix that is not given out say nothing for the one that is."""
+    assert {one.confidence for one in NHS.find(Page(column.encode()))} == {confidence}
+
+
 def test_the_first_ten_thousand_tell_whether_a_text_is_a_column() -> None:
     """Nobody pays for remembering more, and what follows a long column does not hide it."""
     numbers = [b"%d" % number for number in range(400_000_000, 400_100_000)]

@@ -55,6 +55,8 @@ def confidence(name: str, text: str) -> Confidence | None:
         ("1111111111 NHS", NOTHING),
         ("0101010028 in all", NOTHING),
         ("320 000 0007", NOTHING),
+        ("943 476 5919 555", LOW),
+        ("555 943 476 5919", LOW),
         ("H&C number 320 000 0007", HIGH),
         ("\u00a39434765919", NOTHING),
         ("Ring meg p\u00e5 943 476 5919", MEDIUM),

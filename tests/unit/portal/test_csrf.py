@@ -44,6 +44,7 @@ def test_origin(headers: dict[str, str], verdict: Verdict) -> None:
         TOKEN.upper(),
         "\u00e9." + "0" * 32,
         "ffffffffffff.0",
+        "f" * 5000 + ".0",
         "\u0661.0",
     ],
 )

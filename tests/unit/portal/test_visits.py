@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from relay.store.tables import AuditEvent, Observation, Participant, Visit
 from tests.letters import JANE, letter
@@ -137,6 +137,14 @@ def test_a_visit_does_not_outlive_its_link(stage: Stage, clock: Clock, guest: Gu
     )
     clock.pass_time(days=1)
     assert guest.get(path).status_code == 403
+
+
+def test_a_visit_whose_row_is_swept_is_over(stage: Stage, guest: Guest) -> None:
+    """The browser keeps its cookie for longer than we keep what it opens."""
+    path = guest.read(stage.seal(letter(to=[JANE]))[JANE])
+    stage.store.run(lambda conn: conn.execute(delete(_VISIT)).rowcount)
+    assert guest.get(path).status_code == 403
+    assert "This browser has no open visit" in guest.text
 
 
 def test_a_row_taken_from_another_visit_opens_nothing(stage: Stage, guest: Guest) -> None:

@@ -1,7 +1,14 @@
-"""What a judge has to be before the first message comes."""
+"""What a judge asks the policies about, and what it has to be before the first message comes."""
 
 import subprocess
 import sys
+
+import pytest
+
+from policies.ruleset import compile_rules
+from relay.judging import Judge
+from relay.message.extraction.extractor import Extractor
+from relay.message.reading import read
 
 # In a process of its own: what is compiled once in a process, other tests have compiled here already.
 _SCRIPT = """
@@ -43,3 +50,24 @@ assert {finding.detector for hit in verdict.hits for finding in hit.findings} ==
 def test_judging_compiles_nothing() -> None:
     """Not for bare numbers, for which a label is looked up in the whole text, nor for characters beyond ASCII."""
     subprocess.run([sys.executable, "-c", _SCRIPT], check=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("to", "cc", "envelope", "count"),
+    [
+        ("a@example.net, b@example.net", "C@example.com", ["a@example.net"], 3),
+        ("a@example.net", "A@Example.net", ["a@example.net", "A@example.net"], 1),
+        ("a@example.net", "ben@example.org", ["a@example.net", "ben@example.org", "hidden@example.net"], 1),
+        ("ben@example.org", "", ["hidden@example.net", "other@example.net"], 0),
+    ],
+    ids=["other transactions", "two spellings", "colleagues and blind copies", "blind copies alone"],
+)
+def test_who_outside_sees_whose_address(to: str, cc: str, envelope: list[str], count: int) -> None:
+    """Everybody outside in To and Cc, whoever this transaction is for; no colleague, and nobody's blind copy."""
+    judge = Judge(compile_rules([], lists={}, groups={}), Extractor(1), ["example.org"], seconds=1, history=None)
+    letter = read(f"From: anna@example.org\r\nTo: {to}\r\nCc: {cc}\r\n\r\nHello\r\n".encode())
+    message = judge.message("anna@example.org", envelope, letter)
+    assert message.visible_outside == count
+    assert [one.visible for one in message.recipients] == [
+        "hidden" not in one and "other" not in one for one in envelope
+    ]

@@ -92,6 +92,12 @@ def test_who_is_told(action: Action, auto_submitted: bool, told: bool) -> None:
     assert routed((OUTSIDE, action), auto_submitted=auto_submitted).receipt is told
 
 
+@pytest.mark.parametrize("nobody", [{"null_sender": True}, {"sender_inside": False}, {"auto_submitted": True}])
+def test_no_receipt_leaves_the_house(nobody: dict[str, bool]) -> None:
+    """Not to the null sender, not to a stranger, and not to a machine that would answer it (RFC 3834 section 2)."""
+    assert not routed((OUTSIDE, Action.NOTIFY), **nobody).receipt
+
+
 def test_a_recipient_named_twice_gets_one_copy() -> None:
     """RFC 5321 leaves it to us; a person wants one mail."""
     assert len(routed((OUTSIDE, Action.PASS), (OUTSIDE, Action.PASS)).copies) == 1

@@ -408,7 +408,8 @@ def test_success_is_reported_where_nobody_else_will(yard: Yard, offers: tuple[st
 
 def test_a_code_that_lapsed_is_not_sent(yard: Yard) -> None:
     """After its end a code mail is given up without an attempt and without a report."""
-    yard.queue("ann@example.net", envelope=QueuedEnvelope("", until=yard.clock() + 10 * MINUTE), kind=Kind.CODE)
+    lapses = QueuedEnvelope("", until=yard.clock() + 10 * MINUTE, report_to="bob@example.org")
+    yard.queue("ann@example.net", envelope=lapses, kind=Kind.CODE)
     yard.clock.pass_(10 * MINUTE)
 
     async def work() -> None:

@@ -131,6 +131,9 @@ def test_an_outcome_under_a_lost_lease_changes_nothing(any_yard: Yard, outcome: 
     (fresh,) = claimed(yard, TWO)
     assert fresh.entries[0].epoch > stale.entries[0].epoch
     write(yard, stale, outcome)
+    entry = stale.entries[0]
+    damaged = Damaged(entry.id, stale.message_id, entry.epoch, entry.created_at, entry.attempts)
+    yard.store.run(lambda conn: record_damaged(conn, [damaged], yard.clock() + HOUR))
     assert yard.states() == ["leased"]
     assert yard.spooled() == 1
     write(yard, fresh, YES)
@@ -305,10 +308,17 @@ def test_two_notices_in_one_group_are_recorded(any_yard: Yard) -> None:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "state"), [(YES, ReaderState.NOTIFIED), (NO, ReaderState.UNDELIVERABLE), (LATER, ReaderState.WAITING)]
+    ("outcome", "state", "kind"),
+    [
+        (YES, ReaderState.NOTIFIED, Kind.NOTICE),
+        (NO, ReaderState.UNDELIVERABLE, Kind.NOTICE),
+        (LATER, ReaderState.WAITING, Kind.NOTICE),
+        (YES, ReaderState.WAITING, Kind.REPLY),
+        (NO, ReaderState.WAITING, Kind.REPLY),
+    ],
 )
-def test_a_notice_tells_how_far_its_reader_is(any_yard: Yard, outcome: Outcome, state: ReaderState) -> None:
-    """A delivered notice makes its reader notified, a failed one undeliverable, a deferred one changes nothing."""
+def test_a_notice_tells_how_far_its_reader_is(any_yard: Yard, outcome: Outcome, state: ReaderState, kind: Kind) -> None:
+    """A delivered notice makes its reader notified, a failed one undeliverable; the reader's own answer changes nothing."""
     yard = any_yard
     reader = b"r" * 16
     row = {
@@ -316,7 +326,7 @@ def test_a_notice_tells_how_far_its_reader_is(any_yard: Yard, outcome: Outcome, 
         "mac": b"", "mac_version": 1, "state": ReaderState.WAITING.value,
     }  # fmt: skip
     yard.store.run(lambda conn: conn.execute(READER.insert(), row).rowcount)
-    yard.queue("ann@example.net", kind=Kind.NOTICE, participant_id=reader, envelope=QueuedEnvelope(""))
+    yard.queue("ann@example.net", kind=kind, participant_id=reader, envelope=QueuedEnvelope(""))
     (consignment,) = claimed(yard)
     write(yard, consignment, outcome)
     with yard.store.read() as conn:

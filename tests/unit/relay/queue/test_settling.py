@@ -69,3 +69,18 @@ def test_a_delay_is_told_once_to_whoever_wants_it() -> None:
     failure_only = replace(ENTRY, envelope=EntryEnvelope("ann@example.net", notify=("FAILURE",)))
     assert settled(failure_only, late, 6 * HOUR).report is None
     assert settled(failure_only, late, 6 * HOUR).state is EntryState.DUE
+
+
+@pytest.mark.parametrize("kind", [Kind.NOTICE, Kind.CODE, Kind.REMINDER])
+def test_what_speaks_to_a_reader_is_reported_when_it_failed_only(kind: Kind) -> None:
+    """However late it is, and however it arrived: the sender wrote none of it."""
+    entry = replace(ENTRY, kind=kind)
+    mail = Consignment(
+        b"m" * 16, "outside", QueuedEnvelope("", report_to="bob@example.org"), MemoryContent(b""), (entry,)
+    )
+    for outcome, age, report in (
+        (Deferred(REFUSED), 6 * HOUR, None),
+        (Delivered(REFUSED), HOUR, None),
+        (Failed(REFUSED), HOUR, Report.FAILED),
+    ):
+        assert settle(mail, entry, outcome, ladder=LADDER, now=START + age, spread=1.0).report is report
