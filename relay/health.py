@@ -217,5 +217,5 @@ def _ending(certificates: dict[str, datetime], now: datetime) -> Iterator[Proble
         if ends <= now:
             yield Problem(f"the certificate of listen.{name} has ended", urgent=True, fault=fault)
         elif ends <= now + RENEW:
-            sentence = f"the certificate of listen.{name} ends in {(ends - now).days} days"
+            sentence = f"the certificate of listen.{name} ends on {ends:%Y-%m-%d}"
             yield Problem(sentence, urgent=False, fault=fault)

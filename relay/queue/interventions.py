@@ -60,7 +60,7 @@ def retry_portion(
     return retried
 
 
-def drop(  # as the others, and the reports
+def drop(
     conn: Connection,
     keyring: Keyring,
     audit: Audit,

@@ -63,9 +63,7 @@ class LostReplies:
         ours = mail is not None and queued_id in self._of_same_answer(conn, mail)
         return self._mail(conn, queued_id, why, at, self._without_secrets(conn, mail) if mail and ours else None)
 
-    def _mail(  # one page of facts
-        self, conn: Connection, queued_id: bytes, why: Answer, at: datetime, answer: bytes | None
-    ) -> Draft:
+    def _mail(self, conn: Connection, queued_id: bytes, why: Answer, at: datetime, answer: bytes | None) -> Draft:
         own_id = new_queue_id()
         row = conn.execute(select(_ENTRY).where(_ENTRY.c.message_id == queued_id).limit(1)).one()
         reader = person(conn, self.keyring, row.participant_id) if row.participant_id is not None else None
