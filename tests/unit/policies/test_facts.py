@@ -56,14 +56,18 @@ def test_shapes_of_attachments(shape: AttachmentShape, name: str, kind: str, fit
     assert shape.fits(Attachment(name, kind, 1)) is fits
 
 
+@pytest.mark.parametrize(
+    ("name", "shape", "place"),
+    [("", {"type": "application/zip"}, "attachment 2"), ("plan.zip", {"name": "*.ZIP"}, "plan.zip")],
+)
 def test_only_an_attachment_that_fits_is_found(
-    a_message: Callable[..., Message], rules: Callable[..., Ruleset]
+    name: str, shape: dict[str, str], place: str, a_message: Callable[..., Message], rules: Callable[..., Ruleset]
 ) -> None:
     """It is named by its place where it has no name; another beside it is no reason."""
-    archive, letter = Attachment("", "application/zip", 1), Attachment("letter.pdf", "application/pdf", 1)
-    ruleset = rules({"when": {"attachment": {"type": "application/zip"}}})
+    archive, letter = Attachment(name, "application/zip", 1), Attachment("letter.pdf", "application/pdf", 1)
+    ruleset = rules({"when": {"attachment": shape}})
     (verdict,) = judge(ruleset, a_message(attachments=(letter, archive)))
-    assert [(hit.where, hit.evidence) for hit in verdict.hits[0].findings] == [("attachment 2", "application/zip")]
+    assert [(hit.where, hit.evidence) for hit in verdict.hits[0].findings] == [(place, "application/zip")]
     assert judge(ruleset, a_message(attachments=(letter,)))[0].action is Action.PASS
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policies.engine import judge
-from policies.model import Message
+from policies.model import Action, Message
 from policies.patterns import MOST_MATCHES, read_pattern
 from policies.prefilter import Prefilter
 from policies.ruleset import Ruleset
@@ -143,3 +143,22 @@ def test_the_prefilter_hides_nothing(source: str, texts: list[str]) -> None:
         data = encode(fold(text))
         if pattern.exact.search(data) is not None:
             assert prefilter.occurring(data) == [0], (source, text)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_two_rules_may_count_the_same_pattern(
+    order: int, a_message: Callable[..., Message], rules: Callable[..., Ruleset]
+) -> None:
+    """What is enough for one does not end the count for the other, whichever stands first."""
+    one, three = {"at_least": 1, "action": "notify"}, {"at_least": 3, "action": "refuse"}
+    written = [
+        {"when": {"pattern": "EMP-[0-9]+", "at_least": two["at_least"]}, "action": two["action"]}
+        for two in (one, three)
+    ]
+    ruleset = rules(*written[::order])
+    for text, action in (
+        ("EMP-1 EMP-2 EMP-2", Action.NOTIFY),
+        ("EMP-1 EMP-2 EMP-3", Action.REFUSE),
+        ("EMP", Action.PASS),
+    ):
+        assert judge(ruleset, a_message(text))[0].action is action

@@ -7,7 +7,7 @@ import pytest
 
 from relay.queue.content import MemoryContent
 from relay.queue.items import Consignment, EntryEnvelope, QueuedEntry, QueuedEnvelope
-from relay.queue.outcomes import Answer, Deferred, Delivered, Failed, Outcome
+from relay.queue.outcomes import Answer, Deferred, Delivered, Failed, Outcome, outcome_of
 from relay.queue.settling import Report, Settled, settle, wants
 from relay.store.tables.queue import EntryState, Kind
 from tests.unit.relay.queue.yard import DAY, HOUR, LADDER, START
@@ -84,3 +84,9 @@ def test_what_speaks_to_a_reader_is_reported_when_it_failed_only(kind: Kind) -> 
         (Failed(REFUSED), HOUR, Report.FAILED),
     ):
         assert settle(mail, entry, outcome, ladder=LADDER, now=START + age, spread=1.0).report is report
+
+
+@pytest.mark.parametrize(("code", "final"), [(0, False), (421, False), (499, False), (500, True), (599, True)])
+def test_only_a_permanent_reply_is_final(code: int, final: bool) -> None:
+    """RFC 5321 section 4.2.1; where no reply came, it is tried again."""
+    assert isinstance(outcome_of(Answer(code, "5.0.0", "no")), Failed if final else Deferred)
