@@ -139,6 +139,22 @@ def test_a_visit_does_not_outlive_its_link(stage: Stage, clock: Clock, guest: Gu
     assert guest.get(path).status_code == 403
 
 
+def test_two_conversations_in_one_browser(stage: Stage, clock: Clock, guest: Guest) -> None:
+    """Neither is offered, named or ended where the other is read."""
+    first = guest.read(stage.seal(letter(to=[JANE]))[JANE], name="Joy")
+    link = stage.seal(letter(to=[JANE]))[JANE]
+    clock.pass_time(minutes=1)
+    guest.get(link.path)
+    assert first not in guest.page.text
+    second = guest.read(link)
+    assert "Joy" not in guest.text
+    assert guest.get(first).status_code == 200
+    guest.get(second)
+    guest.post(f"{second}/leave")
+    assert guest.page.url.path == "/left"
+    assert guest.get(first).status_code == 200
+
+
 def test_a_visit_whose_row_is_swept_is_over(stage: Stage, guest: Guest) -> None:
     """The browser keeps its cookie for longer than we keep what it opens."""
     path = guest.read(stage.seal(letter(to=[JANE]))[JANE])
