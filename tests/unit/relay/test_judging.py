@@ -2,9 +2,11 @@
 
 import subprocess
 import sys
+from collections.abc import Sequence
 
 import pytest
 
+from policies.model import Acquaintance
 from policies.ruleset import compile_rules
 from relay.judging import Judge
 from relay.message.extraction.extractor import Extractor
@@ -71,3 +73,30 @@ def test_who_outside_sees_whose_address(to: str, cc: str, envelope: list[str], c
     assert [one.visible for one in message.recipients] == [
         "hidden" not in one and "other" not in one for one in envelope
     ]
+
+
+@pytest.mark.parametrize(
+    ("author", "reverse_path", "sender"),
+    [
+        ("anna@example.org", "bounces@mailer.example", "anna@example.org"),
+        ("eve@example.net", "anna@example.org", "anna@example.org"),
+        ("eve@example.net", "", "eve@example.net"),
+        ("anna@example.org", "", "anna@example.org"),
+        ("", "anna@example.org", "anna@example.org"),
+    ],
+)
+def test_whose_message_it_is(author: str, reverse_path: str, sender: str) -> None:
+    """The author's where the author is staff, whatever a mailing system wrote into the envelope; history is theirs too."""
+    asked = []
+
+    def history(who: str, recipients: Sequence[str]) -> dict[str, Acquaintance]:
+        asked.append((who, *recipients))
+        return {recipients[0]: Acquaintance(sent=1)}
+
+    judge = Judge(compile_rules([], lists={}, groups={}), Extractor(1), ["example.org"], seconds=1, history=history)
+    letter = read(f"From: {author}\r\nTo: jane@example.net\r\n\r\nHello\r\n".encode())
+    message = judge.message(reverse_path, ["jane@example.net"], letter)
+    assert message.sender == sender
+    assert asked == [(sender, "jane@example.net")]
+    assert message.acquaintances == {"jane@example.net": Acquaintance(sent=1)}
+    assert message.history_known
