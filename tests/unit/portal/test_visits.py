@@ -140,7 +140,7 @@ def test_a_visit_does_not_outlive_its_link(stage: Stage, clock: Clock, guest: Gu
 
 
 def test_two_conversations_in_one_browser(stage: Stage, clock: Clock, guest: Guest) -> None:
-    """Neither is offered, named or ended where the other is read."""
+    """Neither is offered, named, kept alive or ended where the other is read."""
     first = guest.read(stage.seal(letter(to=[JANE]))[JANE], name="Joy")
     link = stage.seal(letter(to=[JANE]))[JANE]
     clock.pass_time(minutes=1)
@@ -153,6 +153,11 @@ def test_two_conversations_in_one_browser(stage: Stage, clock: Clock, guest: Gue
     guest.post(f"{second}/leave")
     assert guest.page.url.path == "/left"
     assert guest.get(first).status_code == 200
+    third = guest.read(stage.seal(letter(to=[JANE]))[JANE])
+    clock.pass_time(minutes=15)
+    guest.get(first)
+    clock.pass_time(minutes=6)
+    assert (guest.get(first).status_code, guest.get(third).status_code) == (200, 403)
 
 
 def test_a_visit_whose_row_is_swept_is_over(stage: Stage, guest: Guest) -> None:

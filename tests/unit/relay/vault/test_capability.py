@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 
 import pytest
 from sqlalchemy import Connection, select, update
@@ -155,15 +154,19 @@ def visiting(store: Store, keyring: Keyring) -> Callable[..., Capability]:
     return do
 
 
-def test_visit_brings_what_it_opened(seal: Seal, open_all: OpenAll, visiting: Callable[..., Capability]) -> None:
-    """The keys that the portal passes on are the reader's capability; what expired since is left out."""
+def test_visit_brings_what_it_opened(
+    seal: Seal, open_all: OpenAll, visiting: Callable[..., Capability], store: Store
+) -> None:
+    """The keys that the portal passes on are the reader's capability; what expired or was taken away since is not."""
     draft = seal()
     deks = keys_of(open_all(draft))
     found = visiting(draft, deks)
     assert (found.holder.address, set(found.messages)) == ("jane@example.net", {draft.message_id})
     assert visiting(draft, {}).messages == {}
     assert visiting(draft, deks | {bytes(16): bytes(32)}).messages.keys() == deks.keys()
-    assert visiting(draft, deks, EXPIRES + timedelta(days=1)).messages == {}
+    assert visiting(draft, deks, EXPIRES).messages == {}
+    execute(store, update(SEALED).values(state=SealedState.EXPIRED.value))
+    assert visiting(draft, deks).messages == {}
 
 
 def test_wrong_key_of_a_visit_is_refused_whole(

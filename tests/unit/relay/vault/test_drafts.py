@@ -14,6 +14,7 @@ from relay.store.tables import Part as PartTable
 from relay.store.tables.sealed import BlobState, ReaderState
 from relay.store.writer import Store
 from relay.vault.blobs import FileBlobs
+from relay.vault.capability import by_visit
 from relay.vault.drafts import Draft, DraftLimits, Drafts, Limit, LinkClosedError, Pen, TooLargeError
 from relay.vault.keyring import Keyring
 from relay.vault.links import KEY, PARTICIPANT
@@ -506,3 +507,18 @@ def test_disk_that_is_nearly_full_takes_texts_and_no_files(
         drafts.add_file(pen, "a.txt", "text/plain", [b"x"], NOW)
     drafts.save_text(pen, "words", NOW)
     assert (written().text, written().files) == ("words", ())
+
+
+def test_a_draft_is_no_message_that_a_visit_brings(
+    drafts: Drafts, link: Link, opener: Opener, store: Store, keyring: Keyring
+) -> None:
+    """Its key in a request for more links is refused: nobody is given what is not sent."""
+    pen = Pen.of(link)
+    assert pen
+    drafts.save_text(pen, "not yet", NOW)
+    with store.read() as conn:
+        [unfinished] = opener.open_unfinished(conn, link, NOW).messages
+        with pytest.raises(SealingError, match="a draft is no message"):
+            by_visit(
+                conn, keyring, link.participant_id, {unfinished.header.message_id: unfinished.message_key.dek}, NOW
+            )
