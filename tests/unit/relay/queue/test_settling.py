@@ -7,7 +7,7 @@ import pytest
 
 from relay.queue.content import MemoryContent
 from relay.queue.items import Consignment, EntryEnvelope, QueuedEntry, QueuedEnvelope
-from relay.queue.outcomes import Answer, Deferred, Delivered, Failed, Outcome, outcome_of
+from relay.queue.outcomes import Answer, Deferred, Delivered, Failed, Outcome, outcome_of, remote_answer
 from relay.queue.settling import Report, Settled, settle, wants
 from relay.store.tables.queue import EntryState, Kind
 from tests.unit.relay.queue.yard import DAY, HOUR, LADDER, START
@@ -90,3 +90,13 @@ def test_what_speaks_to_a_reader_is_reported_when_it_failed_only(kind: Kind) -> 
 def test_only_a_permanent_reply_is_final(code: int, final: bool) -> None:
     """RFC 5321 section 4.2.1; where no reply came, it is tried again."""
     assert isinstance(outcome_of(Answer(code, "5.0.0", "no")), Failed if final else Deferred)
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "status"),
+    [(550, "5.1.1 nobody", "5.1.1"), (550, "4.2.2 full", "5.0.0"), (451, "later", "4.0.0"), (451, "4.7.1", "4.7.1")],
+)
+def test_a_status_that_contradicts_its_reply_is_not_passed_on(code: int, said: str, status: str) -> None:
+    """The class of a status is that of the reply code (RFC 2034 section 4); what was said stays as it was said."""
+    answer = remote_answer(code, said, "hop.test:25", "")
+    assert (answer.enhanced, answer.said) == (status, said)
