@@ -67,6 +67,7 @@ def test_nobody_is_asked_for_what_is_destroyed(
         revoke(stage, link)
     clock.pass_time(days=29, hours=23)
     guest.get(link.path)
+    stage.seal(letter(to=[JANE], subject="Something else"))
     clock.pass_time(hours=1, seconds=1)
     if replaced:  # the button of a page that was open
         guest.post(f"{link.path}/new")
