@@ -10,6 +10,7 @@ import uvloop
 
 from relay import alerts
 from relay.alerts import Alerts, clock_jumped, less_confined
+from relay.clock import monotonic
 from relay.config.model import Configuration
 from relay.config.source import Source
 from relay.conversation import read_reports, silence
@@ -29,6 +30,7 @@ from relay.smtp.listener import watch_certificates
 from relay.store.slot import Slot
 
 FINISH_WITHIN = 25.0  # seconds for transactions and deliveries that are under way; the supervisor waits 30
+DELIVER_FOR = 8.0  # of these, for deliveries in any case
 
 _log = structlog.get_logger()
 
@@ -110,6 +112,7 @@ async def work(gateway: Gateway, source: Source) -> None:
         gateway, duties = renewed, Duties(renewed)
 
     watching: list[asyncio.Task[None]] = []
+    ends = 0.0
     try:
         for listener in gateway.listeners:
             await listener.start()
@@ -119,8 +122,9 @@ async def work(gateway: Gateway, source: Source) -> None:
         ]
         await stopping.wait()
         _log.info("stopping")
+        ends = monotonic() + FINISH_WITHIN
         try:
-            async with asyncio.timeout(FINISH_WITHIN):
+            async with asyncio.timeout(FINISH_WITHIN - DELIVER_FOR):
                 await asyncio.gather(*(listener.stop(FINISH_WITHIN / 2) for listener in gateway.listeners))
         except TimeoutError:  # its client has heard no 250, and sends it again
             _log.warning("a message was not finished in time")
@@ -129,7 +133,7 @@ async def work(gateway: Gateway, source: Source) -> None:
             task.cancel()
         await asyncio.gather(*watching, return_exceptions=True)
         await duties.end()
-        await gateway.delivery.stop(FINISH_WITHIN / 2)
+        await gateway.delivery.stop(max(ends - monotonic(), DELIVER_FOR))
         naming.cancel()
         gateway.intake.close()
         gateway.extractor.close()

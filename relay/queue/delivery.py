@@ -133,7 +133,7 @@ class Delivery:
         polling, recording = self._tasks
         await asyncio.wait([polling], timeout=seconds)
         polling.cancel()  # if the store does not answer, nothing more is claimed all the same
-        left = await self._destinations.stop(seconds)
+        left = await self._destinations.stop(max(until - monotonic(), 0))
         self._recorder.close(until - monotonic())
         await recording
         with suppress(StoreError):  # if the store is gone, the next start recovers them

@@ -45,7 +45,7 @@ def test_what_outlasts_the_time_for_stopping_is_no_defect(monkeypatch: pytest.Mo
         delivery=SimpleNamespace(start=at_once, stop=at_once),
         **{name: closing(name) for name in ("intake", "extractor", "store", "slot")},
     )
-    monkeypatch.setattr(worker, "FINISH_WITHIN", 0)
+    monkeypatch.setattr(worker, "FINISH_WITHIN", worker.DELIVER_FOR)
     monkeypatch.setattr(worker, "Duties", lambda _gateway: SimpleNamespace(end=at_once))
     asyncio.run(work(cast("Any", gateway), cast("Any", None)))
     assert closed == ["intake", "extractor", "store", "slot"]
