@@ -1,6 +1,7 @@
 """Opening what a visit may open: a message, a part in memory, a part as a download."""
 
-from collections.abc import Callable, Iterator
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
@@ -32,6 +33,14 @@ def parts_of(message: OpenedMessage, role: PartRole) -> list[PartEntry]:
 def name_of(message: OpenedMessage, part: PartEntry) -> str:
     """Return the file name under which a part is shown and saved."""
     return message_name(message.manifest.subject) if part.kind is PartRole.ORIGINAL else file_name(part.name)
+
+
+def digest_of(content: Iterable[bytes]) -> bytes:
+    """Return the SHA-256 of what comes in pieces."""
+    digest = hashlib.sha256()
+    for piece in content:
+        digest.update(piece)
+    return digest.digest()
 
 
 def octets_of(opener: Opener, message: OpenedMessage, part: PartEntry, limit: int | None = None) -> bytes:

@@ -8,6 +8,7 @@ import base64
 import binascii
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,7 +23,7 @@ from portal.access.uploads import Submission
 from portal.access.visits import Guest, scope_of
 from portal.pages.answer_form import Before, Done, Problem
 from portal.pages.conversation import ConversationPage
-from portal.pages.parts import Letterbox, parts_of
+from portal.pages.parts import Letterbox, digest_of, parts_of
 from portal.rendering.moments import full_minute
 from portal.rendering.names import visible
 from portal.rendering.pages import Pages
@@ -222,21 +223,22 @@ class ReplyPages:
         Else it was written anew in a page that *Back* brought out of the browser's memory, after its answer was sent:
         Chromium keeps pages there in spite of ``no-store``.
         """
-        now, link, drafts = self.now(), form.guest.link, self.answers.drafts
-        with self.letterbox.store.read() as conn:
-            files = [file.size for file in drafts.open(conn, link, now).files if file.id in kept.files]
-            sending = drafts.sending(conn, link, now).get(form.answer_id)
-            opened = self.letterbox.opener.open_messages(conn, link, now).messages
-        answer = next((message for message in opened if message.header.message_id == form.answer_id), None)
-        if sending is not None:
-            text, sent = sending.text, [file.size for file in sending.files]
-        elif answer is not None:
-            text = self.conversation.views.own_text(answer)
-            sent = [part.size for part in parts_of(answer, PartRole.ATTACHMENT)]
-        else:
-            return False
-        typed = plain_text(_first(form.fields, "text")).split()
-        return typed in ([], text.split()) and not Counter(files) - Counter(sent)
+        now, link, drafts, opener = self.now(), form.guest.link, self.answers.drafts, self.letterbox.opener
+        with suppress(SealingError), self.letterbox.store.read() as conn:
+            if sending := drafts.sending(conn, link, now).get(form.answer_id):
+                text = sending.text
+                sent = drafts.contents(conn, link, now, [file.id for file in sending.files])
+            else:
+                opened = opener.open_messages(conn, link, now).messages
+                answer = next((one for one in opened if one.header.message_id == form.answer_id), None)
+                if answer is None:
+                    return False
+                text = self.conversation.views.own_text(answer)
+                sent = (opener.read_part(answer, part.id) for part in parts_of(answer, PartRole.ATTACHMENT))
+            typed = plain_text(_first(form.fields, "text")).split()
+            brought = drafts.contents(conn, link, now, kept.files)
+            return typed in ([], text.split()) and not Counter(map(digest_of, brought)) - Counter(map(digest_of, sent))
+        return False
 
     def _sent_before(self, form: _Form, kept: _Kept) -> Response:
         """Show the answer that was sent; what the form brought once more is there already."""

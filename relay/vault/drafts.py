@@ -5,7 +5,7 @@ after the visit, add and remove only. What was handed over to the relay stands i
 the answer of it, and cannot be changed meanwhile.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -129,6 +129,14 @@ class Drafts:
         """Return what was handed over and is not an answer yet, by the answer's id, oldest first. StoreError."""
         found, _ = self._opened(conn, link, now)
         return {answer: self._draft(pieces) for answer, pieces in found.items() if answer is not None}
+
+    def contents(
+        self, conn: Connection, link: Link, now: datetime, files: Collection[bytes]
+    ) -> Iterator[Iterator[bytes]]:
+        """Yield the octets of some files, handed over or not. StoreError; SealingError where one was changed."""
+        for piece in self._opener.open_unfinished(conn, link, now).messages:
+            if piece.header.message_id in files:
+                yield from (self._opener.read_part(piece, part.id) for part in piece.manifest.parts)
 
     def pen(self, conn: Connection, ticket: Ticket, now: datetime) -> Pen | None:
         """Return the pen of a ticket (``relay.vault.visits.read_ticket``); None when its link is not live any more."""

@@ -159,6 +159,27 @@ def test_what_is_written_in_a_page_that_back_brought_again_is_not_lost(  # noqa:
     assert (found.text, [b"".join(part.read()) for part in found.files]) == (text, [file] if file else [])
 
 
+@pytest.mark.parametrize("sealed_by_now", [False, True])
+def test_another_file_of_the_same_name_and_size_is_not_the_one_that_was_sent(
+    stage: Stage, guest: Guest, sealed: SealedDraft, path: str, sealed_by_now: bool
+) -> None:
+    """Whoever corrects one figure of a list and sends it again from that page sends a new list."""
+    fields = guest.form()
+    first, corrected = (("list.txt", "text/plain", content) for content in (b"Room 4", b"Room 5"))
+    guest.answer(path, fields=fields, text=TEXT, files=[first])
+    answer_id, request = only_request(stage)
+    if sealed_by_now:
+        own = letter(to=[ANNA], sender=JANE, text=TEXT, attachments=[first]).replace(b"Anna Baker <", b"<")
+        stage.join(sealed, own, JANE, [JANE], message_id=answer_id)
+        stage.store.run(lambda conn: consume(conn, tuple(request.pieces), stage.now()))
+        stage.store.run(lambda conn: conn.execute(_REQUEST.delete()))
+    guest.answer(path, fields=fields, text=TEXT, files=[first])
+    assert "Thank you. Your answer was sent." in guest.text
+    guest.answer(path, fields=fields, text=TEXT, files=[corrected])
+    assert "Your answer was not sent" in guest.text
+    assert "list.txt" in guest.text
+
+
 def test_a_draft_is_saved_in_a_page_that_back_brought_again(stage: Stage, guest: Guest, path: str) -> None:
     """Its answer was sent; *Save* is obeyed and not taken for a second press of *Send*."""
     fields = guest.form()
