@@ -235,9 +235,11 @@ class ReplyPages:
                     return False
                 text = self.conversation.views.own_text(answer)
                 sent = (opener.read_part(answer, part.id) for part in parts_of(answer, PartRole.ATTACHMENT))
-            typed = plain_text(_first(form.fields, "text")).split()
+            same_text = plain_text(_first(form.fields, "text")).split() in ([], text.split())
+            if not same_text or not kept.files:
+                return same_text
             brought = drafts.contents(conn, link, now, kept.files)
-            return typed in ([], text.split()) and not Counter(map(digest_of, brought)) - Counter(map(digest_of, sent))
+            return not Counter(map(digest_of, brought)) - Counter(map(digest_of, sent))
         return False
 
     def _sent_before(self, form: _Form, kept: _Kept) -> Response:

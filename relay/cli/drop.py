@@ -1,7 +1,7 @@
 """``letterlock queue drop``: what was accepted is never lost in silence, so its sender is told."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -53,9 +53,10 @@ def drop(session: Session, ids: tuple[str, ...], yes: bool, silent: bool) -> Non
         blobs = FileBlobs(one.configuration.storage.blobs)
         reports = _reports(one, blobs)
         plans: list[_Plan] = []
+        named: set[bytes] = set()
         for each in wanted:
-            named = frozenset[bytes]().union(*(plan.seen for plan in plans))
             plan = _plan(one, blobs, reports, each, named, silent=silent)
+            named |= plan.seen
             plans += [plan] if plan.seen else []
         if not yes:
             entries = sum(len(plan.seen) for plan in plans)
@@ -83,7 +84,7 @@ class _Plan:
 
 
 def _plan(
-    one: Opened, blobs: FileBlobs, reports: Reports, item: bytes, named: frozenset[bytes], *, silent: bool
+    one: Opened, blobs: FileBlobs, reports: Reports, item: bytes, named: Collection[bytes], *, silent: bool
 ) -> _Plan:
     """Return what dropping an entry or message means, but for entries ``named`` before; RefusedError, NotFoundError."""
     with one.store.read() as conn:

@@ -31,12 +31,12 @@ from sqlalchemy import Connection, Row, Table, bindparam, select, text
 from relay.store.batch import insert_later, later
 from relay.store.events import Event, sentence
 from relay.store.prepared import Prepared, insertion
-from relay.store.tables import AuditEvent, AuditKey, Meta
+from relay.store.remembered import remember, remembered
+from relay.store.tables import AuditEvent, AuditKey
 from relay.store.types import Bytes, Moment
 
 AUDIT: Table = cast("Any", AuditEvent).__table__
 _KEYS: Table = cast("Any", AuditKey).__table__
-_META: Table = cast("Any", Meta).__table__
 _LABEL = b"letterlock/1 audit event\x00"
 _GENESIS = b"letterlock/1 audit chain\x00"
 _PERSONAL = b"letterlock/1 audit personal\x00"
@@ -162,8 +162,8 @@ def forget_until(connection: Connection, before: datetime) -> int:
 
     Goes through the audit once, in small steps; how far it came stands in the meta table.
     """
-    row = connection.execute(select(_META.c.value).where(_META.c.name == _FORGOTTEN)).scalar_one_or_none()
-    begin = datetime.min.replace(tzinfo=UTC) if row is None else datetime.fromisoformat(row)
+    until = remembered(connection, _FORGOTTEN)
+    begin = datetime.min.replace(tzinfo=UTC) if until is None else datetime.fromisoformat(until)
     window = AUDIT.c.at > begin, AUDIT.c.at < before
     times = connection.execute(select(AUDIT.c.at).where(*window).order_by(AUDIT.c.at).limit(_STEP)).scalars().all()
     if not times:
@@ -173,8 +173,7 @@ def forget_until(connection: Connection, before: datetime) -> int:
     ).all()
     named = [{"of_id": one.message_id, "key": one.personal[:_ID]} for one in events if one.personal is not None]
     _FORGET.many(connection, named)
-    statement: Any = _META.insert() if row is None else _META.update().where(_META.c.name == _FORGOTTEN)
-    connection.execute(statement.values(name=_FORGOTTEN, value=times[-1].isoformat()))
+    remember(connection, _FORGOTTEN, times[-1].isoformat())
     return len(events)
 
 
